@@ -1,0 +1,416 @@
+"""What was asked for: frozen structs ⇄ TOML. Every struct of a recipe lives here.
+
+A recipe reads with every key known: a misspelt one is refused by name with the nearest known one. Paths in it are relative to its own folder.
+Defaults that depend on the data or the machine are `None` here ("what fits"); `compress` fills them and says why.
+This module computes nothing: budgets read limits, `distill` reads phases.
+"""
+
+import difflib
+import re
+import sys
+from pathlib import Path
+from typing import Any, Literal, TypeAlias
+
+import msgspec
+import tomli_w
+
+from edgekd.errors import MissingError, RecipeError
+from edgekd.record import Preprocess
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+
+class Struct(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A frozen part of a recipe that refuses keys it does not know."""
+
+
+def _require(holds: bool, rule: str, value: object) -> None:
+    if not holds:
+        raise ValueError(f"{rule}, got {value!r}")
+
+
+# Networks -------------------------------------------------------------------------------------------------------------
+
+
+class Teacher(Struct, kw_only=True):
+    """The network that is imitated: `model` and `weights` as spec strings. Without weights it is taught first."""
+
+    model: str
+    weights: str | None = None
+    weights_key: str | None = None
+    """Where in a checkpoint the weights stand, where it is none of the usual names."""
+    preprocess: Preprocess | None = None
+    classes: list[str] | str | None = None
+    """Its class names in the order of its outputs, or a file with one a line; None: the data's."""
+    prior: dict[str, float] | Literal["uniform"] | None = None
+    """Class frequencies in its own training; None: this data's."""
+
+
+class Student(Struct, kw_only=True):
+    """A network to teach. `weights` starts from them: "pretrained" or a file."""
+
+    model: str
+    weights: str | None = None
+    weights_key: str | None = None
+    preprocess: Preprocess | None = None
+
+
+# How a student learns -------------------------------------------------------------------------------------------------
+
+
+class Label(Struct, kw_only=True, tag_field="loss", tag="label"):
+    """Cross entropy with the labels."""
+
+    weight: float = 1.0
+    smoothing: float = 0.0
+
+
+class Kd(Struct, kw_only=True, tag_field="loss", tag="kd"):
+    """KL divergence of softened probabilities, times T² (Hinton et al. 2015)."""
+
+    weight: float = 1.0
+    standardise: bool = False
+    """Standardise both logits first (Sun et al. 2024)."""
+
+
+class Dkd(Struct, kw_only=True, tag_field="loss", tag="dkd"):
+    """KL divergence split into target and non-target parts (Zhao et al. 2022)."""
+
+    weight: float = 1.0
+    alpha: float = 1.0
+    beta: float = 8.0
+    standardise: bool = False
+
+
+class Dist(Struct, kw_only=True, tag_field="loss", tag="dist"):
+    """Correlation between classes and within each class across the batch (Huang et al. 2022)."""
+
+    weight: float = 1.0
+    beta: float = 1.0
+    gamma: float = 1.0
+    standardise: bool = False
+
+
+Term: TypeAlias = Label | Kd | Dkd | Dist
+
+Shape: TypeAlias = Literal["linear", "cosine", "exponential", "teacher-confidence", "student-confidence"]
+
+
+class Temperature(Struct, kw_only=True):
+    """T from `start` to `end` over a phase, or by confidence."""
+
+    start: float
+    end: float
+    shape: Shape = "cosine"
+
+    def __post_init__(self) -> None:
+        _require(self.start > 0 and self.end > 0, "a temperature must be above 0", [self.start, self.end])
+
+
+class Subset(Struct, kw_only=True):
+    """Which images a phase sees: `fraction` of them, chosen `by` a rule (distill/subset.py names each)."""
+
+    by: Literal["random", "balanced", "confident", "hard", "mixed"] = "random"
+    fraction: float = 0.5
+
+    def __post_init__(self) -> None:
+        _require(0 < self.fraction <= 1, "a subset's fraction must be above 0 and at most 1", self.fraction)
+
+
+class Phase(Struct, kw_only=True):
+    """One stretch of training. `epochs` counts passes over all training images, so that budgets of steps compare."""
+
+    name: str
+    epochs: float
+    terms: tuple[Term, ...]
+    temperature: float | Temperature = 3.0
+    subset: Subset | None = None
+    batchnorm: Literal["running", "frozen"] = "running"
+    """frozen: statistics stay as they were at the phase's start."""
+
+    def __post_init__(self) -> None:
+        _require(self.epochs > 0, "a phase's epochs must be above 0", self.epochs)
+        _require(bool(self.terms), "a phase needs at least one term", self.terms)
+        _require(sum(t.weight for t in self.terms) > 0, "a phase's weights must add up to more than 0", [t.weight for t in self.terms])
+        if not isinstance(self.temperature, Temperature):
+            _require(self.temperature > 0, "a temperature must be above 0", self.temperature)
+
+    @property
+    def soft(self) -> bool:
+        """Whether any term asks the teacher."""
+        return any(not isinstance(term, Label) for term in self.terms)
+
+
+class Optimizer(Struct, kw_only=True):
+    """`lr` is the peak of the schedule; `body_lr` that of weights that were brought, where it differs from the head's."""
+
+    name: Literal["sgd", "adam", "adamw"] = "sgd"
+    lr: float = 0.1
+    body_lr: float | None = None
+    momentum: float = 0.9
+    weight_decay: float = 5e-4
+
+    def __post_init__(self) -> None:
+        _require(self.lr > 0, "a learning rate must be above 0", self.lr)
+
+
+class Augment(Struct, kw_only=True):
+    """How a view differs from the plain image. `crop` is padding in pixels before a random crop of the same size.
+
+    `scale` is the least share of the area that a random resized crop keeps (1: none); `colour` the strength of brightness, contrast and saturation changes.
+    """
+
+    crop: int = 0
+    flip: bool = False
+    scale: float = 1.0
+    colour: float = 0.0
+
+
+class Train(Struct, kw_only=True):
+    """What all phases share. None: what fits the data and the machine, printed with its reason."""
+
+    batch: int = 128
+    optimizer: Optimizer | None = None
+    schedule: Literal["one-cycle", "cosine", "constant"] = "one-cycle"
+    views: int = 8
+    """How many views of each image the teacher is remembered on; 0: it answers live."""
+    view_seed: int = 0
+    augment: Augment | None = None
+    prior: Literal["data", "uniform"] | dict[str, float] = "data"
+    validation: float | str = "10 %"
+    ema: float = 0.0
+    """Decay per step of an average of the weights that is kept in the end; 0: none."""
+    reestimate_batchnorm: bool = False
+    """At the end, compute BatchNorm statistics anew on plain views of all training images."""
+    precision: Literal["fp32", "bf16"] | None = None
+    channels_last: bool | None = None
+    compile: bool = False
+    threads: int | None = None
+    teacher_epochs: float | None = None
+    """How long a teacher without weights is taught; None: as long as the phases together."""
+    teacher_optimizer: Optimizer | None = None
+
+    def __post_init__(self) -> None:
+        _require(self.batch >= 2, "a batch needs 2 images or more", self.batch)
+        _require(self.views >= 0, "views must be 0 or more", self.views)
+        _require(0 <= self.ema < 1, "ema must be at least 0 and below 1", self.ema)
+
+
+# Files and limits -----------------------------------------------------------------------------------------------------
+
+
+class Export(Struct, kw_only=True):
+    """Which files are written."""
+
+    precisions: tuple[Literal["fp32", "fp16", "int8"], ...] = ("fp32", "fp16", "int8")
+    opset: int = 20
+    batch: int | Literal["dynamic"] = "dynamic"
+    calibration_images: int = 512
+
+    def __post_init__(self) -> None:
+        _require(18 <= self.opset <= 24, "opset must be 18 to 24", self.opset)
+
+
+class Limit(Struct, kw_only=True):
+    """What must hold of an artifact on a target (DESIGN, Budgets). Quantities are text with units, or plain numbers.
+
+    Upper bounds: size, params, macs, latency_p50, latency_p95, memory, energy, ece, accuracy_drop, flips. Lower bounds: speedup, accuracy, balanced_accuracy,
+    macro_f1, auc, recall, agreement. `growth` bounds the rise over a baseline, by quantity.
+    """
+
+    artifact: str = "shipped"
+    target: str | None = None
+    against: str | None = None
+    """What speedup and accuracy_drop compare with; None: the teacher's fp32 file."""
+    warn: bool = False
+    reason: str | None = None
+    size: str | float | None = None
+    params: str | float | None = None
+    macs: str | float | None = None
+    latency_p50: str | float | None = None
+    latency_p95: str | float | None = None
+    memory: str | float | None = None
+    energy: str | float | None = None
+    speedup: str | float | None = None
+    accuracy: str | float | None = None
+    balanced_accuracy: str | float | None = None
+    macro_f1: str | float | None = None
+    auc: str | float | None = None
+    recall: dict[str, str | float] = {}
+    ece: str | float | None = None
+    accuracy_drop: str | float | None = None
+    agreement: str | float | None = None
+    flips: str | float | None = None
+    growth: dict[str, str | float] = {}
+
+
+# The whole ------------------------------------------------------------------------------------------------------------
+
+TWO_PHASES: tuple[Phase, ...] = (
+    Phase(name="transfer", epochs=30, temperature=3.0, terms=(Kd(weight=0.9), Label(weight=0.1))),
+    Phase(
+        name="refine",
+        epochs=10,
+        subset=Subset(by="random", fraction=0.5),
+        temperature=Temperature(start=3.0, end=0.5, shape="cosine"),
+        terms=(Kd(weight=0.9), Label(weight=0.1)),
+    ),
+)
+"""The default: T=3 on all data, then T falling to 0.5 on a subset."""
+
+
+class Recipe(Struct, kw_only=True):
+    """One job. `student = []` asks for the teacher alone; without the key edgekd picks one and says why."""
+
+    data: str = "digits"
+    test: str | None = None
+    """Images that no part of the run has seen, where `data` has no test split of its own."""
+    task: Literal["classify"] = "classify"
+    size: tuple[int, int] | None = None
+    """Height and width in pixels at which images are held; None: as the data has them, or as the teacher wants them."""
+    channels: Literal[1, 3] | None = None
+    download: bool = False
+    teacher: Teacher | None = None
+    student: tuple[Student, ...] | None = None
+    seed: int = 0
+    device: str | None = None
+    """Where training runs, as torch names it; None: cuda where there is one, else cpu."""
+    alone: bool = False
+    """Also teach each student without soft terms, by the same schedule, to say what distilling bought."""
+    on: dict[str, str] = msgspec.field(default_factory=lambda: {"cpu": "local"})
+    train: Train = Train()
+    phase: tuple[Phase, ...] = TWO_PHASES
+    export: Export = Export()
+    limit: tuple[Limit, ...] = ()
+    max_drop: float | str = "1 point"
+    """Accuracy that the shipped precision of a student may lose against its own fp32 file."""
+
+    def __post_init__(self) -> None:
+        _require(bool(self.phase), "a recipe needs at least one phase", self.phase)
+        names = [phase.name for phase in self.phase]
+        _require(len(set(names)) == len(names), "phases need names of their own", names)
+        for name in names:
+            _require(re.fullmatch(r"[A-Za-z0-9._-]+", name) is not None, "a phase's name is made of letters, digits, '.', '_' and '-'", name)
+
+
+def decode_recipe(text: str, name: str = "recipe.toml") -> Recipe:
+    """The recipe in a TOML text.
+
+    Raises:
+        RecipeError: not TOML, an unknown key (the nearest known one is named), a value of the wrong kind.
+    """
+    try:
+        table = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise RecipeError(f"{name} is not TOML: {error}") from None
+    return convert_recipe(table, name)
+
+
+def convert_recipe(table: dict[str, Any], name: str = "recipe.toml") -> Recipe:
+    """The recipe in a table as TOML gives it; raises as `decode_recipe`."""
+    try:
+        return msgspec.convert(table, Recipe)
+    except msgspec.ValidationError as error:
+        raise RecipeError(f"{name}: {_explain(str(error))}") from None
+
+
+def read_recipe(path: Path) -> Recipe:
+    """The recipe in a file; raises as `decode_recipe`, and MissingError where there is none."""
+    try:
+        return decode_recipe(path.read_text(encoding="utf-8"), str(path))
+    except OSError as error:
+        raise MissingError(f"no recipe at {path}: {error.strerror}. `edgekd recipe > {path.name}` writes one to start from.") from None
+    except UnicodeDecodeError as error:
+        raise RecipeError(f"{path} is not UTF-8 text: {error.reason} at byte {error.start}.") from None
+
+
+def recipe_table(recipe: Recipe) -> dict[str, Any]:
+    """A recipe as plain tables, without the keys that are None (TOML has no word for them)."""
+
+    def clean(value: Any) -> Any:
+        if isinstance(value, dict):
+            return {key: clean(item) for key, item in value.items() if item is not None}
+        return [clean(item) for item in value] if isinstance(value, (list, tuple)) else value
+
+    table = clean(msgspec.to_builtins(recipe))
+    assert isinstance(table, dict)
+    return table
+
+
+def encode_recipe(recipe: Recipe) -> str:
+    """A recipe as TOML that reads back equal."""
+    return tomli_w.dumps(recipe_table(recipe))
+
+
+def override(recipe: Recipe, settings: list[str]) -> Recipe:
+    """The recipe with `KEY=VALUE` settings put in, as in `phase.0.epochs=30`; VALUE is TOML, or bare text.
+
+    Raises:
+        RecipeError: no `=`, a list index that is not there, or what `convert_recipe` raises.
+    """
+    table = recipe_table(recipe)
+    for setting in settings:
+        path, equals, text = setting.partition("=")
+        if not equals:
+            raise RecipeError(f"--set takes KEY=VALUE, got {setting!r}, as in --set phase.0.epochs=30")
+        _put(table, path.strip().split("."), _value(text.strip()), setting)
+    return convert_recipe(table, "--set")
+
+
+def _value(text: str) -> Any:
+    """A TOML value, or the text itself where it is none: `--set teacher.model=resnet56` needs no quotes."""
+    try:
+        return tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        return text
+
+
+def _put(table: Any, keys: list[str], value: Any, setting: str) -> None:
+    for depth, key in enumerate(keys):
+        last = depth == len(keys) - 1
+        if isinstance(table, list):
+            if not key.isdigit() or int(key) >= len(table):
+                raise RecipeError(f"--set {setting}: {'.'.join(keys[:depth])} has entries 0 to {len(table) - 1}, got {key!r}")
+            slot: Any = int(key)
+        elif isinstance(table, dict):
+            slot = key
+        else:
+            raise RecipeError(f"--set {setting}: {'.'.join(keys[:depth])} is a plain value and has no {key!r} in it")
+        if last:
+            table[slot] = value
+        else:
+            table = table.setdefault(slot, {}) if isinstance(table, dict) else table[slot]
+
+
+def _explain(message: str) -> str:
+    """msgspec's message in a recipe's words, with the nearest known key where one is unknown."""
+    text, _, where = message.partition(" - at ")
+    where = where.strip("`").removeprefix("$").removeprefix(".")
+    place = f" in {where}" if where else ""
+    unknown = re.fullmatch(r"Object contains unknown field `(.+)`", text)
+    if unknown is None:
+        return f"{text[0].lower()}{text[1:]}{f' (at {where})' if where else ''}"
+    known = _known_keys(where)
+    near = difflib.get_close_matches(unknown[1], known, n=1, cutoff=0.5)
+    hint = f"did you mean {near[0]!r}?" if near else f"known keys: {', '.join(known)}"
+    return f"unknown key {unknown[1]!r}{place}; {hint}"
+
+
+def _known_keys(where: str) -> list[str]:
+    """The keys of the struct (or structs) that a path such as `phase[0].subset` names."""
+    kinds: list[Any] = [msgspec.inspect.type_info(Recipe)]
+    for name in [part for part in re.split(r"\.|\[[^\]]*\]", where) if part]:
+        fields = [field.type for kind in kinds if isinstance(kind, msgspec.inspect.StructType) for field in kind.fields if field.encode_name == name]
+        kinds = [leaf for kind in fields for leaf in _leaves(kind)]
+    return sorted({field.encode_name for kind in kinds if isinstance(kind, msgspec.inspect.StructType) for field in kind.fields})
+
+
+def _leaves(kind: Any) -> list[Any]:
+    if isinstance(kind, msgspec.inspect.UnionType):
+        return [leaf for part in kind.types for leaf in _leaves(part)]
+    if isinstance(kind, (msgspec.inspect.ListType, msgspec.inspect.VarTupleType)):
+        return _leaves(kind.item_type)
+    return [kind]

@@ -1,0 +1,331 @@
+"""The nouns that every stage hands on, as frozen structs with versioned JSON.
+
+A `Report` is the source of truth: it holds all that a page draws, raw samples included. Statistics are computed from it (`stats`), never stored,
+but for a ratio's interval, which carries its method and seed. Sizes are bytes, times ms unless a name says otherwise, accuracies and
+other scores are fractions in [0, 1]; only `units` makes text of them.
+"""
+
+from pathlib import Path
+from typing import Any, Literal
+
+import msgspec
+
+from edgekd.errors import MissingError, UsageError
+
+SCHEMA = 1
+"""Version of report.json. 1: the first (2026-11)."""
+
+Role = Literal["teacher", "student", "file"]
+Precision = Literal["fp32", "fp16", "int8-cpu", "int8-trt", "as-is"]
+
+
+class Struct(msgspec.Struct, frozen=True):
+    """A frozen record (kw_only is not inherited, so each says it)."""
+
+
+class Preprocess(Struct, kw_only=True, forbid_unknown_fields=True):
+    """How a network wants its images, applied by the network itself.
+
+    `size` is (height, width) in pixels; None takes images as they come. `resize` is the length in pixels of the shorter side before a centre
+    crop to `crop`, as torchvision and timm state it: where images come larger than needed, the ratio of the two says which part is seen.
+    `mean` and `std` are per channel, for values in [0, 1]; a single value stands for every channel. `colour` is the channel order.
+    """
+
+    size: tuple[int, int] | None = None
+    resize: int | None = None
+    crop: int | None = None
+    interpolation: Literal["nearest", "bilinear", "bicubic"] = "bilinear"
+    mean: tuple[float, ...] = (0.5,)
+    std: tuple[float, ...] = (0.5,)
+    colour: Literal["rgb", "bgr", "grey"] = "rgb"
+
+    def __post_init__(self) -> None:
+        if any(not s > 0 for s in self.std):
+            raise ValueError(f"std must be above 0 in every channel, got {list(self.std)}")
+        if len(self.mean) != len(self.std):
+            raise ValueError(f"mean and std must have as many values, got {len(self.mean)} and {len(self.std)}")
+
+
+class Artifact(Struct, kw_only=True):
+    """A file that a device can run. Its name is `role/network/precision`, as in `student/resnet20/int8-cpu`."""
+
+    role: Role
+    network: str
+    precision: Precision
+    path: str
+    """Relative to the run folder, or as given for a bare file."""
+    sha256: str
+    size: int
+    params: int
+    macs: int | None
+    """Multiply-accumulates of one image; None where an operator's shape is not known."""
+    opset: int
+    classes: int | None = None
+    preprocess: Preprocess | None = None
+    quantised: dict[str, int] = {}
+    """How many nodes of each operator run in INT8, counted in the file."""
+    calibration: dict[str, Any] | None = None
+    """Method, image count and hash of what INT8 was calibrated on."""
+    parity: dict[str, float] = {}
+    """Largest absolute difference of the logits to the step before, by batch size, over the logits' standard deviation."""
+
+    @property
+    def name(self) -> str:
+        return f"{self.role}/{self.network}/{self.precision}"
+
+
+class Host(Struct, kw_only=True):
+    """Which machine measured: what must be equal before absolute times may be compared."""
+
+    cpu: str
+    architecture: str
+    cores: int
+    memory: int
+    instructions: list[str] = []
+    gpu: str | None = None
+    system: str = ""
+    power_mode: str | None = None
+    governor: str | None = None
+    driver: str | None = None
+    runtimes: dict[str, str] = {}
+    """Versions of what ran the files, as in {"onnxruntime": "1.32.0"}."""
+
+
+class State(Struct, kw_only=True):
+    """How the machine was at a moment. Goes with every measurement, feeds doubts, and is never compared."""
+
+    when: Literal["before", "during", "after"]
+    clock_mhz: list[float] = []
+    temperature_c: dict[str, float] = {}
+    load: float | None = None
+    """Runnable processes over one minute."""
+    throttled: bool | None = None
+
+
+class Launch(Struct, kw_only=True):
+    """One process's life with one artifact: load and first inference once, then warm samples by round; all ms per batch."""
+
+    load_ms: float
+    first_ms: float
+    rounds: list[list[float]]
+
+
+class Timing(Struct, kw_only=True):
+    """Every raw sample of an artifact on a target, launch by launch. Round r of launch l of two artifacts were taken in turn."""
+
+    launches: list[Launch]
+
+    @property
+    def samples(self) -> list[float]:
+        """All warm samples in the order they were taken, ms per batch."""
+        return [ms for launch in self.launches for block in launch.rounds for ms in block]
+
+
+class Measurement(Struct, kw_only=True):
+    """How fast one artifact ran on one target of one host."""
+
+    artifact: str
+    target: str
+    host: str
+    """Key into `Report.hosts`."""
+    runtime: str
+    provider: str
+    batch: int
+    threads: int
+    timing: Timing
+    throughput: float | None = None
+    """Images per second, many in flight where the runtime can; else None."""
+    memory: int | None = None
+    """Peak resident bytes of a process that loads and runs only this artifact, less those of one that loads none."""
+    energy: float | None = None
+    """Joules per image; None with a reason in `energy_reason`."""
+    energy_reason: str | None = None
+    states: list[State] = []
+    doubts: list[str] = []
+
+
+class Ratio(Struct, kw_only=True):
+    """A quantity of one artifact over another's, measured in turn in one session: `value` in [`low`, `high`] at `confidence`."""
+
+    artifact: str
+    against: str
+    target: str
+    quantity: Literal["latency", "throughput", "energy"]
+    value: float
+    low: float
+    high: float
+    confidence: float
+    method: str
+    seed: int
+
+
+class Metric(Struct, kw_only=True):
+    """A score with its interval. `value` stands for `n` images."""
+
+    value: float
+    low: float
+    high: float
+    n: int
+
+
+class Score(Struct, kw_only=True):
+    """How well one artifact answers one split. `metrics` by name, `recall` by class, `against` paired with the teacher on the same images."""
+
+    artifact: str
+    split: Literal["train", "valid", "test"]
+    host: str
+    n: int
+    metrics: dict[str, Metric]
+    """accuracy, top5, balanced_accuracy, macro_f1, ece, nll"""
+    recall: dict[str, Metric] = {}
+    against: dict[str, Metric] = {}
+    """agreement, flips, accuracy_drop (teacher minus this, a fraction; positive is worse), each paired image by image."""
+    correct: str = ""
+    """Which images were right: one bit an image in index order, base64; pairs two files' accuracies on the same images."""
+    images: str = ""
+    """sha256 of the split's images and labels: only equal ones may be paired."""
+
+
+class Verdict(Struct, kw_only=True):
+    """What one limit came to."""
+
+    limit: str
+    """The limit in words, as in `size ≤ 400 kB`."""
+    artifact: str
+    target: str | None
+    state: Literal["pass", "over", "undecided", "missing"]
+    quantity: str
+    measured: float | None
+    bound: float | None
+    text: str
+    """By how much, and what to do about it."""
+    warn: bool = False
+
+
+class CurvePoint(Struct, kw_only=True):
+    """Where training stood after an epoch."""
+
+    epoch: float
+    step: int
+    phase: str
+    loss: float
+    temperature: float | None
+    shares: dict[str, float]
+    learning_rate: float
+    valid_accuracy: float | None
+
+
+class Training(Struct, kw_only=True):
+    """How a network came by its weights."""
+
+    how: Literal["taught", "brought", "distilled", "alone"]
+    steps: int = 0
+    seconds: float = 0.0
+    """Wall seconds of all sittings together."""
+    seed: int = 0
+    curve: list[CurvePoint] = []
+
+
+class Network(Struct, kw_only=True):
+    """One network of the run, before export. `alone` is the student taught by the same schedule without soft terms."""
+
+    role: Literal["teacher", "student", "alone"]
+    name: str
+    params: int
+    macs: int | None
+    training: Training
+    valid_accuracy: float | None = None
+    test_accuracy: Metric | None = None
+    """For a network that has no artifact of its own, as `alone` has none."""
+
+
+class DataSummary(Struct, kw_only=True):
+    """What the run was taught, chosen and judged on."""
+
+    spec: str
+    sha256: str
+    classes: list[str]
+    train: int
+    valid: int
+    test: int
+    shape: tuple[int, int, int]
+    """Height, width, channels."""
+    class_counts: list[int] = []
+    """Training images by class."""
+    unreadable: list[str] = []
+    notes: list[str] = []
+
+
+class Report(Struct, kw_only=True):
+    """All that is known at the end of a run."""
+
+    schema: int = SCHEMA
+    edgekd: str
+    name: str
+    created: str
+    """UTC, ISO 8601."""
+    seed: int = 0
+    recipe: dict[str, Any] = {}
+    data: DataSummary | None = None
+    networks: list[Network] = []
+    artifacts: list[Artifact] = []
+    scores: list[Score] = []
+    hosts: dict[str, Host] = {}
+    measurements: list[Measurement] = []
+    ratios: list[Ratio] = []
+    verdicts: list[Verdict] = []
+    shipped: dict[str, str] = {}
+    """By `target/student network`: the artifact that was fastest within the accuracy limit, chosen on validation images."""
+    doubts: list[str] = []
+    notes: list[str] = []
+
+    def artifact(self, name: str) -> Artifact:
+        """The artifact of that full name.
+
+        Raises:
+            MissingError: no artifact has it.
+        """
+        for artifact in self.artifacts:
+            if artifact.name == name:
+                return artifact
+        known = ", ".join(a.name for a in self.artifacts) or "none"
+        raise MissingError(f"no artifact is called {name!r} in this report; it has: {known}")
+
+    def score(self, artifact: str, split: str = "test") -> Score | None:
+        """The score of an artifact on a split, None where it was not evaluated."""
+        return next((s for s in self.scores if s.artifact == artifact and s.split == split), None)
+
+
+def encode_report(report: Report) -> bytes:
+    """A report as indented JSON; numbers that are not finite are refused, since JSON has no word for them."""
+    return msgspec.json.format(msgspec.json.encode(report), indent=1) + b"\n"
+
+
+def decode_report(data: bytes, name: str = "report.json") -> Report:
+    """A report of any schema version up to this one's.
+
+    Raises:
+        UsageError: not a report, or one that a newer edgekd wrote.
+    """
+    try:
+        schema = msgspec.json.decode(data, type=dict[str, Any]).get("schema")
+    except msgspec.MsgspecError as error:
+        raise UsageError(f"{name} is not a report: {error}. Give the report.json of a run folder.") from None
+    if not isinstance(schema, int) or schema < 1:
+        raise UsageError(f"{name} is not a report: its schema is {schema!r}, expected 1 to {SCHEMA}.")
+    if schema > SCHEMA:
+        raise UsageError(f"{name} has schema {schema}, this edgekd reads up to {SCHEMA}. Upgrade with: pip install -U edgekd")
+    try:
+        return msgspec.json.decode(data, type=Report)
+    except msgspec.ValidationError as error:
+        raise UsageError(f"{name} is not a report that edgekd wrote: {error}") from None
+
+
+def read_report(path: Path) -> Report:
+    """The report in a file, or in a run folder's report.json."""
+    file = path / "report.json" if path.is_dir() else path
+    try:
+        data = file.read_bytes()
+    except OSError as error:
+        raise MissingError(f"no report at {file}: {error.strerror}. `edgekd compress` writes one.") from None
+    return decode_report(data, str(file))

@@ -1,0 +1,87 @@
+"""A device as data: targets/*.toml → Target. What runs a file there, and what the chip could do at best."""
+
+import difflib
+import sys
+from importlib import resources
+from pathlib import Path
+from typing import Literal
+
+import msgspec
+
+from edgekd.errors import MissingError, UsageError
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+
+class Chip(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What the maker states: bytes of memory, bytes/s of bandwidth, operations/s at each precision; None where not known or not fixed."""
+
+    memory: int | None = None
+    bandwidth: float | None = None
+    peak_fp32: float | None = None
+    peak_fp16: float | None = None
+    peak_int8: float | None = None
+    source: str = ""
+
+
+class Target(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How files run on a kind of device.
+
+    `precisions` are tried in this order where several tie; `int8` names the flavour that this runtime wants.
+    """
+
+    name: str
+    description: str
+    runtime: Literal["onnxruntime", "tensorrt", "tensorrt-rtx"]
+    provider: str
+    precisions: list[Literal["fp32", "fp16", "int8-cpu", "int8-trt"]]
+    int8: Literal["int8-cpu", "int8-trt"]
+    batch: int = 1
+    threads: int = 0
+    """0: all cores."""
+    power_mode: str | None = None
+    compute_capability: str | None = None
+    """As NVIDIA numbers its chips, as in "8.9"; None for others."""
+    tested: bool = False
+    """Whether edgekd has run on the real device."""
+    chip: Chip = Chip()
+
+
+def folder() -> Path:
+    """Where the targets that ship with edgekd stand: beside the package in a checkout, inside it in a wheel.
+
+    Raises:
+        MissingError: neither is there; the installation is damaged.
+    """
+    package = Path(str(resources.files("edgekd")))
+    for place in (package / "targets", package.parent / "targets"):
+        if place.is_dir() and any(place.glob("*.toml")):
+            return place
+    raise MissingError(f"the targets that ship with edgekd are not beside {package}. Reinstall edgekd.")
+
+
+def names() -> list[str]:
+    """The targets that ship with edgekd, in alphabetical order."""
+    return sorted(file.stem for file in folder().glob("*.toml"))
+
+
+def load(spec: str) -> Target:
+    """A target by name, or from `FILE.toml`.
+
+    Raises:
+        MissingError: no such name (the nearest is given) or file.
+        UsageError: the file does not read as a target.
+    """
+    file = Path(spec) if spec.endswith(".toml") else folder() / f"{spec}.toml"
+    if not file.is_file():
+        near = difflib.get_close_matches(spec, names(), n=1, cutoff=0.4)
+        hint = f" Did you mean {near[0]!r}?" if near else ""
+        raise MissingError(f"no target is called {spec!r}.{hint} `edgekd targets` lists them; FILE.toml describes your own.")
+    try:
+        table = tomllib.loads(file.read_text(encoding="utf-8"))
+        return msgspec.convert({"name": file.stem, **table}, Target)
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, msgspec.ValidationError) as error:
+        raise UsageError(f"{file} does not read as a target: {error}") from None
