@@ -5,7 +5,6 @@ Defaults that depend on the data or the machine are `None` here ("what fits"); `
 This module computes nothing: budgets read limits, `distill` reads phases.
 """
 
-import difflib
 import re
 import sys
 from pathlib import Path
@@ -15,6 +14,7 @@ import msgspec
 import tomli_w
 
 from edgekd.errors import MissingError, RecipeError
+from edgekd.explain import explain
 from edgekd.record import Preprocess
 
 if sys.version_info >= (3, 11):
@@ -35,7 +35,7 @@ def _require(holds: bool, rule: str, value: object) -> None:
 # Networks -------------------------------------------------------------------------------------------------------------
 
 
-class Teacher(Struct, kw_only=True):
+class Teacher(Struct, frozen=True, kw_only=True):
     """The network that is imitated: `model` and `weights` as spec strings. Without weights it is taught first."""
 
     model: str
@@ -49,7 +49,7 @@ class Teacher(Struct, kw_only=True):
     """Class frequencies in its own training; None: this data's."""
 
 
-class Student(Struct, kw_only=True):
+class Student(Struct, frozen=True, kw_only=True):
     """A network to teach. `weights` starts from them: "pretrained" or a file."""
 
     model: str
@@ -61,14 +61,14 @@ class Student(Struct, kw_only=True):
 # How a student learns -------------------------------------------------------------------------------------------------
 
 
-class Label(Struct, kw_only=True, tag_field="loss", tag="label"):
+class Label(Struct, frozen=True, kw_only=True, tag_field="loss", tag="label"):
     """Cross entropy with the labels."""
 
     weight: float = 1.0
     smoothing: float = 0.0
 
 
-class Kd(Struct, kw_only=True, tag_field="loss", tag="kd"):
+class Kd(Struct, frozen=True, kw_only=True, tag_field="loss", tag="kd"):
     """KL divergence of softened probabilities, times T² (Hinton et al. 2015)."""
 
     weight: float = 1.0
@@ -76,7 +76,7 @@ class Kd(Struct, kw_only=True, tag_field="loss", tag="kd"):
     """Standardise both logits first (Sun et al. 2024)."""
 
 
-class Dkd(Struct, kw_only=True, tag_field="loss", tag="dkd"):
+class Dkd(Struct, frozen=True, kw_only=True, tag_field="loss", tag="dkd"):
     """KL divergence split into target and non-target parts (Zhao et al. 2022)."""
 
     weight: float = 1.0
@@ -85,7 +85,7 @@ class Dkd(Struct, kw_only=True, tag_field="loss", tag="dkd"):
     standardise: bool = False
 
 
-class Dist(Struct, kw_only=True, tag_field="loss", tag="dist"):
+class Dist(Struct, frozen=True, kw_only=True, tag_field="loss", tag="dist"):
     """Correlation between classes and within each class across the batch (Huang et al. 2022)."""
 
     weight: float = 1.0
@@ -99,7 +99,7 @@ Term: TypeAlias = Label | Kd | Dkd | Dist
 Shape: TypeAlias = Literal["linear", "cosine", "exponential", "teacher-confidence", "student-confidence"]
 
 
-class Temperature(Struct, kw_only=True):
+class Temperature(Struct, frozen=True, kw_only=True):
     """T from `start` to `end` over a phase, or by confidence."""
 
     start: float
@@ -110,7 +110,7 @@ class Temperature(Struct, kw_only=True):
         _require(self.start > 0 and self.end > 0, "a temperature must be above 0", [self.start, self.end])
 
 
-class Subset(Struct, kw_only=True):
+class Subset(Struct, frozen=True, kw_only=True):
     """Which images a phase sees: `fraction` of them, chosen `by` a rule (distill/subset.py names each)."""
 
     by: Literal["random", "balanced", "confident", "hard", "mixed"] = "random"
@@ -120,7 +120,7 @@ class Subset(Struct, kw_only=True):
         _require(0 < self.fraction <= 1, "a subset's fraction must be above 0 and at most 1", self.fraction)
 
 
-class Phase(Struct, kw_only=True):
+class Phase(Struct, frozen=True, kw_only=True):
     """One stretch of training. `epochs` counts passes over all training images, so that budgets of steps compare."""
 
     name: str
@@ -144,7 +144,7 @@ class Phase(Struct, kw_only=True):
         return any(not isinstance(term, Label) for term in self.terms)
 
 
-class Optimizer(Struct, kw_only=True):
+class Optimizer(Struct, frozen=True, kw_only=True):
     """`lr` is the peak of the schedule; `body_lr` that of weights that were brought, where it differs from the head's."""
 
     name: Literal["sgd", "adam", "adamw"] = "sgd"
@@ -157,10 +157,11 @@ class Optimizer(Struct, kw_only=True):
         _require(self.lr > 0, "a learning rate must be above 0", self.lr)
 
 
-class Augment(Struct, kw_only=True):
+class Augment(Struct, frozen=True, kw_only=True):
     """How a view differs from the plain image. `crop` is padding in pixels before a random crop of the same size.
 
-    `scale` is the least share of the area that a random resized crop keeps (1: none); `colour` the strength of brightness, contrast and saturation changes.
+    `scale` is the least share of the area that a random resized crop keeps (1: none); `colour` the strength of brightness, contrast and
+    saturation changes.
     """
 
     crop: int = 0
@@ -169,7 +170,7 @@ class Augment(Struct, kw_only=True):
     colour: float = 0.0
 
 
-class Train(Struct, kw_only=True):
+class Train(Struct, frozen=True, kw_only=True):
     """What all phases share. None: what fits the data and the machine, printed with its reason."""
 
     batch: int = 128
@@ -202,7 +203,7 @@ class Train(Struct, kw_only=True):
 # Files and limits -----------------------------------------------------------------------------------------------------
 
 
-class Export(Struct, kw_only=True):
+class Export(Struct, frozen=True, kw_only=True):
     """Which files are written."""
 
     precisions: tuple[Literal["fp32", "fp16", "int8"], ...] = ("fp32", "fp16", "int8")
@@ -214,11 +215,11 @@ class Export(Struct, kw_only=True):
         _require(18 <= self.opset <= 24, "opset must be 18 to 24", self.opset)
 
 
-class Limit(Struct, kw_only=True):
+class Limit(Struct, frozen=True, kw_only=True):
     """What must hold of an artifact on a target (DESIGN, Budgets). Quantities are text with units, or plain numbers.
 
-    Upper bounds: size, params, macs, latency_p50, latency_p95, memory, energy, ece, accuracy_drop, flips. Lower bounds: speedup, accuracy, balanced_accuracy,
-    macro_f1, auc, recall, agreement. `growth` bounds the rise over a baseline, by quantity.
+    Upper bounds: size, params, macs, latency_p50, latency_p95, memory, energy, ece, accuracy_drop, flips. Lower bounds: speedup, accuracy,
+    balanced_accuracy, macro_f1, auc, recall, agreement. `growth` bounds the rise over a baseline, by quantity.
     """
 
     artifact: str = "shipped"
@@ -262,7 +263,7 @@ TWO_PHASES: tuple[Phase, ...] = (
 """The default: T=3 on all data, then T falling to 0.5 on a subset."""
 
 
-class Recipe(Struct, kw_only=True):
+class Recipe(Struct, frozen=True, kw_only=True):
     """One job. `student = []` asks for the teacher alone; without the key edgekd picks one and says why."""
 
     data: str = "digits"
@@ -314,7 +315,7 @@ def convert_recipe(table: dict[str, Any], name: str = "recipe.toml") -> Recipe:
     try:
         return msgspec.convert(table, Recipe)
     except msgspec.ValidationError as error:
-        raise RecipeError(f"{name}: {_explain(str(error))}") from None
+        raise RecipeError(f"{name}: {explain(error, Recipe, table)}") from None
 
 
 def read_recipe(path: Path) -> Recipe:
@@ -383,34 +384,3 @@ def _put(table: Any, keys: list[str], value: Any, setting: str) -> None:
             table[slot] = value
         else:
             table = table.setdefault(slot, {}) if isinstance(table, dict) else table[slot]
-
-
-def _explain(message: str) -> str:
-    """msgspec's message in a recipe's words, with the nearest known key where one is unknown."""
-    text, _, where = message.partition(" - at ")
-    where = where.strip("`").removeprefix("$").removeprefix(".")
-    place = f" in {where}" if where else ""
-    unknown = re.fullmatch(r"Object contains unknown field `(.+)`", text)
-    if unknown is None:
-        return f"{text[0].lower()}{text[1:]}{f' (at {where})' if where else ''}"
-    known = _known_keys(where)
-    near = difflib.get_close_matches(unknown[1], known, n=1, cutoff=0.5)
-    hint = f"did you mean {near[0]!r}?" if near else f"known keys: {', '.join(known)}"
-    return f"unknown key {unknown[1]!r}{place}; {hint}"
-
-
-def _known_keys(where: str) -> list[str]:
-    """The keys of the struct (or structs) that a path such as `phase[0].subset` names."""
-    kinds: list[Any] = [msgspec.inspect.type_info(Recipe)]
-    for name in [part for part in re.split(r"\.|\[[^\]]*\]", where) if part]:
-        fields = [field.type for kind in kinds if isinstance(kind, msgspec.inspect.StructType) for field in kind.fields if field.encode_name == name]
-        kinds = [leaf for kind in fields for leaf in _leaves(kind)]
-    return sorted({field.encode_name for kind in kinds if isinstance(kind, msgspec.inspect.StructType) for field in kind.fields})
-
-
-def _leaves(kind: Any) -> list[Any]:
-    if isinstance(kind, msgspec.inspect.UnionType):
-        return [leaf for part in kind.types for leaf in _leaves(part)]
-    if isinstance(kind, (msgspec.inspect.ListType, msgspec.inspect.VarTupleType)):
-        return _leaves(kind.item_type)
-    return [kind]

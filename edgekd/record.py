@@ -5,12 +5,13 @@ but for a ratio's interval, which carries its method and seed. Sizes are bytes, 
 other scores are fractions in [0, 1]; only `units` makes text of them.
 """
 
+import math
 from pathlib import Path
 from typing import Any, Literal
 
 import msgspec
 
-from edgekd.errors import MissingError, UsageError
+from edgekd.errors import EdgekdError, MissingError, UsageError
 
 SCHEMA = 1
 """Version of report.json. 1: the first (2026-11)."""
@@ -23,7 +24,7 @@ class Struct(msgspec.Struct, frozen=True):
     """A frozen record (kw_only is not inherited, so each says it)."""
 
 
-class Preprocess(Struct, kw_only=True, forbid_unknown_fields=True):
+class Preprocess(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """How a network wants its images, applied by the network itself.
 
     `size` is (height, width) in pixels; None takes images as they come. `resize` is the length in pixels of the shorter side before a centre
@@ -46,7 +47,7 @@ class Preprocess(Struct, kw_only=True, forbid_unknown_fields=True):
             raise ValueError(f"mean and std must have as many values, got {len(self.mean)} and {len(self.std)}")
 
 
-class Artifact(Struct, kw_only=True):
+class Artifact(Struct, frozen=True, kw_only=True):
     """A file that a device can run. Its name is `role/network/precision`, as in `student/resnet20/int8-cpu`."""
 
     role: Role
@@ -74,7 +75,7 @@ class Artifact(Struct, kw_only=True):
         return f"{self.role}/{self.network}/{self.precision}"
 
 
-class Host(Struct, kw_only=True):
+class Host(Struct, frozen=True, kw_only=True):
     """Which machine measured: what must be equal before absolute times may be compared."""
 
     cpu: str
@@ -91,7 +92,7 @@ class Host(Struct, kw_only=True):
     """Versions of what ran the files, as in {"onnxruntime": "1.32.0"}."""
 
 
-class State(Struct, kw_only=True):
+class State(Struct, frozen=True, kw_only=True):
     """How the machine was at a moment. Goes with every measurement, feeds doubts, and is never compared."""
 
     when: Literal["before", "during", "after"]
@@ -102,7 +103,7 @@ class State(Struct, kw_only=True):
     throttled: bool | None = None
 
 
-class Launch(Struct, kw_only=True):
+class Launch(Struct, frozen=True, kw_only=True):
     """One process's life with one artifact: load and first inference once, then warm samples by round; all ms per batch."""
 
     load_ms: float
@@ -110,7 +111,7 @@ class Launch(Struct, kw_only=True):
     rounds: list[list[float]]
 
 
-class Timing(Struct, kw_only=True):
+class Timing(Struct, frozen=True, kw_only=True):
     """Every raw sample of an artifact on a target, launch by launch. Round r of launch l of two artifacts were taken in turn."""
 
     launches: list[Launch]
@@ -121,7 +122,7 @@ class Timing(Struct, kw_only=True):
         return [ms for launch in self.launches for block in launch.rounds for ms in block]
 
 
-class Measurement(Struct, kw_only=True):
+class Measurement(Struct, frozen=True, kw_only=True):
     """How fast one artifact ran on one target of one host."""
 
     artifact: str
@@ -133,6 +134,8 @@ class Measurement(Struct, kw_only=True):
     batch: int
     threads: int
     timing: Timing
+    fps: float | None = None
+    """Inferences begun a second, as frames come from a camera; None: one after another."""
     throughput: float | None = None
     """Images per second, many in flight where the runtime can; else None."""
     memory: int | None = None
@@ -144,7 +147,7 @@ class Measurement(Struct, kw_only=True):
     doubts: list[str] = []
 
 
-class Ratio(Struct, kw_only=True):
+class Ratio(Struct, frozen=True, kw_only=True):
     """A quantity of one artifact over another's, measured in turn in one session: `value` in [`low`, `high`] at `confidence`."""
 
     artifact: str
@@ -159,7 +162,7 @@ class Ratio(Struct, kw_only=True):
     seed: int
 
 
-class Metric(Struct, kw_only=True):
+class Metric(Struct, frozen=True, kw_only=True):
     """A score with its interval. `value` stands for `n` images."""
 
     value: float
@@ -168,7 +171,7 @@ class Metric(Struct, kw_only=True):
     n: int
 
 
-class Score(Struct, kw_only=True):
+class Score(Struct, frozen=True, kw_only=True):
     """How well one artifact answers one split. `metrics` by name, `recall` by class, `against` paired with the teacher on the same images."""
 
     artifact: str
@@ -186,7 +189,7 @@ class Score(Struct, kw_only=True):
     """sha256 of the split's images and labels: only equal ones may be paired."""
 
 
-class Verdict(Struct, kw_only=True):
+class Verdict(Struct, frozen=True, kw_only=True):
     """What one limit came to."""
 
     limit: str
@@ -202,7 +205,7 @@ class Verdict(Struct, kw_only=True):
     warn: bool = False
 
 
-class CurvePoint(Struct, kw_only=True):
+class CurvePoint(Struct, frozen=True, kw_only=True):
     """Where training stood after an epoch."""
 
     epoch: float
@@ -215,7 +218,7 @@ class CurvePoint(Struct, kw_only=True):
     valid_accuracy: float | None
 
 
-class Training(Struct, kw_only=True):
+class Training(Struct, frozen=True, kw_only=True):
     """How a network came by its weights."""
 
     how: Literal["taught", "brought", "distilled", "alone"]
@@ -226,7 +229,7 @@ class Training(Struct, kw_only=True):
     curve: list[CurvePoint] = []
 
 
-class Network(Struct, kw_only=True):
+class Network(Struct, frozen=True, kw_only=True):
     """One network of the run, before export. `alone` is the student taught by the same schedule without soft terms."""
 
     role: Literal["teacher", "student", "alone"]
@@ -239,7 +242,7 @@ class Network(Struct, kw_only=True):
     """For a network that has no artifact of its own, as `alone` has none."""
 
 
-class DataSummary(Struct, kw_only=True):
+class DataSummary(Struct, frozen=True, kw_only=True):
     """What the run was taught, chosen and judged on."""
 
     spec: str
@@ -256,7 +259,7 @@ class DataSummary(Struct, kw_only=True):
     notes: list[str] = []
 
 
-class Report(Struct, kw_only=True):
+class Report(Struct, frozen=True, kw_only=True):
     """All that is known at the end of a run."""
 
     schema: int = SCHEMA
@@ -296,8 +299,33 @@ class Report(Struct, kw_only=True):
         return next((s for s in self.scores if s.artifact == artifact and s.split == split), None)
 
 
+def check_finite(value: Any, where: str) -> None:
+    """Refuse numbers that are not finite: JSON has no word for them, and msgspec would write null.
+
+    Raises:
+        EdgekdError: one is not; its place is named, as in `report.scores[0].metrics.nll.value`.
+    """
+    if isinstance(value, float):
+        if not math.isfinite(value):
+            raise EdgekdError(f"{where} is {value}, and only finite numbers are written. Nothing was written; look where this one comes from.")
+    elif isinstance(value, msgspec.Struct):
+        for name in value.__struct_fields__:
+            check_finite(getattr(value, name), f"{where}.{name}")
+    elif isinstance(value, dict):
+        for name, item in value.items():
+            check_finite(item, f"{where}.{name}")
+    elif isinstance(value, (list, tuple)):
+        for index, item in enumerate(value):
+            check_finite(item, f"{where}[{index}]")
+
+
 def encode_report(report: Report) -> bytes:
-    """A report as indented JSON; numbers that are not finite are refused, since JSON has no word for them."""
+    """A report as indented JSON.
+
+    Raises:
+        EdgekdError: a number in it is not finite.
+    """
+    check_finite(report, "report")
     return msgspec.json.format(msgspec.json.encode(report), indent=1) + b"\n"
 
 

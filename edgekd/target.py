@@ -9,6 +9,7 @@ from typing import Literal
 import msgspec
 
 from edgekd.errors import MissingError, UsageError
+from edgekd.explain import explain
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -82,6 +83,9 @@ def load(spec: str) -> Target:
         raise MissingError(f"no target is called {spec!r}.{hint} `edgekd targets` lists them; FILE.toml describes your own.")
     try:
         table = tomllib.loads(file.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise UsageError(f"{file} is not TOML: {error}") from None
+    try:
         return msgspec.convert({"name": file.stem, **table}, Target)
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, msgspec.ValidationError) as error:
-        raise UsageError(f"{file} does not read as a target: {error}") from None
+    except msgspec.ValidationError as error:
+        raise UsageError(f"{file} does not read as a target: {explain(error, Target, table)}") from None

@@ -1,0 +1,81 @@
+"""Which artifacts a limit names: spec strings → artifacts, or in words why there are none. Judges nothing."""
+
+from edgekd.recipe import Limit
+from edgekd.record import Artifact, Report
+
+
+def target(report: Report, limit: Limit) -> str | None:
+    """The limit's target, or the only one that the report knows."""
+    known = targets(report)
+    return limit.target or (known[0] if len(known) == 1 else None)
+
+
+def targets(report: Report) -> list[str]:
+    """Every target that something was measured on or shipped to."""
+    return sorted({measurement.target for measurement in report.measurements} | {key.rpartition("/")[0] for key in report.shipped})
+
+
+def no_target(report: Report) -> str:
+    """Why a limit without a target has none."""
+    known = targets(report)
+    if known:
+        return f"the report has several targets ({', '.join(known)}). Name one with target = in [[limit]]."
+    return "nothing was measured on any target. Measure with `edgekd bench`."
+
+
+def artifacts(report: Report, spec: str, on: str | None) -> list[Artifact] | str:
+    """The artifacts that `ROLE/NAME/PRECISION`, a bare precision (every student's) or `shipped` names.
+
+    `int8` stands for either flavour, and where a network has both, for the one that ran on the target. A report of bare files ships them all.
+    """
+    if spec == "shipped":
+        bare = all(artifact.role == "file" for artifact in report.artifacts)
+        return list(report.artifacts) if bare and report.artifacts else _shipped(report, on)
+    if "/" in spec:
+        found = [artifact for artifact in report.artifacts if spec in (artifact.name, flavourless(artifact.name))]
+    else:
+        students = [artifact for artifact in report.artifacts if artifact.role == "student"] or report.artifacts
+        found = [artifact for artifact in students if spec in (artifact.precision, flavourless(artifact.precision))]
+    ran = {measurement.artifact for measurement in report.measurements if measurement.target == on}
+    found = [artifact for artifact in found if artifact.name in ran or not any(_twins(artifact, other) and other.name in ran for other in found)]
+    return found or f"no artifact matches {spec!r}; the report has: {names(report)}."
+
+
+def against(report: Report, artifact: Artifact, spec: str | None) -> Artifact | str:
+    """What an artifact is compared with: the teacher's own file (None), one by name, or another precision of the same network."""
+    if spec is None:
+        found = [other for other in report.artifacts if other.role == "teacher" and other.precision in ("fp32", "as-is")]
+    elif "/" in spec:
+        found = [other for other in report.artifacts if spec in (other.name, flavourless(other.name))]
+    else:
+        same = [other for other in report.artifacts if (other.role, other.network) == (artifact.role, artifact.network)]
+        found = [other for other in same if spec in (other.precision, flavourless(other.precision))]
+    if found:
+        return found[0]
+    wanted = spec or "fp32 file of a teacher"
+    return f"there is no {wanted} to compare with; the report has: {names(report)}. Name one with against = in [[limit]]."
+
+
+def names(report: Report) -> str:
+    """What the report has, for messages."""
+    return ", ".join(artifact.name for artifact in report.artifacts) or "none"
+
+
+def flavourless(name: str) -> str:
+    """`int8` for either flavour of it."""
+    return name[:-4] if name.endswith(("int8-cpu", "int8-trt")) else name
+
+
+def _twins(artifact: Artifact, other: Artifact) -> bool:
+    return artifact.name != other.name and flavourless(artifact.name) == flavourless(other.name)
+
+
+def _shipped(report: Report, on: str | None) -> list[Artifact] | str:
+    if on is None:
+        return no_target(report) if targets(report) else "nothing was shipped. Name an artifact with artifact = in [[limit]]."
+    shipped = {name for key, name in report.shipped.items() if key.rpartition("/")[0] == on}
+    found = [artifact for artifact in report.artifacts if artifact.name in shipped]
+    if found and len(found) == len(shipped):
+        return found
+    known = f"the report has the targets: {', '.join(targets(report)) or 'none'}"
+    return f"nothing was shipped on {on}; {known}. Name an artifact with artifact = in [[limit]]."

@@ -1,0 +1,204 @@
+"""What was typed → the recipe in force and where its run stands. Pure: no file is read or written.
+
+The recipe file comes first, flags override it, `--set` overrides both. Paths typed as flags are relative to where
+edgekd was started, paths in a recipe to the recipe's folder; `recipe_from` turns the first into the second.
+"""
+
+import os
+import re
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from edgekd.cli.options import Flags
+from edgekd.errors import RecipeError, UsageError
+from edgekd.recipe import Phase, Recipe, Student, Teacher, Temperature, override
+from edgekd.record import Preprocess
+
+_NO_PATH = ("hf", "timm")
+"""Kinds of spec whose second half is a name on a hub."""
+
+
+def recipe_from(start: Recipe, flags: Flags, *, base: Path, cwd: Path) -> Recipe:
+    """The recipe `start` with the flags put in; `base` is the folder that its paths are relative to, `cwd` that of the flags' paths.
+
+    Raises:
+        UsageError: flags that contradict each other or do not read.
+        RecipeError: the result is no recipe.
+    """
+    changes: dict[str, Any] = {
+        key: value
+        for key, value in {
+            "data": _moved(flags.data, base=base, cwd=cwd),
+            "test": _moved(flags.test, base=base, cwd=cwd),
+            "size": None if flags.size is None else parse_size(flags.size, "--size"),
+            "channels": _channels(flags.channels),
+            "download": flags.download or None,
+            "teacher": _teacher(start.teacher, flags, base=base, cwd=cwd),
+            "student": _students(start.student, flags, base=base, cwd=cwd),
+            "seed": flags.seed,
+            "device": flags.device,
+            "alone": flags.alone or None,
+            "on": _targets(flags.on, base=base, cwd=cwd),
+            "phase": _phases(start.phase, flags),
+        }.items()
+        if value is not None
+    }
+    return override(msgspec.structs.replace(start, **changes), flags.set or [])
+
+
+def run_name(recipe_file: Path | None, data: str) -> str:
+    """What a run is called: the recipe's stem, else the last name in the data's spec ("npz:images/cifar10.npz" → "cifar10")."""
+    if recipe_file is not None:
+        name = recipe_file.stem
+    else:
+        kind, colon, rest = data.partition(":")
+        path = kind if kind.endswith(".py") or not colon else rest
+        own = re.sub(r"\.(npz|csv|py|toml)$", "", os.path.basename(path.rstrip("/")))
+        name = own if kind in ("npz", "folder", "csv", "hf") or kind.endswith(".py") or not colon else kind
+    return re.sub(r"[^A-Za-z0-9._-]+", "-", name).strip("-.") or "run"
+
+
+def origin(recipe_file: Path | None, recipe: Recipe, folder: Path) -> str:
+    """Whose run a folder is: its recipe as seen from the folder, so that both may move together; without one, the data and the teacher."""
+    if recipe_file is not None:
+        return f"recipe {Path(os.path.relpath(recipe_file.resolve(), folder.resolve())).as_posix()}"
+    return f"data {recipe.data}, teacher {recipe.teacher.model if recipe.teacher else 'of edgekd'}"
+
+
+def parse_size(text: str, flag: str) -> tuple[int, int]:
+    """(height, width) in "96x512" or "224".
+
+    Raises:
+        UsageError: neither.
+    """
+    match = re.fullmatch(r"([1-9]\d*)(?:\s*[x×]\s*([1-9]\d*))?", text.strip())
+    if match is None:
+        raise UsageError(f"{flag} takes height x width in pixels, as in 96x512 or 224, got {text!r}")
+    return int(match[1]), int(match[2] or match[1])
+
+
+def _moved(spec: str | None, *, base: Path, cwd: Path) -> str | None:
+    """A spec string whose path, if it has one, is seen from `base` and no longer from `cwd`."""
+    if spec is None or base == cwd:
+        return spec
+    kind, colon, rest = spec.partition(":")
+    if colon and kind.endswith(".py"):
+        return f"{_path(kind, base, cwd)}:{rest}"
+    if colon and kind not in _NO_PATH:
+        return f"{kind}:{_path(rest, base, cwd)}"
+    return spec
+
+
+def _moved_file(spec: str | None, *, base: Path, cwd: Path) -> str | None:
+    """The same for what may be a bare file name: a model, weights, a target, class names."""
+    if spec is not None and base != cwd and re.search(r"\.(onnx|safetensors|pt|pth|th|tar|ckpt|bin|txt|toml|json)$", spec):
+        return _path(spec, base, cwd)
+    return _moved(spec, base=base, cwd=cwd)
+
+
+def _path(path: str, base: Path, cwd: Path) -> str:
+    return path if os.path.isabs(path) else Path(os.path.relpath(cwd / path, base)).as_posix()
+
+
+def _channels(channels: int | None) -> int | None:
+    if channels not in (None, 1, 3):
+        raise UsageError(f"--channels takes 1 (grey) or 3 (colour), got {channels}")
+    return channels
+
+
+def _teacher(teacher: Teacher | None, flags: Flags, *, base: Path, cwd: Path) -> Teacher | None:
+    about = {
+        "--teacher-weights": flags.teacher_weights,
+        "--teacher-mean": flags.teacher_mean,
+        "--teacher-std": flags.teacher_std,
+        "--teacher-size": flags.teacher_size,
+        "--teacher-classes": flags.teacher_classes,
+    }
+    typed = [name for name, value in about.items() if value is not None]
+    if flags.teacher is not None:
+        teacher = Teacher(model=_moved_file(flags.teacher, base=base, cwd=cwd) or "")
+    elif typed and teacher is None:
+        raise UsageError(f"{typed[0]} describes a teacher, and none is named. Add --teacher MODEL.")
+    if teacher is None or not typed:
+        return teacher
+    classes = flags.teacher_classes
+    changes = {
+        "weights": _moved_file(flags.teacher_weights, base=base, cwd=cwd),
+        "classes": classes.split(",") if classes and "," in classes else _moved_file(classes, base=base, cwd=cwd),
+        "preprocess": _preprocess(teacher.preprocess, flags),
+    }
+    return msgspec.structs.replace(teacher, **{key: value for key, value in changes.items() if value is not None})
+
+
+def _preprocess(preprocess: Preprocess | None, flags: Flags) -> Preprocess | None:
+    changes: dict[str, Any] = {}
+    for key, text in (("mean", flags.teacher_mean), ("std", flags.teacher_std)):
+        if text is not None:
+            changes[key] = _numbers(text, f"--teacher-{key}")
+    if flags.teacher_size is not None:
+        changes["size"] = parse_size(flags.teacher_size, "--teacher-size")
+    if not changes:
+        return None
+    if preprocess is None and ("mean" in changes) != ("std" in changes):
+        raise UsageError("--teacher-mean and --teacher-std stand together, as in --teacher-mean 0.485,0.456,0.406 --teacher-std 0.229,0.224,0.225")
+    try:
+        return msgspec.structs.replace(preprocess or Preprocess(), **changes)
+    except ValueError as error:
+        raise RecipeError(f"the teacher's preprocess: {error}") from None
+
+
+def _numbers(text: str, flag: str) -> tuple[float, ...]:
+    try:
+        return tuple(float(part) for part in text.split(","))
+    except ValueError:
+        raise UsageError(f"{flag} takes a number per channel, as in 0.485,0.456,0.406, got {text!r}") from None
+
+
+def _students(students: tuple[Student, ...] | None, flags: Flags, *, base: Path, cwd: Path) -> tuple[Student, ...] | None:
+    if flags.no_student:
+        if flags.student or flags.student_weights:
+            raise UsageError("--no-student leaves the teacher alone; take --student and --student-weights away, or --no-student")
+        return ()
+    weights = _moved_file(flags.student_weights, base=base, cwd=cwd)
+    if flags.student:
+        return tuple(Student(model=_moved_file(model, base=base, cwd=cwd) or "", weights=weights) for model in flags.student)
+    if weights is None:
+        return None
+    if not students:
+        raise UsageError("--student-weights starts a student from weights, and none is named. Add --student MODEL.")
+    return tuple(msgspec.structs.replace(student, weights=weights) for student in students)
+
+
+def _targets(on: list[str] | None, *, base: Path, cwd: Path) -> dict[str, str] | None:
+    """{target: host}; a target without a host is this machine if it is called cpu, else one that is not at hand."""
+    if not on:
+        return None
+    targets: dict[str, str] = {}
+    for text in on:
+        name, equals, host = text.partition("=")
+        if not name or name in targets:
+            raise UsageError(f"--on takes TARGET or TARGET=HOST, each target once, as in --on cpu --on jetson-orin-nano=user@orin, got {text!r}")
+        targets[_moved_file(name, base=base, cwd=cwd) or name] = host if equals else "local" if name == "cpu" else ""
+    return targets
+
+
+def _phases(phases: tuple[Phase, ...], flags: Flags) -> tuple[Phase, ...] | None:
+    """The phases with the epochs shared out as before, and the temperature put where a phase holds or starts it."""
+    if flags.epochs is None and flags.temperature is None:
+        return None
+    for flag, value in (("--epochs", flags.epochs), ("--temperature", flags.temperature)):
+        if value is not None and not 0 < value < float("inf"):
+            raise UsageError(f"{flag} takes a number above 0, got {value:g}")
+    scale = 1.0 if flags.epochs is None else flags.epochs / sum(phase.epochs for phase in phases)
+    return tuple(
+        msgspec.structs.replace(phase, epochs=round(phase.epochs * scale, 6), temperature=_temperature(phase.temperature, flags.temperature))
+        for phase in phases
+    )
+
+
+def _temperature(before: float | Temperature, typed: float | None) -> float | Temperature:
+    if typed is None:
+        return before
+    return msgspec.structs.replace(before, start=typed) if isinstance(before, Temperature) else typed

@@ -1,0 +1,101 @@
+"""An exception → what a person is told and the exit code. Knows every way a command can end badly; prints nothing by
+itself but through `show`.
+
+0: done (or a gate passed), 1: a gate is over its limits, 2: wrong usage or something missing, 3: any other failure, 130
+and 143: stopped from outside.
+"""
+
+import dataclasses
+import errno
+import os
+from typing import TextIO
+
+import typer
+
+from edgekd.errors import EdgekdError, MissingExtra
+
+_EXTRAS = {
+    "measure": ("numpy", "onnx", "onnxruntime"),
+    "train": ("torch", "torchvision", "accelerate", "jaxtyping", "onnxscript", "onnxslim", "PIL", "safetensors", "sklearn", "torchmetrics"),
+    "timm": ("timm",),
+    "hf": ("datasets", "transformers"),
+}
+"""Which extra brings a module; what no extra brings and is missing is a bug."""
+
+
+class Terminated(KeyboardInterrupt):
+    """SIGTERM, with what is kept and how to go on; carries the exit code that whoever raised it chose."""
+
+    def __init__(self, message: str, stop: SystemExit) -> None:
+        super().__init__(message)
+        self.exit_code = stop.code if isinstance(stop.code, int) else 143
+
+
+@dataclasses.dataclass(frozen=True)
+class Fault:
+    """What went wrong. `kind` is the exception's name, `title` what stands over the message."""
+
+    kind: str
+    message: str
+    exit_code: int
+    title: str = "error"
+
+
+def explain(error: BaseException, needs: str | None = None) -> Fault:
+    """What to tell of an exception; `needs` is the extra that the command at hand asks for."""
+    kind = type(error).__name__
+    if isinstance(error, EdgekdError):
+        return Fault(kind, str(error), error.exit_code)
+    if isinstance(error, KeyboardInterrupt):
+        return Fault(kind, str(error) or "Stopped.", getattr(error, "exit_code", 130), title="stopped")
+    if isinstance(error, ModuleNotFoundError) and error.name and (extra := _extra(error.name.partition(".")[0], needs)):
+        missing = MissingExtra(error.name.partition(".")[0], extra)
+        return Fault("MissingExtra", str(missing), missing.exit_code)
+    if isinstance(error, OSError) and error.errno is not None:
+        return Fault(kind, _about_files(error), 3)
+    if isinstance(error, MemoryError) or kind == "OutOfMemoryError":
+        return Fault(kind, f"Out of memory: {_first_line(error)} A smaller batch needs less: --set train.batch=32", 3)
+    message = f"{kind}: {_first_line(error)} Please report it with the output of the same command under --debug."
+    return Fault(kind, message, 3, title="this is a bug in edgekd")
+
+
+def show(fault: Fault, stream: TextIO) -> None:
+    """Print a fault: a panel on a terminal, else a line."""
+    if not stream.isatty():
+        print(f"edgekd: {fault.title}: {fault.message}", file=stream)
+        return
+    from rich.console import Console
+    from rich.panel import Panel
+    from rich.text import Text
+
+    style = "yellow" if fault.title == "stopped" else "red"
+    Console(file=stream).print(Panel(Text(fault.message), title=fault.title, title_align="left", border_style=style))
+
+
+def is_usage(error: BaseException) -> bool:
+    """Whether it is Typer's own word about how a command was typed, which Typer prints."""
+    return isinstance(error, (typer.BadParameter, typer.Abort))
+
+
+def is_broken_pipe(error: BaseException) -> bool:
+    """Whether the reader of stdout has left, as `head` does."""
+    return isinstance(error, OSError) and error.errno == errno.EPIPE
+
+
+def _extra(module: str, needs: str | None) -> str | None:
+    extra = next((extra for extra, modules in _EXTRAS.items() if module in modules), None)
+    # Whoever needs torch is better told to install all of `train` at once than numpy first.
+    return needs if extra == "measure" and needs is not None else extra
+
+
+def _about_files(error: OSError) -> str:
+    reason = os.strerror(error.errno or 0)
+    where = f" at {error.filename}" if error.filename else ""
+    if error.errno == errno.ENOSPC:
+        return f"The disk is full{where}. Finished files are whole and kept; free some space and run the same command to go on."
+    return f"{reason}{where}. Check the path and its permissions."
+
+
+def _first_line(error: BaseException) -> str:
+    text = (str(error).strip().splitlines() or ["no message"])[0]
+    return text if text.endswith((".", "!", "?")) else f"{text}."

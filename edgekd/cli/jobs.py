@@ -1,0 +1,145 @@
+"""compress, teach, distill, export: a recipe's whole job, or a part of it with what comes before.
+
+What was typed becomes a `Job` (the recipe in force, its folder, whose run it is); `edgekd.compress` does it; the report
+that it returns is shown.
+"""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
+
+import typer
+
+from edgekd.cli.face import Face
+from edgekd.cli.options import Flags, Out, RecipeFile
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+    from edgekd import record
+    from edgekd.recipe import Recipe
+
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what would be done: steps, memory, time, sizes; do nothing.")]
+
+
+class Job(NamedTuple):
+    """A recipe in force; `base` is the folder that its paths are relative to, `origin` names whose run `folder` is."""
+
+    recipe: "Recipe"
+    folder: Path
+    origin: str
+    base: Path
+
+
+def compress(recipe: RecipeFile = None, *, flags: Flags, out: Out = None, dry_run: DryRun = False, face: Face) -> None:
+    """Make a model small and fast: teach, distil, export, measure.
+
+    The whole way from a teacher to files that a device can run, judged and reported. Without
+    arguments it takes the built-in handwritten digits and teaches its own teacher first.
+    """
+    job = job_from(recipe, flags, out)
+    if dry_run:
+        from edgekd.compress import plan
+
+        lines = plan(job.recipe, base=job.base)
+        face.result("\n".join(lines), {"plan": lines})
+        return
+    from edgekd.compress import compress as whole
+
+    run_job(face, job, whole, no_student=flags.no_student)
+
+
+def teach(recipe: RecipeFile = None, *, flags: Flags, out: Out = None, face: Face) -> None:
+    """Teach the teacher, or evaluate the weights it came with."""
+    job = job_from(recipe, flags, out)
+    from edgekd import compress  # after what was typed has been read, as this takes seconds
+
+    run_job(face, job, compress.teach)
+
+
+def distill(recipe: RecipeFile = None, *, flags: Flags, out: Out = None, face: Face) -> None:
+    """Distil the teacher into each student.
+
+    The teacher is taught first where it is not there yet.
+    """
+    job = job_from(recipe, flags, out)
+    from edgekd import compress  # after what was typed has been read, as this takes seconds
+
+    run_job(face, job, compress.distill)
+
+
+def export(recipe: RecipeFile = None, *, flags: Flags, out: Out = None, face: Face) -> None:
+    """Write checked ONNX files in each precision.
+
+    Of teacher and students alike; what they come from is taught first where it is not there yet.
+    """
+    job = job_from(recipe, flags, out)
+    from edgekd import compress  # after what was typed has been read, as this takes seconds
+
+    run_job(face, job, compress.export_files)
+
+
+def job_from(recipe_file: Path | None, flags: Flags, out: Path | None) -> Job:
+    """What was typed as a job; a run's folder in the recipe's place takes that run up again.
+
+    Raises:
+        EdgekdError: no such recipe, or one that does not read.
+    """
+    from edgekd.cli.asked import origin, recipe_from, run_name
+    from edgekd.recipe import Recipe, read_recipe
+
+    cwd = Path.cwd()
+    if recipe_file is not None and recipe_file.is_dir():
+        return _taken_up(recipe_file, flags, out)
+    base = cwd if recipe_file is None else recipe_file.resolve().parent
+    start = Recipe() if recipe_file is None else read_recipe(recipe_file)
+    recipe = recipe_from(start, flags, base=base, cwd=cwd)
+    folder = out or Path("runs") / run_name(recipe_file, recipe.data)
+    return Job(recipe, folder, origin(recipe_file, recipe, folder), base)
+
+
+def _taken_up(folder: Path, flags: Flags, out: Path | None) -> Job:
+    """The job of a run that stands, by its own resolved recipe; flags may change it."""
+    import msgspec
+
+    from edgekd.cli.asked import recipe_from
+    from edgekd.errors import UsageError
+    from edgekd.recipe import read_recipe
+    from edgekd.run import Manifest
+
+    if out is not None:
+        raise UsageError(f"{folder} is a run and stays where it is; take --out {out} away, or give the run's recipe instead")
+    try:
+        whose = msgspec.json.decode((folder / "manifest.json").read_bytes(), type=Manifest).origin
+    except (OSError, msgspec.MsgspecError):
+        raise UsageError(f"{folder} is a folder and no run of edgekd; give a recipe file, or the folder of a run") from None
+    cwd = Path.cwd()
+    base = (folder / whose.removeprefix("recipe ")).resolve().parent if whose.startswith("recipe ") else cwd
+    return Job(recipe_from(read_recipe(folder / "recipe.toml"), flags, base=base, cwd=cwd), folder, whose, base)
+
+
+def run_job(face: Face, job: Job, work: "Callable[..., record.Report]", **options: Any) -> None:
+    """Do a job while its events are drawn, then show its report and where its files are."""
+    with face.watching(job.folder) as emit:
+        report = work(job.recipe, folder=job.folder, origin=job.origin, base=job.base, emit=emit, **options)
+    show_report(face, report, _made(job.folder, report))
+
+
+def show_report(face: Face, report: "record.Report", made: Sequence[str] = ()) -> None:
+    """Print a report: sentences, tables, verdicts, doubts, and the lines of what was made."""
+    from edgekd.report import text
+
+    def drawn(width: int) -> "RenderableType":
+        from rich.console import Group
+        from rich.text import Text
+
+        return Group(text.render(report, width=width), Text("\n".join(["", *made])))
+
+    face.result("\n".join([text.text(report), *made]), report, drawn)
+
+
+def _made(folder: Path, report: "record.Report") -> list[str]:
+    """Where to look next, as far as it is there."""
+    pages = [folder / name for name in ("report.html", "report.md", "report.json")]
+    files = [folder / artifact.path for artifact in report.artifacts]
+    return [f"{'report' if path in pages else 'file':8}{path}" for path in [*pages, *files] if path.is_file()]

@@ -1,0 +1,307 @@
+"""evaluate, bench, predict: how well and how fast files answer, those of a run or bare ones."""
+
+import contextlib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from edgekd.cli.face import Face
+from edgekd.cli.jobs import job_from, run_job, show_report
+from edgekd.cli.options import Flags, Out
+
+if TYPE_CHECKING:
+    from edgekd.evaluate import Predict
+
+What = Annotated[list[Path] | None, typer.Argument(metavar="RECIPE.toml|RUN|FILE.onnx", help="A recipe, a run's folder, or bare files.")]
+File = Annotated[Path, typer.Argument(metavar="FILE.onnx", help="A classifier that carries its Preprocess, as edgekd exports it.")]
+Pictures = Annotated[list[Path], typer.Argument(metavar="IMAGE", help="Picture files of any size.")]
+TeacherFile = Annotated[
+    Path | None, typer.Option("--teacher", metavar="FILE.onnx", help="Another file to answer beside it.  [default: its run's teacher]")
+]
+MaxTime = Annotated[
+    float | None, typer.Option("--max-time", metavar="SECONDS", help="Of measuring bare files, on all targets together.  [default: 60]")
+]
+Fps = Annotated[float | None, typer.Option("--fps", metavar="N", help="Start inferences of bare files at a camera's pace.")]
+Dims = Annotated[list[str] | None, typer.Option("--dim", metavar="AXIS=N", help="Size of an open axis of a bare file, by its name or as INPUT.AXIS.")]
+
+TOP = 5
+
+
+def evaluate(what: What = None, *, flags: Flags, out: Out = None, face: Face) -> None:
+    """Score files on test images.
+
+    Accuracy, calibration, each class, agreement with the teacher. Of a recipe or run, every file that it makes; of bare files (with
+    --data), those, compared with --teacher FILE.onnx.
+    """
+    bare = _bare(what)
+    if not bare:
+        job = job_from(_single(what), flags, out)
+        from edgekd import compress
+
+        run_job(face, job, compress.evaluate_files)
+        return
+    _refuse_others(flags, out, {"data", "test", "size", "channels", "download", "teacher", "seed"})
+    _evaluate_bare(face, bare, flags)
+
+
+def bench(what: What = None, *, flags: Flags, out: Out = None, max_time: MaxTime = None, fps: Fps = None, dim: Dims = None, face: Face) -> None:
+    """Measure how fast files run on each target.
+
+    Of a recipe or run, every file that it makes; of bare ONNX files with any inputs, those: the later ones are compared with the first.
+    """
+    from edgekd.errors import UsageError
+
+    bare = _bare(what)
+    if not bare:
+        job = job_from(_single(what), flags, out)
+        if (max_time, fps, dim) != (None, None, None):
+            raise UsageError("--max-time, --fps and --dim are for bare files; take them away, or give .onnx files")
+        from edgekd import compress
+
+        run_job(face, job, compress.bench_files)
+        return
+    _refuse_others(flags, out, {"on", "seed"})
+    if max_time is not None and not 0 < max_time < float("inf"):
+        raise UsageError(f"--max-time takes seconds above 0, got {max_time:g}")
+    _bench_bare(face, bare, flags, max_s=max_time or 60.0, fps=fps, dims=_dims(dim or []))
+
+
+def predict(file: File, image: Pictures, *, teacher: TeacherFile = None, face: Face) -> None:
+    """Say what pictures show, with the teacher's answer beside it."""
+    other = teacher or _teacher_of(file)
+    files = [file] if other is None else [file, other]
+    with contextlib.ExitStack() as stack:
+        networks = [stack.enter_context(_answering(path)) for path in files]
+        answers = [[network(path) for network in networks] for path in image]
+    names = [str(path) for path in files]
+    text = "\n\n".join(_beside(str(path), names, told) for path, told in zip(image, answers, strict=True))
+    face.result(text, [{"image": str(path), **dict(zip(("top", "teacher"), told, strict=False))} for path, told in zip(image, answers, strict=True)])
+
+
+# Bare files -----------------------------------------------------------------------------------------------------------
+
+
+def _bare(what: Sequence[Path] | None) -> list[Path]:
+    """The files, where all that was given are .onnx files."""
+    given = list(what or [])
+    return given if given and all(path.suffix == ".onnx" for path in given) else []
+
+
+def _single(what: Sequence[Path] | None) -> Path | None:
+    from edgekd.errors import UsageError
+
+    given = list(what or [])
+    if len(given) > 1:
+        raise UsageError(f"give one recipe, one run, or .onnx files only; got {', '.join(map(str, given))}")
+    return given[0] if given else None
+
+
+def _refuse_others(flags: Flags, out: Path | None, taken: set[str]) -> None:
+    """Flags that mean nothing for bare files are refused and not passed over.
+
+    Raises:
+        UsageError: there is one.
+    """
+    from edgekd.errors import UsageError
+
+    typed = ["out"] * (out is not None) + [field.name for field in fields(flags) if getattr(flags, field.name) and field.name not in taken]
+    if typed:
+        raise UsageError(f"--{typed[0].replace('_', '-')} says nothing about bare files; take it away, or give a recipe or a run")
+
+
+def _bench_bare(face: Face, files: list[Path], flags: Flags, **options: Any) -> None:
+    import msgspec
+
+    from edgekd.bench import bench as measure
+    from edgekd.cli.asked import recipe_from
+    from edgekd.gate import bare_report
+    from edgekd.recipe import Recipe
+
+    report = bare_report(files)
+    cwd = Path.cwd()
+    targets = recipe_from(Recipe(), flags, base=cwd, cwd=cwd).on
+    first, *others = [artifact.name for artifact in report.artifacts]
+    with face.watching() as emit:
+        pairs = [(name, first) for name in others]
+        found = measure(list(zip(report.artifacts, files, strict=True)), targets, pairs=pairs, seed=flags.seed or 0, emit=emit, **options)
+    doubts = [f"{name}: {why}" for name, why in found.failures.items()]
+    show_report(face, msgspec.structs.replace(report, measurements=found.measurements, ratios=found.ratios, hosts=found.hosts, doubts=doubts))
+
+
+def _dims(texts: Sequence[str]) -> dict[str, int]:
+    from edgekd.errors import UsageError
+
+    dims = {}
+    for text in texts:
+        axis, _, number = text.partition("=")
+        if not axis or not number.isdigit() or int(number) < 1:
+            raise UsageError(f"--dim takes AXIS=N with a whole number above 0, as in height=224 or image.2=224, got {text!r}")
+        dims[axis] = int(number)
+    return dims
+
+
+def _evaluate_bare(face: Face, files: list[Path], flags: Flags) -> None:
+    import msgspec
+
+    from edgekd.cli.asked import parse_size
+    from edgekd.data import source
+    from edgekd.errors import UsageError
+    from edgekd.evaluate import evaluate as score
+    from edgekd.gate import bare_report
+
+    if flags.data is None:
+        raise UsageError("bare files are scored on images of yours: add --data SPEC, as in --data folder:photos")
+    every = [*([Path(flags.teacher)] if flags.teacher else []), *files]
+    report = bare_report(every)
+    carried = {file: _carried(file) for file in every}
+    size = parse_size(flags.size, "--size") if flags.size else carried[files[0]].size
+    scores, against = [], None
+    with face.watching() as emit:
+        wanted: dict[str, Any] = {"size": size, "channels": flags.channels, "crop_fraction": _crop(carried[files[0]])}
+        images = source.load(flags.data, test=flags.test, download=flags.download, emit=emit, **wanted)
+        for file, artifact in zip(every, report.artifacts, strict=True):
+            with _opened(file) as answer:
+                aligned = _aligned(answer, file, images.classes)
+                one, logits = score(
+                    aligned, images.test, artifact=artifact.name, split="test", classes=images.classes, teacher_logits=against, emit=emit
+                )
+            scores.append(one)
+            against = logits if flags.teacher and against is None else against
+    show_report(face, msgspec.structs.replace(report, scores=scores, doubts=list(images.notes)))
+
+
+def _aligned(answer: "Predict", file: Path, classes: Sequence[str]) -> "Predict":
+    """The file's logits in the order of the data's classes, where the file names its own.
+
+    Raises:
+        UsageError: it was made for other classes.
+    """
+    from edgekd.errors import UsageError
+
+    own = _class_names(file)
+    if own is None or own == list(classes):
+        return answer
+    if sorted(own) != sorted(classes):
+        raise UsageError(f"{file} tells {', '.join(own[:10])} apart, the data has {', '.join(classes[:10])}. Give the data that it was made for.")
+    order = [own.index(name) for name in classes]
+    return lambda arrays: {"logits": answer(arrays)["logits"][:, order]}
+
+
+# What a file carries --------------------------------------------------------------------------------------------------
+
+
+def _metadata(file: Path) -> Mapping[str, str]:
+    from edgekd.graph import summary
+
+    return summary(file).metadata
+
+
+def _class_names(file: Path) -> list[str] | None:
+    import msgspec
+
+    text = _metadata(file).get("edgekd.classes")
+    return None if text is None else msgspec.json.decode(text, type=list[str])
+
+
+def _carried(file: Path) -> Any:
+    """The file's Preprocess.
+
+    Raises:
+        UsageError: it carries none.
+    """
+    import msgspec
+
+    from edgekd.errors import UsageError
+    from edgekd.record import Preprocess
+
+    text = _metadata(file).get("edgekd.preprocess")
+    if text is None:
+        raise UsageError(
+            f"{file} does not say how it wants its images. Bring it once with "
+            f"edgekd compress --no-student --teacher {file} --teacher-mean M,M,M --teacher-std S,S,S --teacher-size HxW --data SPEC; its export does."
+        )
+    return msgspec.json.decode(text, type=Preprocess)
+
+
+def _crop(preprocess: Any) -> float:
+    """The part of an image that a centre crop keeps."""
+    return float(preprocess.crop / preprocess.resize) if preprocess.crop and preprocess.resize else 1.0
+
+
+@contextlib.contextmanager
+def _opened(file: Path) -> "Iterator[Predict]":
+    from edgekd.device.host import connect
+    from edgekd.device.predict import open_predict
+
+    with connect("local") as session, open_predict(session, file) as answer:
+        yield answer
+
+
+# Pictures -------------------------------------------------------------------------------------------------------------
+
+
+@contextlib.contextmanager
+def _answering(file: Path) -> Iterator[Any]:
+    """A function from a picture's path to its likeliest classes with their probabilities, by one file."""
+    import numpy as np
+
+    preprocess, names = _carried(file), _class_names(file)
+    with _opened(file) as answer:
+
+        def top(path: Path) -> list[dict[str, Any]]:
+            logits = answer({"images": _picture(path, preprocess)[None]})["logits"][0].astype(np.float64)
+            shares = np.exp(logits - logits.max())
+            shares /= shares.sum()
+            likeliest = np.argsort(-shares, kind="stable")[:TOP]
+            return [{"class": names[k] if names else str(k), "probability": float(shares[k])} for k in likeliest]
+
+        yield top
+
+
+def _picture(path: Path, preprocess: Any) -> Any:
+    """One picture as uint8 (h, w, c), the part that the network wants at the size that it wants.
+
+    Raises:
+        UsageError: it cannot be read as a picture.
+    """
+    from PIL import Image
+
+    from edgekd.data.pictures import fit
+    from edgekd.errors import UsageError
+
+    channels = 1 if preprocess.colour == "grey" else 3
+    try:
+        with Image.open(path) as picture:
+            size = preprocess.size or (picture.height, picture.width)
+            return fit(picture, (*size, channels), _crop(preprocess))
+    except (OSError, ValueError, SyntaxError) as error:
+        reason = getattr(error, "strerror", None) or "not a picture, or a broken one"
+        raise UsageError(f"{path} cannot be read: {reason}. Give PNG, JPEG or another format that Pillow reads.") from None
+
+
+def _teacher_of(file: Path) -> Path | None:
+    """The teacher's fp32 file of the run that a file lies in; None for a teacher's own and for files of no run."""
+    from edgekd.record import read_report
+
+    for folder in file.resolve().parents:
+        if (folder / "report.json").is_file():
+            found = [folder / a.path for a in read_report(folder).artifacts if a.role == "teacher" and a.precision in ("fp32", "as-is")]
+            return next((path for path in found if path.is_file() and path.resolve() != file.resolve()), None)
+    return None
+
+
+def _beside(image: str, names: Sequence[str], answers: Sequence[Sequence[Mapping[str, Any]]]) -> str:
+    """One picture's answers as text, a column a file."""
+    from edgekd.units import percent_text
+
+    columns = []
+    for name, answer in zip(names, answers, strict=True):
+        head = name if len(name) <= 36 else f"…{name[-35:]}"
+        wide = max(len(str(each["class"])) for each in answer)
+        columns.append([head, *(f"{each['class']:{wide}} {percent_text(each['probability']):>8}" for each in answer)])
+    height = max(len(column) for column in columns)
+    padded = [[cell.ljust(max(map(len, column))) for cell in column + [""] * (height - len(column))] for column in columns]
+    return "\n".join([image, *("  " + "    ".join(row).rstrip() for row in zip(*padded, strict=True))])

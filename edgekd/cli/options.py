@@ -1,0 +1,63 @@
+"""Options that several commands share, each with its help: a recipe by flags, and how loud to be.
+
+`Flags` are the few settings of a recipe that people change daily; `--set` reaches the rest. A command that takes a
+parameter of type `Flags` gets all of them (`face.command` spreads it). What the flags mean is `asked`'s business.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+RecipeFile = Annotated[
+    Path | None, typer.Argument(metavar="RECIPE.toml", help="What to do, or a run's folder to take up; else the default recipe and the flags.")
+]
+Out = Annotated[Path | None, typer.Option("--out", metavar="DIR", help="The run's folder.  [default: runs/ and the recipe's or data's name]")]
+Report = Annotated[Path, typer.Argument(metavar="RUN", help="A run's folder, or its report.json.")]
+
+
+@dataclass(frozen=True)
+class Flags:
+    """A recipe's daily settings as typed; None: not typed. Paths are relative to where edgekd was started."""
+
+    data: Annotated[
+        str | None,
+        typer.Option("--data", metavar="SPEC", help="Images: digits, npz:FILE, folder:DIR, csv:FILE, cifar10:DIR, FILE.py:function."),
+    ] = None
+    test: Annotated[str | None, typer.Option("--test", metavar="SPEC", help="Unseen test images, where --data has none of its own.")] = None
+    size: Annotated[str | None, typer.Option("--size", metavar="HxW", help="Pixels at which images are held, as in 96x512 or 224.")] = None
+    channels: Annotated[int | None, typer.Option("--channels", metavar="1|3", help="Grey or colour.")] = None
+    download: Annotated[bool, typer.Option("--download", help="Fetch the data where it is one of torchvision's sets.")] = False
+    teacher: Annotated[
+        str | None,
+        typer.Option(
+            "--teacher", metavar="MODEL", help="The network to imitate: a built-in, torchvision or timm: name, FILE.py:function, FILE.onnx."
+        ),
+    ] = None
+    teacher_weights: Annotated[
+        str | None, typer.Option("--teacher-weights", metavar="pretrained|FILE", help="Its weights; without them it is taught first.")
+    ] = None
+    teacher_mean: Annotated[str | None, typer.Option("--teacher-mean", metavar="M,M,M", help="What it subtracts, per channel in [0, 1].")] = None
+    teacher_std: Annotated[str | None, typer.Option("--teacher-std", metavar="S,S,S", help="What it divides by, per channel in [0, 1].")] = None
+    teacher_size: Annotated[str | None, typer.Option("--teacher-size", metavar="HxW", help="Pixels at which it wants its images.")] = None
+    teacher_classes: Annotated[
+        str | None, typer.Option("--teacher-classes", metavar="FILE|A,B,…", help="Its class names in the order of its outputs.")
+    ] = None
+    student: Annotated[list[str] | None, typer.Option("--student", metavar="MODEL", help="A network to teach; repeat it for several.")] = None
+    student_weights: Annotated[
+        str | None, typer.Option("--student-weights", metavar="pretrained|FILE", help="Start the students from these weights.")
+    ] = None
+    no_student: Annotated[bool, typer.Option("--no-student", help="Export, quantise and measure the teacher alone.")] = False
+    on: Annotated[
+        list[str] | None,
+        typer.Option("--on", metavar="TARGET[=HOST]", help="Measure on this target (`edgekd targets` lists them); repeat it for several."),
+    ] = None
+    seed: Annotated[int | None, typer.Option("--seed", metavar="N", help="Of everything random but the views.")] = None
+    epochs: Annotated[float | None, typer.Option("--epochs", metavar="N", help="Passes over the data in all, split as the phases are.")] = None
+    temperature: Annotated[
+        float | None, typer.Option("--temperature", metavar="T", help="Of the phases that hold it, and the start of those where it changes.")
+    ] = None
+    device: Annotated[str | None, typer.Option("--device", metavar="NAME", help="Where training runs: cpu, cuda, cuda:1.")] = None
+    alone: Annotated[bool, typer.Option("--alone", help="Also train each student without the teacher, to say what distilling bought.")] = False
+    set: Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Any other key of the recipe, as in phase.0.epochs=30.")] = None

@@ -1,0 +1,230 @@
+"""Images that come as arrays: the built-in digits, npz files, and what a user's function returns.
+
+In: a spec's remainder. Out: `Found`. Arrays stay in memory; map-style data sets go through `pictures`.
+npz files follow Keras' convention: x_train, y_train, x_test, y_test and, optionally, x_valid, y_valid and classes.
+"""
+
+import hashlib
+import zipfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from edgekd import userfile
+from edgekd.data import pictures
+from edgekd.data.images import Found, Images, Integers, Pixels
+from edgekd.data.pictures import Wanted
+from edgekd.data.splits import hold_out
+from edgekd.errors import MissingError, UsageError
+from edgekd.events import Emit
+
+_SPLITS = ("train", "valid", "test")
+_DIGITS_TEST = 0.2
+_DIGITS_SEED = 0
+"""Fixed: the digits' test images are the same in every run."""
+
+
+def digits(wanted: Wanted) -> Found:
+    """scikit-learn's 1,797 handwritten digits, 8x8, scaled up to 32x32 (bicubic) or to the size that is asked for; a fifth is the test set."""
+    from sklearn.datasets import load_digits
+
+    data = load_digits()
+    small = np.asarray(np.rint(data.images * (255 / 16)), dtype=np.uint8)
+    height, width = wanted.size or (32, 32)
+    large = [Image.fromarray(image).resize((width, height), Image.Resampling.BICUBIC) for image in small]
+    pixels = np.stack([np.asarray(image) for image in large])[..., None].repeat(wanted.channels or 1, axis=3)
+    labels = np.asarray(data.target, dtype=np.int64)
+    test = hold_out(labels, _DIGITS_TEST, _DIGITS_SEED)
+    names = tuple(str(digit) for digit in range(10))
+    arrays = {"x_train": pixels[~test], "y_train": labels[~test], "x_test": pixels[test], "y_test": labels[test]}
+    found = from_arrays(arrays, names, "digits", Wanted())
+    return Found(found.classes, found.train, found.content, test=found.test, flip=False)
+
+
+def npz(file: Path, wanted: Wanted) -> Found:
+    """An npz file; never unpickles.
+
+    Raises:
+        MissingError: no such file.
+        UsageError: not an npz file, or not as the convention has it.
+    """
+    try:
+        with np.load(file, allow_pickle=False) as archive:
+            if not isinstance(archive, np.lib.npyio.NpzFile):
+                raise UsageError(f"{file} holds one array; npz: needs a file of several: x_train, y_train, x_test, y_test (np.savez writes it).")
+            keys = [f"{axis}_{split}" for split in _SPLITS for axis in "xy"]
+            arrays = {key: archive[key] for key in (*keys, "classes") if key in archive.files}
+            known = archive.files
+    except OSError as error:
+        raise MissingError(f"no npz file at {file}: {error.strerror or error}.") from None
+    except (ValueError, zipfile.BadZipFile, EOFError) as error:
+        raise UsageError(f"{file} does not read as an npz file of plain arrays: {error}.") from None
+    classes = arrays.pop("classes", None)
+    names = None if classes is None else _names(classes, str(file))
+    return from_arrays(arrays, names, str(file), wanted, known)
+
+
+def from_function(spec: str, base: Path, wanted: Wanted, emit: Emit) -> Found:
+    """What `FILE.py:function` returns: a dict with npz's keys, or one of map-style data sets `train`, `test` and, optionally, `valid`.
+
+    A map-style data set has a length and gives (picture, label) by number, also to several threads; pictures are Pillow's, or uint8 (h, w[, c])
+    arrays. `classes` names the classes.
+
+    Raises:
+        UsageError: something else was returned.
+    """
+    returned = userfile.call(userfile.anchored(spec, base))
+    if not isinstance(returned, Mapping):
+        raise UsageError(
+            f"{spec} must return a dict with x_train, y_train, x_test, y_test, or with data sets train and test; "
+            f"got {type(returned).__name__}."
+        )
+    classes = returned.get("classes")
+    names = None if classes is None else _names(np.asarray(classes), spec)
+    if "train" in returned:
+        sets = {split: returned[split] for split in _SPLITS if split in returned}
+        return from_datasets(sets, names, spec, wanted, emit)
+    arrays = {key: np.asarray(value) for key, value in returned.items() if key != "classes"}
+    return from_arrays(arrays, names, spec, wanted, list(returned))
+
+
+def from_arrays(
+    arrays: Mapping[str, NDArray[Any]], classes: tuple[str, ...] | None, name: str, wanted: Wanted, known: Sequence[str] = ()
+) -> Found:
+    """Splits from arrays under npz's keys.
+
+    Raises:
+        UsageError: keys missing, images not uint8, labels that do not fit the images or the classes.
+    """
+    missing = [key for key in ("x_train", "y_train") if key not in arrays]
+    if missing:
+        raise UsageError(
+            f"{name} needs the arrays x_train, y_train, x_test, y_test; "
+            f"{' and '.join(missing)} missing, found: {', '.join(known or arrays) or 'nothing'}."
+        )
+    read = {split: _split(arrays, split, name) for split in _SPLITS if f"x_{split}" in arrays or f"y_{split}" in arrays}
+    classes = check_labels({split: labels for split, (_, labels) in read.items()}, classes, name)
+    shapes = {pixels.shape[1:] for pixels, _ in read.values()}
+    if len(shapes) > 1:
+        raise UsageError(f"all images of {name} must have one shape, got {', '.join(f'{split} {p.shape[1:]}' for split, (p, _) in read.items())}.")
+    digest = hashlib.sha256()
+    splits: dict[str, Images] = {}
+    for split, (pixels, labels) in read.items():
+        pixels = pictures.refit(pixels, wanted)
+        digest.update(np.ascontiguousarray(pixels).data)
+        splits[split] = Images(labels, np.arange(len(labels)), (pixels.shape[1], pixels.shape[2], pixels.shape[3]), pixels)
+    lacks = f"{name} has no test images: it needs x_test and y_test beside {', '.join(known or arrays)}, or --test SPEC names unseen images."
+    return Found(classes, splits["train"], digest.hexdigest(), splits.get("valid"), splits.get("test"), lacks)
+
+
+def from_datasets(sets: Mapping[str, Any], classes: tuple[str, ...] | None, name: str, wanted: Wanted, emit: Emit, flip: bool = True) -> Found:
+    """Splits from map-style data sets of (picture, label).
+
+    Raises:
+        UsageError: an item is not a (picture, label) pair, or the labels do not fit the classes.
+    """
+    labels = {split: _labels(data, f"{name}, {split}") for split, data in sets.items()}
+    classes = check_labels(labels, classes, name)
+    items = [(split, number) for split, data in sets.items() for number in range(len(data))]
+
+    def open_(item: int) -> Image.Image:
+        split, number = items[item]
+        return _picture(sets[split][number][0], f"{name}, {split}")
+
+    scan = pictures.scan(len(items), open_, lambda item: f"{name}, {items[item][0]} image {items[item][1]}", wanted, emit)
+    every = Images(np.concatenate(list(labels.values()))[scan.kept], np.arange(len(scan.kept)), scan.shape, scan.pixels, scan.reader)
+    owner = np.array([items[item][0] for item in scan.kept])
+    splits = {split: every.take(np.flatnonzero(owner == split)) for split in sets}
+    lacks = f"{name} has no test images: it has {', '.join(sets)}; --test SPEC names unseen images."
+    return Found(classes, splits["train"], scan.content, splits.get("valid"), splits.get("test"), lacks, None, flip, scan.bad)
+
+
+def check_labels(labels: Mapping[str, Integers], classes: tuple[str, ...] | None, name: str) -> tuple[str, ...]:
+    """The class names, after checking that labels count from 0 without gaps (or fit the names that were given).
+
+    Raises:
+        UsageError: they do not, or there are none.
+    """
+    every = np.unique(np.concatenate(list(labels.values())))
+    if len(every) == 0 or len(labels["train"]) == 0:
+        raise UsageError(f"{name} has no training images.")
+    if classes is None:
+        if every[0] != 0 or every[-1] != len(every) - 1:
+            shown = ", ".join(str(value) for value in every[:6].tolist()) + (", …" if len(every) > 6 else "")
+            raise UsageError(
+                f"labels count from 0 without gaps, one number a class; {name} has {shown}. "
+                "Renumber them, or name all classes in `classes`."
+            )
+        classes = tuple(str(value) for value in range(len(every)))
+    elif every[0] < 0 or every[-1] >= len(classes):
+        raise UsageError(f"{name} names {len(classes)} classes, so labels run from 0 to {len(classes) - 1}; got {every[0]} to {every[-1]}.")
+    return classes
+
+
+def _split(arrays: Mapping[str, NDArray[Any]], split: str, name: str) -> tuple[Pixels, Integers]:
+    """One split's pixels (n, h, w, c) and labels (n,), checked."""
+    for key in (f"x_{split}", f"y_{split}"):
+        if key not in arrays:
+            raise UsageError(f"{name} has one of x_{split} and y_{split}; {key} is missing.")
+    x, y = arrays[f"x_{split}"], arrays[f"y_{split}"]
+    if x.dtype != np.uint8:
+        raise UsageError(
+            f"images are uint8, 0 to 255; x_{split} of {name} is {x.dtype}. "
+            "Save (x * 255).round().astype('uint8') if it runs from 0 to 1."
+        )
+    x = x[..., None] if x.ndim == 3 else x
+    if x.ndim != 4 or x.shape[3] not in (1, 3) or 0 in x.shape[1:]:
+        raise UsageError(f"images are (n, height, width) or (n, height, width, 1 or 3); x_{split} of {name} is {arrays[f'x_{split}'].shape}.")
+    y = y[:, 0] if y.ndim == 2 and y.shape[1] == 1 else y
+    if y.ndim != 1 or not np.issubdtype(y.dtype, np.integer):
+        raise UsageError(f"labels are one whole number an image; y_{split} of {name} is {y.dtype} {y.shape}. One-hot labels: y.argmax(1).")
+    if len(x) != len(y):
+        raise UsageError(f"each image has one label; {name} has {len(x)} images in x_{split} and {len(y)} labels in y_{split}.")
+    return np.ascontiguousarray(x), y.astype(np.int64)
+
+
+def _names(classes: NDArray[Any], name: str) -> tuple[str, ...]:
+    """Class names as text.
+
+    Raises:
+        UsageError: not a plain list of different names.
+    """
+    names = tuple(item.decode("utf-8") if isinstance(item, bytes) else str(item) for item in classes.reshape(-1).tolist())
+    if classes.ndim != 1 or len(set(names)) != len(names):
+        raise UsageError(
+            f"classes of {name} must be a list of different names, "
+            f"got {classes.ndim} dimension(s) and {len(set(names))} different of {len(names)}."
+        )
+    return names
+
+
+def _labels(data: Any, name: str) -> Integers:
+    """All labels of a map-style data set: from its list of them where it keeps one, else by reading every item."""
+    for key in ("targets", "labels", "_labels"):
+        values = getattr(data, key, None)
+        if values is not None and np.ndim(values) == 1 and len(values) == len(data):
+            return np.asarray(values).astype(np.int64)
+    labels = []
+    for number in range(len(data)):
+        item = data[number]
+        if not isinstance(item, (tuple, list)) or len(item) != 2:
+            raise UsageError(f"{name}: each item must be (picture, label); item {number} is {type(item).__name__}.")
+        labels.append(int(item[1]))
+    return np.array(labels, dtype=np.int64)
+
+
+def _picture(value: Any, name: str) -> Image.Image:
+    if isinstance(value, Image.Image):
+        value.load()  # it is the data set's own: closing it after this leaves its pixels
+        return value
+    pixels = np.asarray(value)
+    if pixels.dtype != np.uint8 or pixels.ndim not in (2, 3) or (pixels.ndim == 3 and pixels.shape[2] not in (1, 3)):
+        raise UsageError(
+            f"{name}: a picture is Pillow's, or uint8 (height, width[, 1 or 3]); "
+            f"got {pixels.dtype} {pixels.shape}. Take transforms off."
+        )
+    return pictures.as_picture(pixels)

@@ -1,0 +1,123 @@
+"""Folders of image files → splits.
+
+In: DIR with train/CLASS/*, val|valid|validation/CLASS/* and test/CLASS/*, or one folder DIR/CLASS/*. Out: `Found`.
+Class numbers follow the sorted names, an image's index the sorted paths. Files that are no images by their name are passed over.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+from PIL import Image
+
+from edgekd.data import pictures
+from edgekd.data.images import Found, Images
+from edgekd.data.pictures import Wanted
+from edgekd.errors import MissingError, UsageError
+from edgekd.events import Emit, Note
+
+Split = Literal["train", "valid", "test"]
+
+ENDINGS = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".webp", ".gif", ".tif", ".tiff", ".ppm", ".pgm"})
+SPLIT_NAMES: dict[str, Split] = {"train": "train", "val": "valid", "valid": "valid", "validation": "valid", "test": "test"}
+
+
+@dataclass(frozen=True)
+class Row:
+    """One image file, the name of its class, the split it belongs to and, where images come in groups, its group."""
+
+    path: Path
+    label: str
+    split: Split
+    group: str | None = None
+
+
+def folder(directory: Path, wanted: Wanted, emit: Emit) -> Found:
+    """All images of a folder.
+
+    Raises:
+        MissingError: no such folder, or no images in it.
+        UsageError: a layout that is neither of the two, or classes that do not fit.
+    """
+    if not directory.is_dir():
+        raise MissingError(f"no folder at {directory}; folder: takes DIR/train/CLASS/* (and val, test), or DIR/CLASS/*.")
+    splits = _split_folders(directory)
+    rows = [
+        Row(path, kind.name, split)
+        for split, place in splits.items()
+        for kind in _subfolders(place)
+        for path in kind.rglob("*")
+        if path.suffix.lower() in ENDINGS and not path.name.startswith(".")
+    ]
+    if not rows:
+        raise MissingError(
+            f"no images under {directory}: folder: takes DIR/train/CLASS/* (and val, test), or DIR/CLASS/*, "
+            f"with files ending in {', '.join(sorted(ENDINGS))}."
+        )
+    for split in splits.keys() - {row.split for row in rows}:
+        if split == "train":
+            raise MissingError(f"no training images under {splits[split]}: it takes one folder of images per class.")
+        emit(Note(text=f"{splits[split]} has no images in folders of their classes and is passed over", level="warning"))
+    return from_rows(rows, str(directory), wanted, emit)
+
+
+def from_rows(rows: Iterable[Row], name: str, wanted: Wanted, emit: Emit, classes: Sequence[str] | None = None) -> Found:
+    """Splits from image files. Where there is no test split, the validation images are the test images.
+
+    Raises:
+        UsageError: a class that train lacks.
+        MissingError: no image can be read.
+    """
+    rows = sorted(rows, key=lambda row: row.path.as_posix())
+    names = tuple(classes or sorted({row.label for row in rows if row.split == "train"}))
+    _check_classes(rows, names, name)
+    scan = pictures.scan(len(rows), lambda number: Image.open(rows[number].path), lambda number: str(rows[number].path), wanted, emit)
+    kept = [rows[number] for number in scan.kept]
+    number_of = {label: number for number, label in enumerate(names)}
+    labels = np.array([number_of[row.label] for row in kept], dtype=np.int64)
+    every = Images(labels, np.arange(len(kept)), scan.shape, scan.pixels, scan.reader)
+    owner = np.array([row.split for row in kept])
+    splits = {split: every.take(np.flatnonzero(owner == split)) for split in sorted(set(owner.tolist()))}
+    if "train" not in splits:
+        raise MissingError(f"none of the training images of {name} can be read.")
+    if "test" not in splits and "valid" in splits:
+        emit(Note(text=f"{name} has no test split: its validation images are the test set, and validation is cut from train"))
+        splits["test"] = splits.pop("valid")
+    groups = [row.group or row.path.as_posix() for row in kept if row.split == "train"] if any(row.group for row in kept) else None
+    return Found(names, splits["train"], scan.content, splits.get("valid"), splits.get("test"), None, groups, unreadable=scan.bad)
+
+
+def _check_classes(rows: Sequence[Row], classes: Sequence[str], name: str) -> None:
+    for row in rows:
+        if row.label not in classes:
+            known = ", ".join(classes[:8]) + (", …" if len(classes) > 8 else "")
+            raise UsageError(
+                f"a class can only be tested if it can be learnt: {row.path} is of class {row.label!r}, "
+                f"which train of {name} lacks. Train has: {known}."
+            )
+
+
+def _split_folders(directory: Path) -> dict[Split, Path]:
+    """Where each split lies; a folder without `train` is one whole.
+
+    Raises:
+        UsageError: two folders for one split, or other splits without train.
+    """
+    found: dict[Split, Path] = {}
+    for child in _subfolders(directory):
+        split = SPLIT_NAMES.get(child.name)
+        if split is None:
+            continue
+        if split in found:
+            raise UsageError(f"{directory} has both {found[split].name} and {child.name}, which mean the same. Take one away.")
+        found[split] = child
+    if found and "train" not in found:
+        names = " and ".join(place.name for place in found.values())
+        raise UsageError(f"{directory} has {names} but no train. Name the training images' folder train.")
+    return found or {"train": directory}
+
+
+def _subfolders(directory: Path) -> list[Path]:
+    return sorted(child for child in directory.iterdir() if child.is_dir() and not child.name.startswith("."))

@@ -1,0 +1,101 @@
+"""Labelled images, held in memory or read when they are asked for.
+
+In: what the readers found (`arrays`, `folders`, `tables`, `named`). Out: `Images`, one split; `Source`, the three of them.
+Pixels are uint8 (n, h, w, c) with c = 1 or 3. Nothing here augments, normalises or batches.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+Pixels: TypeAlias = NDArray[np.uint8]
+Integers: TypeAlias = NDArray[np.int64]
+Reader: TypeAlias = Callable[[Integers], Pixels]
+"""The source's own indices (k,) → their pixels (k, h, w, c)."""
+
+
+@dataclass(frozen=True, eq=False)
+class Images:
+    """One split. `labels` and `index` are int64 (n,); `index` is the source's own and names an image for ever, in any split or subset.
+
+    `shape` is (h, w, c). Exactly one of `pixels`, uint8 (n, h, w, c), and `reader` is there.
+    """
+
+    labels: Integers
+    index: Integers
+    shape: tuple[int, int, int]
+    pixels: Pixels | None = None
+    reader: Reader | None = None
+
+    def __post_init__(self) -> None:
+        assert len(self.labels) == len(self.index)
+        assert (self.pixels is None) != (self.reader is None)
+        assert self.pixels is None or self.pixels.shape == (len(self.labels), *self.shape)
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of all pixels, resident or not."""
+        height, width, channels = self.shape
+        return len(self) * height * width * channels
+
+    def read(self, positions: Integers) -> Pixels:
+        """Pixels of the images at these positions, 0 to n - 1: uint8 (k, h, w, c)."""
+        if self.pixels is not None:
+            return self.pixels[positions]
+        assert self.reader is not None
+        return self.reader(self.index[positions])
+
+    def take(self, positions: Integers) -> "Images":
+        """The images at these positions, in this order."""
+        pixels = None if self.pixels is None else self.pixels[positions]
+        return Images(self.labels[positions], self.index[positions], self.shape, pixels, self.reader)
+
+
+@dataclass(frozen=True, eq=False)
+class Source:
+    """All that a spec names. `flip`: mirroring keeps an image's meaning. `sha256` changes with any pixel, label, class name or split.
+
+    `unreadable` names files that were dropped; `notes` are doubts that a report must carry.
+    """
+
+    spec: str
+    classes: tuple[str, ...]
+    train: Images
+    valid: Images
+    test: Images
+    sha256: str
+    flip: bool
+    unreadable: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, eq=False)
+class Found:
+    """What a reader hands to `source.load`: splits as the data has them; None where it has none.
+
+    `lacks_test` is the error where there is no test split and edgekd must not cut one itself; None: it may. `groups` are train's, one text per image:
+    images of a group stay together.
+    """
+
+    classes: tuple[str, ...]
+    train: Images
+    content: str
+    """A hash of all pixels."""
+    valid: Images | None = None
+    test: Images | None = None
+    lacks_test: str | None = None
+    groups: Sequence[str] | None = None
+    flip: bool = True
+    unreadable: tuple[str, ...] = ()
+    notes: tuple[str, ...] = field(default=())
+
+
+def class_counts(labels: Integers, classes: int) -> Integers:
+    """Images per class, int64 (classes,)."""
+    return np.bincount(labels, minlength=classes).astype(np.int64)

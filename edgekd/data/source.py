@@ -1,0 +1,170 @@
+"""spec → train, valid and test.
+
+In: a data spec (DESIGN, spec strings), the size and channels that are wanted, how much of train is for validation. Out: a `Source`.
+Splits that the data has are kept; what it lacks is cut from train, seeded, by class and by group. No augmentation, no batches.
+"""
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgekd import userfile
+from edgekd.data import arrays, folders, named, tables
+from edgekd.data.images import Found, Images, Source, class_counts
+from edgekd.data.pictures import Wanted
+from edgekd.data.splits import hold_out
+from edgekd.errors import UsageError
+from edgekd.events import Emit, Note, silent
+
+__all__ = ["Images", "Source", "class_counts", "load"]
+
+OWN_TEST_SHARE = 0.1
+"""How much of a set without any split becomes its test set; as much becomes validation."""
+_OWN_TEST_SEED = 0
+"""Fixed, so that runs with other seeds are tested on the same images."""
+
+DOUBT_OWN_SPLIT = "edgekd split this data itself: a teacher brought with weights has probably seen the test images; --test SPEC names unseen ones"
+
+
+def load(
+    spec: str,
+    *,
+    size: tuple[int, int] | None = None,
+    channels: int | None = None,
+    validation: float = 0.1,
+    seed: int = 0,
+    test: str | None = None,
+    crop_fraction: float = 1.0,
+    download: bool = False,
+    base: Path = Path(),
+    emit: Emit = silent,
+) -> Source:
+    """All images that a spec names.
+
+    `size` is (height, width) in pixels, `validation` the share of train that is held out where there is no validation split, `test` the spec of
+    images that replace the test set, `crop_fraction` the part of a resized image that a centre crop keeps, `base` what relative paths start from.
+
+    Raises:
+        UsageError: the spec, or the data under it, is not as its kind demands.
+        MissingError: a file or folder is not there.
+    """
+    if not 0 <= validation < 1:
+        raise UsageError(f"validation is a share of train, from 0 % to below 100 %; got {validation:.0%}.")
+    found = _find(spec, Wanted(size, channels, crop_fraction), download, base, emit)
+    _check_train(found, spec, emit)
+    rest = _Rest(found.train, None if found.groups is None else np.asarray(found.groups, dtype=np.str_))
+    held, content, unreadable, notes = found.test, found.content, found.unreadable, found.notes
+    if test is not None:
+        height, width, depth = found.train.shape
+        other = _find(test, Wanted((height, width), depth, crop_fraction), download, base, emit)
+        held = _unseen(other, found, test)
+        content, unreadable = content + other.content, unreadable + other.unreadable
+    elif held is None:
+        if found.lacks_test is not None:
+            raise UsageError(found.lacks_test)
+        rest, held = rest.cut(OWN_TEST_SHARE, _OWN_TEST_SEED)
+        notes = (*notes, DOUBT_OWN_SPLIT)
+        emit(Note(text=f"{spec} has no test split: {len(held)} images, the same share of every class, were cut off for it"))
+    valid = found.valid
+    if valid is None:
+        # A share of all that was there to learn from: 10 % is 10 % also where the test images were just cut off.
+        rest, valid = rest.cut(validation * len(found.train) / len(rest.images), seed)
+    _check_learnable(valid, found, spec, "validation")
+    _check_learnable(held, found, spec, "test")
+    source = Source(spec, found.classes, rest.images, valid, held, "", found.flip, unreadable, notes)
+    return replace(source, sha256=_fingerprint(source, content))
+
+
+@dataclass(frozen=True, eq=False)
+class _Rest:
+    """Training images from which something may be cut, and their groups."""
+
+    images: Images
+    groups: NDArray[np.str_] | None
+
+    def cut(self, share: float, seed: int) -> "tuple[_Rest, Images]":
+        """What is left, and a share of every class; groups stay whole."""
+        held = hold_out(self.images.labels, share, seed, None if self.groups is None else self.groups.tolist())
+        left = _Rest(self.images.take(np.flatnonzero(~held)), None if self.groups is None else self.groups[~held])
+        return left, self.images.take(np.flatnonzero(held))
+
+
+def _find(spec: str, wanted: Wanted, download: bool, base: Path, emit: Emit) -> Found:
+    """What a spec names, split only as the data itself is.
+
+    Raises:
+        UsageError: no such kind of spec.
+    """
+    if spec == "digits":
+        return arrays.digits(wanted)
+    kind, _, rest = spec.partition(":")
+    readers: dict[str, Callable[[], Found]] = {
+        "npz": lambda: arrays.npz(base / rest, wanted),
+        "folder": lambda: folders.folder(base / rest, wanted, emit),
+        "csv": lambda: tables.csv(base / rest, wanted, emit),
+        "hf": lambda: named.hugging_face(rest, wanted, download, emit),
+        **{name: lambda: named.torchvision_set(kind, base / rest, wanted, download, emit) for name in named.NAMES},
+    }
+    if kind in readers and rest:
+        return readers[kind]()
+    if userfile.is_userfile(spec):
+        return arrays.from_function(spec, base, wanted, emit)
+    raise UsageError(
+        f"data is digits, npz:FILE, folder:DIR, csv:FILE, hf:NAME, FILE.py:function, or NAME:DIR with one of {', '.join(named.NAMES)}; got {spec!r}."
+    )
+
+
+def _unseen(other: Found, found: Found, test: str) -> Images:
+    """The images of a `--test` spec: its test split, else all that it has; labels renumbered by class name.
+
+    Raises:
+        UsageError: it has classes that the training data lacks.
+    """
+    images = other.train if other.test is None else other.test
+    unknown = [other.classes[label] for label in np.unique(images.labels) if other.classes[label] not in found.classes]
+    if unknown:
+        known = ", ".join(found.classes)
+        raise UsageError(f"every class of --test {test} must be one of the data's ({known}); it also has {', '.join(unknown)}.")
+    numbers = np.array([found.classes.index(name) if name in found.classes else -1 for name in other.classes], dtype=np.int64)
+    return replace(images, labels=numbers[images.labels])
+
+
+def _check_train(found: Found, spec: str, emit: Emit) -> None:
+    """There is something to tell apart.
+
+    Raises:
+        UsageError: one class only.
+    """
+    counts = class_counts(found.train.labels, len(found.classes))
+    present = [name for name, count in zip(found.classes, counts.tolist(), strict=True) if count]
+    if len(present) < 2:
+        raise UsageError(f"a classifier needs two classes or more; all training images of {spec} are of class {present[0]!r}.")
+    if len(present) < len(found.classes):
+        lacking = ", ".join(name for name in found.classes if name not in present)
+        emit(Note(text=f"no training image of {spec} shows: {lacking}; a network can only learn them elsewhere", level="warning"))
+
+
+def _check_learnable(images: Images, found: Found, spec: str, split: str) -> None:
+    """Every class of a split has training images.
+
+    Raises:
+        UsageError: one has none.
+    """
+    lacking = sorted(set(images.labels.tolist()) - set(found.train.labels.tolist()))
+    if lacking:
+        names = ", ".join(found.classes[label] for label in lacking)
+        raise UsageError(f"a class can only be tested if it can be learnt: {split} images of {spec} have classes that train lacks: {names}.")
+
+
+def _fingerprint(source: Source, content: str) -> str:
+    """A hash of pixels, labels, class names and splits."""
+    digest = hashlib.sha256(repr((content, source.classes, source.train.shape)).encode())
+    for images in (source.train, source.valid, source.test):
+        digest.update(repr(len(images)).encode())
+        digest.update(np.ascontiguousarray(images.labels).data)
+        digest.update(np.ascontiguousarray(images.index).data)
+    return digest.hexdigest()

@@ -1,0 +1,70 @@
+"""How a block of inferences is timed, on a clock that is handed in. Knows nothing of runtimes."""
+
+import gc
+import time
+from typing import Callable, List, Optional
+
+Clock = Callable[[], int]
+
+
+def block(
+    run: Callable[[], None],
+    *,
+    warm_ms: float,
+    min_ms: float,
+    min_runs: int,
+    max_ms: float,
+    period_ms: Optional[float] = None,
+    clock: Clock = time.perf_counter_ns,
+    sleep: Callable[[float], None] = time.sleep,
+) -> List[float]:
+    """Milliseconds of each inference of one block, at least one.
+
+    First inferences are run and dropped until `warm_ms` have passed, one at the least. Then samples are kept until `min_ms` have passed and there
+    are `min_runs` of them, but no new one is begun once `max_ms` have passed since the block's start. With `period_ms`, inferences start
+    that far apart, as a camera's frames do; one that comes late starts at once.
+    """
+    samples: List[float] = []
+    collecting = gc.isenabled()
+    gc.disable()
+    try:
+        start = clock()
+        _timed(run, clock)
+        while clock() - start < 1e6 * min(warm_ms, max_ms / 2):
+            _timed(run, clock)
+        begin = due = clock()
+        while True:
+            if period_ms is not None:
+                due = _pace(due, period_ms, clock, sleep)
+            samples.append(_timed(run, clock))
+            now = clock()
+            if now - start >= 1e6 * max_ms or (now - begin >= 1e6 * min_ms and len(samples) >= min_runs):
+                return samples
+    finally:
+        if collecting:
+            gc.enable()
+
+
+def settle(limit_s: float = 1.0) -> None:
+    """Wait until this process's own threads have stopped spinning, so that whoever's turn is next has the cores."""
+    deadline = time.perf_counter() + limit_s
+    while time.perf_counter() < deadline:
+        used = time.process_time()
+        time.sleep(0.003)
+        if time.process_time() - used < 0.0005:
+            return
+
+
+def _timed(run: Callable[[], None], clock: Clock) -> float:
+    start = clock()
+    run()
+    return (clock() - start) / 1e6
+
+
+def _pace(due: int, period_ms: float, clock: Clock, sleep: Callable[[float], None]) -> int:
+    """Sleep until the next start is due; when that is past, now is."""
+    due = max(due + int(1e6 * period_ms), clock())
+    left = due - clock()
+    if left > 0:
+        sleep(left / 1e9)
+    return due

@@ -1,0 +1,163 @@
+"""What an agent can be asked. Each job is a function of its wishes; the one thing kept between jobs is the file that is open.
+
+`facts` · `state` · `start` (import the runtime) · `open` · `predict` · `time` (a block one after another) · `flow` (as many images as can be).
+Tensors come and go as .npy files, without pickles.
+"""
+
+import os
+import threading
+import time
+from pathlib import Path
+from typing import Any, Dict, List, Optional
+
+from . import machine, onnxrt
+from .block import block, settle
+from .protocol import Answer, Job, RefusedError
+
+
+class Desk:
+    """The agent's desk: at most one open file, with the inputs that it is timed on."""
+
+    def __init__(self) -> None:
+        self._model: Optional[onnxrt.Model] = None
+        self._feeds: Optional[Dict[str, Any]] = None
+
+    def jobs(self) -> Dict[str, Job]:
+        """Every job by its name."""
+        return {
+            "facts": machine.facts,
+            "state": self.state,
+            "start": self.start,
+            "open": self.open,
+            "predict": self.predict,
+            "time": self.time,
+            "flow": self.flow,
+        }
+
+    def state(self) -> Answer:
+        """How the machine is, and the CPU seconds that this agent has had of it."""
+        return dict(machine.state(), cpu_s=time.process_time())
+
+    def start(self) -> Answer:
+        """Import the runtime, so that its cost is not the first file's; bytes resident from here on are the file's."""
+        answer = onnxrt.imported()
+        machine.forget_peak()
+        return dict(answer, resident=machine.peak_memory())
+
+    def open(self, path: str, provider: str, threads: int = 0, short_spin: bool = True) -> Answer:
+        """Load a file; `threads` 0 takes one a core. Times in ms."""
+        if not os.path.isfile(path):
+            raise RefusedError("there is no file {}".format(path))
+        onnxrt.imported()
+        threads = threads or machine.cores()
+        begin = time.perf_counter()
+        self._model = model = onnxrt.Model(path, provider, threads, short_spin=short_spin)
+        taken = 1e3 * (time.perf_counter() - begin)
+        self._feeds = None
+        settle()
+        return {
+            "load_ms": taken,
+            "provider": model.provider,
+            "threads": threads,
+            "inputs": model.inputs,
+            "outputs": model.outputs,
+            "metadata": model.metadata,
+            "batch": model.batch,
+        }
+
+    def predict(self, inputs: Dict[str, str], folder: str, batch: int) -> Answer:
+        """Answer the arrays in the files `inputs` by input name, `batch` at a time; files by output name, written into `folder`.
+
+        A file whose batch is fixed gets full batches: the last is filled up with its own first rows, whose answers are dropped.
+        """
+        import numpy
+
+        model = self._opened()
+        arrays = {name: numpy.load(file, allow_pickle=False) for name, file in inputs.items()}
+        n = len(next(iter(arrays.values())))
+        pieces: List[List[Any]] = []
+        for start in range(0, n, batch):
+            piece = {name: array[start : start + batch] for name, array in arrays.items()}
+            short = 0 if model.batch is None else batch - len(next(iter(piece.values())))
+            if short:
+                piece = {name: numpy.concatenate([array, numpy.repeat(array[:1], short, axis=0)]) for name, array in piece.items()}
+            pieces.append([array[: batch - short] for array in model.run(piece)])
+        files = {}
+        for at, put in enumerate(model.outputs):
+            files[put["name"]] = str(Path(folder) / "out-{}.npy".format(at))
+            numpy.save(files[put["name"]], numpy.concatenate([piece[at] for piece in pieces]), allow_pickle=False)
+        return {"outputs": files}
+
+    def time(
+        self,
+        min_ms: float,
+        min_runs: int,
+        max_ms: float,
+        warm_ms: float = 20.0,
+        batch: int = 1,
+        dims: Optional[Dict[str, int]] = None,
+        period_ms: Optional[float] = None,
+    ) -> Answer:
+        """One block: its samples in ms. The first block after `open` also gives the first inference's time, as `first_ms`."""
+        model = self._opened()
+        first = None
+        if self._feeds is None:
+            self._feeds = model.feeds(batch, dims or {})
+            begin = time.perf_counter()
+            model.run(self._feeds)
+            first = 1e3 * (time.perf_counter() - begin)
+        feeds = self._feeds
+        before, why = machine.rapl()
+
+        def run() -> None:
+            model.run(feeds)
+
+        begin = time.perf_counter()
+        samples = block(run, warm_ms=warm_ms, min_ms=min_ms, min_runs=min_runs, max_ms=max_ms, period_ms=period_ms)
+        seconds = time.perf_counter() - begin
+        energy = machine.joules(before, machine.rapl()[0]) if before else None
+        clocks = machine.clocks()
+        settle()
+        return {
+            "samples": samples,
+            "first_ms": first,
+            "clock_mhz": clocks,
+            "peak": machine.peak_memory(),
+            "seconds": seconds,
+            "joules": energy,
+            "energy_reason": why or None,
+        }
+
+    def flow(self, batch: int, min_ms: float, streams: int = 1, dims: Optional[Dict[str, int]] = None) -> Answer:
+        """Images a second over `min_ms` or more, `batch` at a time, `streams` batches in flight."""
+        model = self._opened()
+        feeds = model.feeds(batch, dims or {})
+        model.run(feeds)
+        begin = time.perf_counter()
+        end = begin + min_ms / 1e3
+        counts = [0] * streams
+        failures: List[Exception] = []
+
+        def stream(at: int) -> None:
+            try:
+                while time.perf_counter() < end:
+                    model.run(feeds)
+                    counts[at] += batch
+            except Exception as error:  # of a thread of its own: handed to the job below
+                failures.append(error)
+
+        threads = [threading.Thread(target=stream, args=(at,)) for at in range(streams)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        taken = time.perf_counter() - begin
+        if failures:
+            raise failures[0]
+        settle()
+        return {"images_per_s": sum(counts) / taken, "batch": batch, "streams": streams}
+
+    def _opened(self) -> onnxrt.Model:
+        if self._model is None:
+            raise RefusedError("no file is open; the job `open` comes first")
+        return self._model

@@ -1,0 +1,200 @@
+"""An artifact on a host as a Predict: uint8 images in, float32 logits out, answered by the agent over there.
+
+The file's own Preprocess is applied here, before the images travel. What the logits are worth is `evaluate`'s; how fast they come is `bench`'s.
+"""
+
+import itertools
+from collections.abc import Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from edgekd.device.host import Agent, Session
+from edgekd.errors import DeviceError, MissingExtra, UsageError
+from edgekd.record import Preprocess
+
+LUMA = (0.299, 0.587, 0.114)
+"""Shares of red, green and blue in grey (ITU-R BT.601)."""
+_MODES = {"nearest": "nearest-exact", "bilinear": "bilinear", "bicubic": "bicubic"}
+
+
+def prepare(images: NDArray[np.uint8], preprocess: Preprocess) -> NDArray[np.float32]:
+    """Images (n, h, w, c) as the network wants them: float32 (n, c', H, W), resized, in its colour order, normalised.
+
+    The same maths as `models.network.prepare`, in numpy; only resizing asks torch.
+
+    Raises:
+        UsageError: images of other than 1 or 3 channels, or another type than uint8.
+        MissingExtra: they need resizing and torch is not installed.
+    """
+    return _normalised(_sized(images, preprocess), preprocess)
+
+
+def _sized(images: NDArray[np.uint8], preprocess: Preprocess) -> NDArray[np.float32]:
+    """float32 (n, c', H, W) in [0, 1]."""
+    if images.dtype != np.uint8 or images.ndim != 4 or images.shape[3] not in (1, 3):
+        raise UsageError(f"images must be uint8 (n, h, w, 1 or 3), got {images.dtype} {images.shape}.")
+    pixels = _coloured(np.moveaxis(images, 3, 1).astype(np.float32) / np.float32(255), preprocess.colour)
+    size = preprocess.size or (preprocess.crop and (preprocess.crop, preprocess.crop))
+    if not size or size == pixels.shape[2:]:
+        return np.ascontiguousarray(pixels)
+    return _resized(pixels, size, _MODES[preprocess.interpolation])
+
+
+def _coloured(pixels: NDArray[np.float32], colour: str) -> NDArray[np.float32]:
+    channels = pixels.shape[1]
+    if colour == "grey":
+        return pixels if channels == 1 else np.einsum("nchw,c->nhw", pixels, np.array(LUMA, np.float32))[:, None]
+    if channels == 1:
+        return np.repeat(pixels, 3, axis=1)
+    return pixels[:, ::-1] if colour == "bgr" else pixels
+
+
+def _resized(pixels: NDArray[np.float32], size: tuple[int, int], mode: str) -> NDArray[np.float32]:
+    try:
+        import torch
+    except ImportError:
+        raise MissingExtra("torch", "train") from None
+    tensor = torch.from_numpy(np.ascontiguousarray(pixels))
+    # Smoothed before it shrinks, as Pillow does it; picking the nearest pixel has nothing to smooth.
+    sized = torch.nn.functional.interpolate(tensor, size=size, mode=mode, antialias=mode != "nearest-exact")
+    return np.asarray(sized.clamp(0, 1).numpy(), np.float32)
+
+
+def _normalised(pixels: NDArray[np.float32], preprocess: Preprocess) -> NDArray[np.float32]:
+    mean, std = (np.array(values, np.float32).reshape(1, -1, 1, 1) for values in (preprocess.mean, preprocess.std))
+    return np.asarray((pixels - mean) / std, np.float32)
+
+
+class Predictor:
+    """A Predict that an agent answers. Closing it (or its session) ends the agent."""
+
+    def __init__(self, agent: Agent, session: Session, path: Path, preprocess: Preprocess | None, opened: Mapping[str, Any], batch: int) -> None:
+        self._agent, self._session, self._path = agent, session, path
+        self._input, self._output = _image_input(path, opened["inputs"]), _logits_output(path, opened["outputs"])
+        self._preprocess = preprocess or _carried(path, opened["metadata"])
+        fixed = self._input["shape"][0]
+        self._batch = fixed if isinstance(fixed, int) else batch
+        self._calls = itertools.count()
+        self._softmax: bool | None = None
+
+    def __call__(self, arrays: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[np.float32]]:
+        """`images` uint8 (n, h, w, c) → `logits` float32 (n, classes).
+
+        A softmax inside the file is undone: where every row of the first answer is a distribution, the logarithm is given instead.
+
+        Raises:
+            UsageError: images that the file cannot take.
+            DeviceError: as `Agent.ask`.
+        """
+        raw = np.asarray(self._ask(self._fed(arrays["images"])), np.float32)
+        logits = raw.reshape(len(raw), -1)
+        if self._softmax is None:
+            self._softmax = _is_distribution(logits)
+        return {"logits": np.log(np.maximum(logits, np.finfo(np.float32).tiny)) if self._softmax else logits}
+
+    def __enter__(self) -> "Predictor":
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End the agent."""
+        self._agent.close()
+
+    def _fed(self, images: NDArray[np.uint8]) -> NDArray[Any]:
+        """The images in the file's own type and layout; a file that takes uint8 normalises by itself."""
+        if not len(images):
+            raise UsageError(f"{self._path.name} was given no images; give one or more.")
+        pixels = _sized(images, self._preprocess)
+        kind = np.dtype(self._input["type"])
+        values = np.rint(pixels * 255) if kind == np.uint8 else _normalised(pixels, self._preprocess)
+        if _channels_last(self._input["shape"]):
+            values = np.moveaxis(values, 1, 3)
+        wanted, got = self._input["shape"][1:], values.shape[1:]
+        if len(wanted) != 3 or any(isinstance(size, int) and size != have for size, have in zip(wanted, got, strict=True)):
+            raise UsageError(f"{self._path.name} takes images of shape {wanted}, got {list(got)}. Give its size and colour in `preprocess`.")
+        return np.ascontiguousarray(values.astype(kind))
+
+    def _ask(self, fed: NDArray[Any]) -> NDArray[Any]:
+        folder = self._session.folder / f"predict-{self._agent.pid}-{next(self._calls)}"
+        folder.mkdir()
+        sent = folder / "in.npy"
+        np.save(sent, fed, allow_pickle=False)
+        try:
+            inputs = {self._input["name"]: self._session.place(sent)}
+            answer = self._agent.ask("predict", timeout_s=600, inputs=inputs, folder=self._session.place(folder), batch=self._batch)
+            loaded: NDArray[Any] = np.load(self._session.fetch(answer["outputs"][self._output]), allow_pickle=False)
+            return loaded
+        finally:
+            for file in folder.iterdir():
+                file.unlink()
+            folder.rmdir()
+
+
+def open_predict(
+    session: Session,
+    path: Path,
+    preprocess: Preprocess | None = None,
+    *,
+    provider: str = "CPUExecutionProvider",
+    threads: int = 0,
+    batch: int = 64,
+) -> Predictor:
+    """Open a file on a session's host as a Predict. Without `preprocess` the one in the file's metadata is used. `threads` 0: all cores.
+
+    Raises:
+        UsageError: not one input of images and one output of logits, or no Preprocess anywhere.
+        DeviceError: the runtime does not open it; MissingExtra: there is no runtime.
+    """
+    agent = session.start()
+    try:
+        opened = agent.ask("open", path=session.place(path), provider=provider, threads=threads)
+        return Predictor(agent, session, path, preprocess, opened, batch)
+    except DeviceError as error:
+        agent.close()
+        raise DeviceError(f"{path}: {error}") from None
+    except BaseException:
+        agent.close()
+        raise
+
+
+def _image_input(path: Path, inputs: list[dict[str, Any]]) -> dict[str, Any]:
+    if len(inputs) != 1 or len(inputs[0]["shape"]) != 4:
+        told = ", ".join(f"{put['name']} {put['shape']}" for put in inputs) or "none"
+        raise UsageError(f"a classifier takes one input, images of four axes; {path.name} has {told}.")
+    return inputs[0]
+
+
+def _logits_output(path: Path, outputs: list[dict[str, Any]]) -> str:
+    names = [str(put["name"]) for put in outputs]
+    if "logits" in names:
+        return "logits"
+    if len(names) != 1:
+        raise UsageError(f"a classifier has one output, or one called 'logits'; {path.name} has {', '.join(names)}.")
+    return names[0]
+
+
+def _carried(path: Path, metadata: Mapping[str, str]) -> Preprocess:
+    """The Preprocess in a file's metadata."""
+    text = metadata.get("edgekd.preprocess")
+    if text is None:
+        raise UsageError(f"{path.name} does not carry how its images are prepared. Give preprocess: size, mean, std, colour.")
+    try:
+        return msgspec.json.decode(text, type=Preprocess)
+    except msgspec.MsgspecError as error:
+        raise UsageError(f"the metadata of {path.name} hold a Preprocess that does not read: {error}. Export the file again.") from None
+
+
+def _channels_last(shape: list[Any]) -> bool:
+    return shape[3] in (1, 3) and shape[1] not in (1, 3)
+
+
+def _is_distribution(rows: NDArray[np.float32]) -> bool:
+    """Whether every row is probabilities: no logits of a trained network are all at least 0 and add up to 1."""
+    return rows.shape[1] > 1 and bool((rows >= 0).all()) and bool((np.abs(rows.sum(axis=1) - 1) < 1e-3).all())

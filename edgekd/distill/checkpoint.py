@@ -1,0 +1,66 @@
+"""Everything that resuming needs, in one file that is replaced whole.
+
+The order of batches, the views and the learning rate are pure functions of the step, so that no data loader or schedule has state of its own.
+What is kept: weights, optimiser, averaged weights, the phase's subset, the student's running confidence, torch's generator (dropout) and the curve so far.
+"""
+
+import dataclasses
+import pickle
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import torch
+from torch import Tensor
+
+from edgekd.errors import RunError
+from edgekd.files import atomic_path
+from edgekd.record import CurvePoint
+
+NAME = "checkpoint.pt"
+FORMAT = 1
+
+
+@dataclasses.dataclass
+class Place:
+    """Where training stands: after `step` steps in all, `phase_step` of them in phase number `phase`, which began with pass `first_pass`.
+
+    `positions` are the images that the phase sees; None until it has begun.
+    """
+
+    step: int = 0
+    phase: int = 0
+    phase_step: int = 0
+    first_pass: int = 0
+    positions: Tensor | None = None
+    confidence: Tensor | None = None
+    seconds: float = 0.0
+    curve: list[CurvePoint] = dataclasses.field(default_factory=list)
+
+
+def save(folder: Path, place: Place, states: dict[str, Any], *, key: str) -> None:
+    """Write the checkpoint: `states` by name as `state_dict()` gives them. `key` names the job whose it is."""
+    place_table = {field.name: getattr(place, field.name) for field in dataclasses.fields(place)}
+    place_table["curve"] = msgspec.json.encode(place.curve).decode()
+    with atomic_path(folder / NAME) as part:
+        torch.save({"format": FORMAT, "key": key, "place": place_table, "states": states, "generator": torch.get_rng_state()}, part)
+
+
+def load(folder: Path, *, key: str) -> tuple[Place, dict[str, Any]] | None:
+    """The checkpoint in a folder and its states; None where there is none. torch's generator is set to where it stood.
+
+    Raises:
+        RunError: the file does not read, or is another job's.
+    """
+    file = folder / NAME
+    if not file.exists():
+        return None
+    try:
+        table = torch.load(file, map_location="cpu", weights_only=True)
+        if table["format"] != FORMAT or table["key"] != key:
+            raise RunError(f"{file} is the checkpoint of another job. Remove it to start this one from the beginning.")
+        place = Place(**{**table["place"], "curve": msgspec.json.decode(table["place"]["curve"], type=list[CurvePoint])})
+        torch.set_rng_state(table["generator"])
+    except (RuntimeError, EOFError, KeyError, TypeError, OSError, pickle.UnpicklingError, msgspec.MsgspecError) as error:
+        raise RunError(f"{file} does not read as a checkpoint: {error}. Remove it to start this stage from its beginning.") from None
+    return place, table["states"]

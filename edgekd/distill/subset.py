@@ -1,0 +1,104 @@
+"""What a later phase sees: positions of training images, chosen by a rule.
+
+All rules look at plain views, in eval mode, at T = 1, and break ties by position, so that a choice is a pure function of (seed, logits, labels).
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from edgekd.errors import TrainingError
+from edgekd.recipe import Subset
+
+NEEDS_TEACHER = frozenset({"confident", "hard", "mixed"})
+"""Rules that cannot be followed without a teacher; the others serve a student taught alone too."""
+NEEDS_STUDENT = frozenset({"hard", "mixed"})
+
+
+@dataclass(frozen=True)
+class Pool:
+    """What a rule may look at: labels (n,), and logits (n, classes) of teacher and student on plain views, where the rule needs them."""
+
+    labels: Tensor
+    seed: int
+    teacher: Tensor | None = None
+    student: Tensor | None = None
+
+
+def choose(subset: Subset, pool: Pool) -> Tensor:
+    """Positions (k,) int64 in ascending order, k = fraction × n rounded, at least 1.
+
+    Raises:
+        TrainingError: the rule finds no image, as `hard` where the teacher has none right.
+    """
+    count = max(1, round(subset.fraction * len(pool.labels)))
+    positions = RULES[subset.by](count, pool)
+    if len(positions) == 0:
+        raise TrainingError(
+            f"the subset {subset.by!r} is made of images that the teacher has right, and it has none right here. "
+            "Check the teacher's preprocess and class order, or choose by = \"random\"."
+        )
+    return positions.sort().values
+
+
+def _shuffled(n: int, seed: int) -> Tensor:
+    return torch.randperm(n, generator=torch.Generator().manual_seed(seed))
+
+
+def _random(count: int, pool: Pool) -> Tensor:
+    return _shuffled(len(pool.labels), pool.seed)[:count]
+
+
+def _balanced(count: int, pool: Pool) -> Tensor:
+    """The same number of each class, as far as it has them; what rare classes lack is shared among the others."""
+    shuffled = _shuffled(len(pool.labels), pool.seed)
+    labels = pool.labels.cpu()[shuffled]
+    # an image's rank within its class: taking the lowest ranks first fills all classes evenly
+    by_class = labels.argsort(stable=True)
+    sizes = labels.bincount()
+    starts = sizes.cumsum(0) - sizes
+    rank = torch.empty_like(labels)
+    rank[by_class] = torch.arange(len(labels)) - starts[labels[by_class]]
+    return shuffled[rank.argsort(stable=True)[:count]]
+
+
+def _right(pool: Pool) -> Tensor:
+    assert pool.teacher is not None
+    return (pool.teacher.argmax(1).cpu() == pool.labels.cpu()).nonzero().flatten()
+
+
+def _confident(count: int, pool: Pool) -> Tensor:
+    """The teacher is right, and sure."""
+    assert pool.teacher is not None
+    right = _right(pool)
+    sure = pool.teacher.float().softmax(1).amax(1).cpu()[right]
+    return right[sure.argsort(descending=True, stable=True)[:count]]
+
+
+def _hard(count: int, pool: Pool) -> Tensor:
+    """The student is farthest from the teacher, by KL divergence, among images that the teacher has right."""
+    assert pool.teacher is not None and pool.student is not None
+    right = _right(pool)
+    teacher = pool.teacher.float().log_softmax(1)
+    student = pool.student.float().log_softmax(1).to(teacher.device)
+    distance = (teacher.exp() * (teacher - student)).sum(1).cpu()[right]
+    return right[distance.argsort(descending=True, stable=True)[:count]]
+
+
+def _mixed(count: int, pool: Pool) -> Tensor:
+    """Half hard, the rest at random from what is left."""
+    hard = _hard(count // 2, pool)
+    shuffled = _shuffled(len(pool.labels), pool.seed)
+    rest = shuffled[~torch.isin(shuffled, hard)]
+    return torch.cat([hard, rest[: count - len(hard)]])
+
+
+RULES: dict[str, Callable[[int, Pool], Tensor]] = {
+    "random": _random,
+    "balanced": _balanced,
+    "confident": _confident,
+    "hard": _hard,
+    "mixed": _mixed,
+}

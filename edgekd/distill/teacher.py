@@ -1,0 +1,190 @@
+"""Who answers a batch: a live network, or one that is remembered.
+
+A remembered teacher answers each (image, view) once: the first time a view is needed, all images of that view are answered in order, in fixed batches,
+into `view-K.npy` (fp16), which is renamed when whole; training reads only the stored values, so that a first run, a resumed one and a second student
+see the same numbers. The folder is shared by all runs whose key is equal. Terms that need more than logits are not served here.
+"""
+
+import contextlib
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from edgekd.data.batches import Batches
+from edgekd.errors import TrainingError, UsageError
+from edgekd.events import Emit, Note, Progress
+from edgekd.files import atomic_path, sha256_json
+from edgekd.recipe import Augment
+
+FORMAT = 1
+"""Version of what a remembered view holds; part of the key, so that a change of views or of rounding is never mistaken for the old."""
+BATCH = 256
+
+
+class Teacher(Protocol):
+    """Answers a batch of views with logits (batch, classes), float32."""
+
+    def answer(self, images: Tensor, positions: Tensor, view: int) -> Tensor:
+        """Logits for `images` (batch, c, h, w), which are view `view` of the training images at `positions` (batch,)."""
+
+    def plain(self) -> Tensor:
+        """Logits (n, classes) for all training images, unaugmented."""
+
+
+def answer_all(network: nn.Module, batches: Iterator[Tensor], *, bf16: bool = False) -> Iterator[Tensor]:
+    """A network's logits in float32 for each batch of images, in eval mode, without gradients."""
+    training = network.training
+    network.eval()
+    try:
+        for images in batches:
+            with torch.inference_mode(), torch.autocast(images.device.type, dtype=torch.bfloat16, enabled=bf16):
+                logits = network(images)
+            yield logits.float()
+    finally:
+        network.train(training)
+
+
+class Live:
+    """Asks the network every time."""
+
+    def __init__(self, network: nn.Module, data: Batches, *, bf16: bool = False) -> None:
+        self.network = network
+        self.data = data
+        self.bf16 = bf16
+
+    def answer(self, images: Tensor, positions: Tensor, view: int) -> Tensor:
+        """Logits (batch, classes) of the live network."""
+        return next(answer_all(self.network, iter([images]), bf16=self.bf16)).clone()
+
+    def plain(self) -> Tensor:
+        """Logits (n, classes) for all training images, unaugmented."""
+        return torch.cat(list(answer_all(self.network, (batch[0] for batch in self.data.plain_batches(BATCH)), bf16=self.bf16)))
+
+
+class Remembered:
+    """Reads the answers of a network that was asked once per view.
+
+    Args:
+        network: asked only for views that are not in `folder` yet.
+        folder: where views are kept; its name is the key (`memory_key`), so that it holds this teacher's answers on these images only.
+    """
+
+    def __init__(self, network: nn.Module, data: Batches, folder: Path, *, classes: int, augment: Augment, view_seed: int, emit: Emit, bf16: bool = False) -> None:
+        self.network = network
+        self.data = data
+        self.folder = folder
+        self.classes = classes
+        self.augment = augment
+        self.view_seed = view_seed
+        self.emit = emit
+        self.bf16 = bf16
+        self._held: dict[str, Tensor] = {}
+        folder.mkdir(parents=True, exist_ok=True)
+
+    def answer(self, images: Tensor, positions: Tensor, view: int) -> Tensor:
+        """Stored logits (batch, classes) for view `view` of the images at `positions`."""
+        return self._logits(f"view-{view}", view)[positions].float()
+
+    def plain(self) -> Tensor:
+        """Stored logits (n, classes) for all training images, unaugmented."""
+        return self._logits("plain", None).float()
+
+    def _logits(self, name: str, view: int | None) -> Tensor:
+        if name not in self._held:
+            file = self.folder / f"{name}.npy"
+            array = self._read(file)
+            if array is None:
+                self._fill(file, view)
+                array = self._read(file)
+                assert array is not None, file
+            self._held[name] = torch.from_numpy(array).to(self.data.device)
+        return self._held[name]
+
+    def _read(self, file: Path) -> np.ndarray | None:
+        """What a file holds, None where there is none; a file of another shape is dropped and filled anew."""
+        try:
+            array = np.load(file, allow_pickle=False)
+        except FileNotFoundError:
+            return None
+        except (ValueError, EOFError, OSError) as error:
+            self.emit(Note(text=f"the remembered teacher's {file.name} does not read ({error}); it is answered anew", level="warning"))
+            return None
+        if array.shape != (len(self.data), self.classes) or array.dtype != np.float16 or not np.isfinite(array).all():
+            self.emit(Note(text=f"the remembered teacher's {file.name} holds something else; it is answered anew", level="warning"))
+            return None
+        return np.asarray(array)
+
+    def _fill(self, file: Path, view: int | None) -> None:
+        with atomic_path(file) as part, _reserved(part, (len(self.data), self.classes)) as store:
+            self._answer_into(store, view, file.stem)
+
+    def _answer_into(self, store: np.ndarray, view: int | None, name: str) -> None:
+        total = len(self.data)
+        batches = (torch.arange(start, min(start + BATCH, total)) for start in range(0, total, BATCH))
+        done = 0
+        for logits in answer_all(self.network, (self._images(positions, view) for positions in batches), bf16=self.bf16):
+            half = logits.to(torch.float16)
+            if not torch.isfinite(half).all():
+                raise TrainingError(
+                    f"the teacher's logits must be finite and below 65,504 to be remembered; some in {name} are not. "
+                    "Check its weights, or set train.views = 0 to ask it live."
+                )
+            store[done : done + len(half)] = half.cpu().numpy()
+            done += len(half)
+            self.emit(Progress(what=f"remembering the teacher ({name})", done=done, total=total))
+
+    def _images(self, positions: Tensor, view: int | None) -> Tensor:
+        if view is None:
+            return self.data.plain(positions)[0]
+        return self.data.view(positions, view, self.augment, self.view_seed)[0]
+
+
+@contextlib.contextmanager
+def _reserved(part: Path, shape: tuple[int, int]) -> Iterator[np.ndarray]:
+    """A new fp16 .npy file mapped for writing, its space taken first: a full disk is then an error here and not a bus error later."""
+    store = np.lib.format.open_memmap(part, mode="w+", dtype=np.float16, shape=shape)
+    with part.open("r+b") as file:
+        if hasattr(os, "posix_fallocate"):
+            os.posix_fallocate(file.fileno(), 0, part.stat().st_size)
+    yield store
+    store.flush()
+
+
+def memory_key(*, weights: str, preprocess: object, data: str, augment: Augment, view_seed: int, precision: str) -> str:
+    """What a remembered teacher's folder is called: equal exactly where the stored answers would be.
+
+    Args:
+        weights: hash of the teacher's weights.
+        data: hash of the training images in their order.
+    """
+    return sha256_json(
+        {
+            "format": FORMAT,
+            "weights": weights,
+            "preprocess": preprocess,
+            "data": data,
+            "augment": augment,
+            "view_seed": view_seed,
+            "precision": precision,
+        }
+    )[:16]
+
+
+def check_classes(teacher: int, student: int) -> None:
+    """Teacher and student must answer the same classes.
+
+    Raises:
+        UsageError: they do not.
+    """
+    if teacher != student:
+        raise UsageError(
+            f"teacher and data must have the same classes: the teacher answers {teacher}, the data has {student}. "
+            "Choose the teacher that was taught on these classes, or fine-tune it first with `edgekd teach`."
+        )
+
+

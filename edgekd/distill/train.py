@@ -1,0 +1,338 @@
+"""How a network learns: phases one after another, in one loop that can be stopped at any step and goes on as if it had not been.
+
+`fit` teaches a network on views of training images, with a teacher's answers where a phase's terms ask for them. On the CPU a resumed run ends with the same
+bits as an undisturbed one, given the same number of threads. The last epoch counts; validation images are looked at and never chosen by. Nothing here exports,
+judges or prints.
+"""
+
+import dataclasses
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from edgekd.data.batches import Batches, order
+from edgekd.distill import checkpoint, schedule
+from edgekd.distill.checkpoint import Place
+from edgekd.distill.interrupt import Interrupts
+from edgekd.distill.objective import Objective
+from edgekd.distill.subset import NEEDS_STUDENT, NEEDS_TEACHER, Pool, choose
+from edgekd.distill.teacher import BATCH, Teacher, answer_all
+from edgekd.errors import TrainingError
+from edgekd.events import Emit, Note, PhaseStarted, Trained
+from edgekd.files import sha256_json
+from edgekd.models.load import head_parameters
+from edgekd.recipe import Augment, Optimizer, Phase, Temperature, Train
+from edgekd.record import CurvePoint, Training
+
+
+LOG_S = 0.5
+VALIDATIONS = 20
+"""How often validation images are looked at, at most, through a whole run."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Job:
+    """What is to be learnt. `train` has its optimiser, augmentation, precision and memory format filled in."""
+
+    name: str
+    how: str
+    phases: tuple[Phase, ...]
+    train: Train
+    seed: int
+    folder: Path
+    checkpoint_s: float = 30.0
+
+    @property
+    def key(self) -> str:
+        """Equal for jobs whose checkpoints may be exchanged."""
+        return sha256_json({"phases": self.phases, "train": self.train, "seed": self.seed, "how": self.how})
+
+
+def fit(network: nn.Module, job: Job, *, data: Batches, valid: Batches | None, teacher: Teacher | None, emit: Emit) -> Training:
+    """Teach `network` in place, going on from a checkpoint in the job's folder where there is one.
+
+    Raises:
+        TrainingError: the loss is not a number; the last good checkpoint stays.
+    """
+    return _Fit(network, job, data=data, valid=valid, teacher=teacher, emit=emit).run()
+
+
+class _Fit:
+    def __init__(self, network: nn.Module, job: Job, *, data: Batches, valid: Batches | None, teacher: Teacher | None, emit: Emit) -> None:
+        train = job.train
+        assert train.optimizer is not None and train.augment is not None, "the job's defaults are not filled in"
+        self.network, self.job, self.data, self.valid, self.teacher, self.emit = network, job, data, valid, teacher, emit
+        self.augment: Augment = train.augment
+        self.batch = min(train.batch, len(data))
+        self.epoch_steps = schedule.steps_per_pass(len(data), self.batch)
+        self.phase_steps = schedule.phase_steps(job.phases, len(data), self.batch)
+        self.steps = sum(self.phase_steps)
+        self.valid_every = max(self.epoch_steps, -(-self.steps // VALIDATIONS))
+        self.bf16 = train.precision == "bf16"
+        if train.channels_last:
+            network.to(memory_format=torch.channels_last)
+        self.forward: Any = torch.compile(network) if train.compile else network
+        self.optimizer = build_optimizer(network, train.optimizer)
+        self.average = {k: v.detach().clone() for k, v in network.named_parameters()} if train.ema else {}
+        self.interrupts = Interrupts()
+        self.place = Place()
+        self._meter = _Meter()
+
+    def run(self) -> Training:
+        self._resume()
+        begun = time.monotonic() - self.place.seconds
+        saved = time.monotonic()
+        with self.interrupts.installed():
+            try:
+                for step in self._steps():
+                    self.place.seconds = time.monotonic() - begun
+                    self._report(step)
+                    if time.monotonic() - saved > self.job.checkpoint_s:
+                        self._save()
+                        saved = time.monotonic()
+            except (KeyboardInterrupt, SystemExit):
+                self._save()
+                self.emit(Note(text=f"stopped at step {self.place.step} of {self.steps}; the same command goes on from there"))
+                raise
+        self._finish()
+        place = self.place
+        return Training(how=self.job.how, steps=self.steps, seconds=place.seconds, seed=self.job.seed, curve=place.curve)  # type: ignore[arg-type]
+
+    # Steps ------------------------------------------------------------------------------------------------------------
+
+    def _steps(self) -> Iterator["_Step"]:
+        """Every step that is left, phase by phase."""
+        place = self.place
+        while place.phase < len(self.job.phases):
+            phase, steps = self.job.phases[place.phase], self.phase_steps[place.phase]
+            if place.positions is None:
+                place.positions = self._positions(phase, place.phase)
+            self.emit(PhaseStarted(network=self.job.name, phase=phase.name, images=len(place.positions), steps=steps))
+            objective = Objective(phase)
+            while place.phase_step < steps:
+                yield self._step(phase, objective, steps)
+            per_pass = schedule.steps_per_pass(len(place.positions), self.batch)
+            place.first_pass += -(-steps // per_pass)
+            place.phase, place.phase_step, place.positions = place.phase + 1, 0, None
+
+    def _step(self, phase: Phase, objective: Objective, steps: int) -> "_Step":
+        place = self.place
+        positions, view = self._batch()
+        images, labels, _ = self.data.view(positions, view, self.augment, self.job.train.view_seed)
+        answers = self.teacher.answer(images, positions, view) if self.teacher is not None and phase.soft else None
+        factor = schedule.rate(self.job.train.schedule, place.step, self.steps)
+        progress = place.phase_step / max(1, steps - 1)
+        with self.interrupts.held():
+            self._mode(phase)
+            for group in self.optimizer.param_groups:
+                group["lr"] = group["peak"] * factor
+            with torch.autocast(images.device.type, dtype=torch.bfloat16, enabled=self.bf16):
+                logits = self.forward(images)
+            logits = logits.float()
+            confidence = self._confidence(phase, logits)
+            loss = objective(logits, answers, labels, progress=progress, confidence=confidence)
+            self.optimizer.zero_grad(set_to_none=True)
+            loss.total.backward()  # type: ignore[no-untyped-call]
+            self.optimizer.step()
+            self._follow()
+            place.step, place.phase_step = place.step + 1, place.phase_step + 1
+        self._meter.add(loss.parts, len(labels))
+
+        def shares() -> dict[str, float]:
+            return objective.gradient_shares(logits, answers, labels, progress=progress, confidence=confidence)
+
+        return _Step(phase=phase, names=objective.names, temperature=loss.temperature, gradient_shares=shares, factor=factor)
+
+    def _batch(self) -> tuple[Tensor, int]:
+        """Positions of the next batch, and the view it is shown in: both pure functions of where training stands."""
+        place = self.place
+        assert place.positions is not None
+        size = min(self.batch, len(place.positions))
+        local_pass, slot = divmod(place.phase_step, schedule.steps_per_pass(len(place.positions), self.batch))
+        number = place.first_pass + local_pass
+        if self._meter.order_of != (number, len(place.positions)):
+            self._meter.order, self._meter.order_of = order(len(place.positions), self.job.seed, number), (number, len(place.positions))
+        chosen = place.positions[self._meter.order[slot * size : (slot + 1) * size]]
+        return chosen, number % self.job.train.views if self.job.train.views else number
+
+    def _positions(self, phase: Phase, index: int) -> Tensor:
+        if phase.subset is None:
+            return torch.arange(len(self.data))
+        needs_teacher, needs_student = phase.subset.by in NEEDS_TEACHER, phase.subset.by in NEEDS_STUDENT
+        if needs_teacher and self.teacher is None:
+            raise TrainingError(f"phase {phase.name!r} takes a subset by {phase.subset.by!r}, which only a teacher can choose; without one choose random or balanced.")
+        student = torch.cat(list(answer_all(self.network, (b[0] for b in self.data.plain_batches(BATCH)), bf16=self.bf16))) if needs_student else None
+        return choose(
+            phase.subset,
+            Pool(
+                labels=self.data.labels,
+                seed=self.job.seed * 1000 + index,
+                teacher=self.teacher.plain() if needs_teacher and self.teacher is not None else None,
+                student=student,
+            ),
+        )
+
+    def _mode(self, phase: Phase) -> None:
+        self.network.train()
+        if phase.batchnorm == "frozen":
+            for module in batchnorms(self.network):
+                module.eval()
+
+    def _confidence(self, phase: Phase, logits: Tensor) -> Tensor | None:
+        """The student's running mean of its highest probability, for the shape of temperature that follows it."""
+        if not (isinstance(phase.temperature, Temperature) and phase.temperature.shape == "student-confidence"):
+            return None
+        now, before = logits.detach().softmax(1).amax(1).mean(), self.place.confidence
+        self.place.confidence = now if before is None else torch.lerp(before.to(now.device), now, 0.02)
+        return self.place.confidence
+
+    def _follow(self) -> None:
+        for name, parameter in self.network.named_parameters():
+            if name in self.average:
+                self.average[name].lerp_(parameter.detach(), 1 - self.job.train.ema)
+
+    # What is seen and kept --------------------------------------------------------------------------------------------
+
+    def _report(self, step: "_Step") -> None:
+        place = self.place
+        measure = place.step % self.valid_every == 0 or place.step == self.steps
+        if not measure and time.monotonic() - self._meter.since < LOG_S:
+            return
+        means, images_per_s = self._meter.read()
+        self._check(means, step)
+        accuracy = self.accuracy() if measure and self.valid is not None and len(self.valid) else None
+        loss, temperature = sum(means), float(step.temperature) if step.phase.soft else None
+        shares = {name: mean / loss if loss else 0.0 for name, mean in zip(step.names, means, strict=True)}
+        peak = max(group["peak"] for group in self.optimizer.param_groups)
+        epoch = place.step / self.epoch_steps
+        if measure:
+            place.curve.append(
+                CurvePoint(
+                    epoch=epoch, step=place.step, phase=step.phase.name, loss=loss, temperature=temperature, shares=shares,
+                    learning_rate=peak * step.factor, valid_accuracy=accuracy,
+                )
+            )
+        self.emit(
+            Trained(
+                network=self.job.name, phase=step.phase.name, step=place.step, steps=self.steps, epoch=epoch, epochs=self.steps / self.epoch_steps,
+                loss=loss, temperature=temperature, shares=shares, gradient_shares=step.gradient_shares(), learning_rate=peak * step.factor,
+                images_per_s=images_per_s, seconds_left=place.seconds / place.step * (self.steps - place.step), valid_accuracy=accuracy,
+            )
+        )
+        self._meter.restart()
+
+    def _check(self, means: list[float], step: "_Step") -> None:
+        wrong = [name for name, mean in zip(step.names, means, strict=True) if not abs(mean) < float("inf")]
+        if wrong:
+            kept = self.job.folder / checkpoint.NAME
+            where = f"The last good checkpoint is kept at {kept}. " if kept.exists() else ""
+            raise TrainingError(
+                f"the loss must stay a number; at step {self.place.step} of {self.steps} in phase {step.phase.name!r} the term {' and '.join(wrong)} is not. "
+                f"{where}Lower train.optimizer.lr, or look for broken images and weights."
+            )
+
+    def accuracy(self) -> float:
+        """Share of validation images that the network has right, in eval mode."""
+        assert self.valid is not None
+        batches = list(self.valid.plain_batches(2 * BATCH))
+        logits = answer_all(self.network, (images for images, _, _ in batches), bf16=self.bf16)
+        right = sum((answer.argmax(1) == labels).sum() for answer, (_, labels, _) in zip(logits, batches, strict=True))
+        return float(right) / len(self.valid)
+
+    def _save(self) -> None:
+        if not all(bool(torch.isfinite(value).all()) for value in self.network.parameters()):
+            return
+        states = {"network": self.network.state_dict(), "optimizer": self.optimizer.state_dict(), "average": self.average}
+        checkpoint.save(self.job.folder, self.place, states, key=self.job.key)
+
+    def _resume(self) -> None:
+        found = checkpoint.load(self.job.folder, key=self.job.key)
+        if found is None:
+            return
+        self.place, states = found
+        self.network.load_state_dict(states["network"])
+        self.optimizer.load_state_dict(states["optimizer"])
+        for name, value in states["average"].items():
+            self.average[name].copy_(value)
+        self.emit(Note(text=f"{self.job.name} goes on from step {self.place.step} of {self.steps}"))
+
+    def _finish(self) -> None:
+        with torch.no_grad():
+            for name, parameter in self.network.named_parameters():
+                if name in self.average:
+                    parameter.copy_(self.average[name])
+        if self.job.train.reestimate_batchnorm or self.average:
+            reestimate(self.network, self.data)
+        self.network.eval()
+
+
+@dataclasses.dataclass(frozen=True)
+class _Step:
+    """What a step leaves for the log. Numbers that would make the device wait are asked for only when something is logged."""
+
+    phase: Phase
+    names: tuple[str, ...]
+    temperature: Tensor
+    gradient_shares: Any
+    factor: float
+
+
+class _Meter:
+    """Sums of a loss's parts since the last log, kept on the device, and the order of the present pass."""
+
+    def __init__(self) -> None:
+        self.order: Tensor = torch.empty(0, dtype=torch.int64)
+        self.order_of = (-1, -1)
+        self.restart()
+
+    def restart(self) -> None:
+        self.since, self.parts, self.steps, self.images = time.monotonic(), None, 0, 0
+
+    def add(self, parts: Tensor, images: int) -> None:
+        self.parts = parts if self.parts is None or len(self.parts) != len(parts) else self.parts + parts
+        self.steps, self.images = self.steps + 1, self.images + images
+
+    def read(self) -> tuple[list[float], float]:
+        """Mean parts per step, and images per second."""
+        assert self.parts is not None
+        means: list[float] = (self.parts / self.steps).tolist()
+        return means, self.images / max(1e-9, time.monotonic() - self.since)
+
+
+def build_optimizer(network: nn.Module, settings: Optimizer) -> torch.optim.Optimizer:
+    """The optimiser, one group for all weights, or body and head apart where they learn at different rates. Each group's `peak` is its rate's peak."""
+    head = {id(parameter) for parameter in head_parameters(network)} if settings.body_lr is not None else set()
+    parameters = [parameter for parameter in network.parameters() if parameter.requires_grad]
+    groups = [{"params": [p for p in parameters if id(p) not in head], "peak": settings.lr if settings.body_lr is None else settings.body_lr}]
+    if head:
+        groups.append({"params": [p for p in parameters if id(p) in head], "peak": settings.lr})
+    if settings.name == "sgd":
+        return torch.optim.SGD(groups, lr=settings.lr, momentum=settings.momentum, weight_decay=settings.weight_decay, nesterov=settings.momentum > 0)
+    kind = torch.optim.Adam if settings.name == "adam" else torch.optim.AdamW
+    return kind(groups, lr=settings.lr, weight_decay=settings.weight_decay)
+
+
+def batchnorms(network: nn.Module) -> Iterator[nn.modules.batchnorm._BatchNorm]:
+    """All BatchNorm layers of a network."""
+    return (module for module in network.modules() if isinstance(module, nn.modules.batchnorm._BatchNorm))
+
+
+def reestimate(network: nn.Module, data: Batches) -> None:
+    """Compute BatchNorm statistics anew as the mean over plain views of all training images."""
+    layers = list(batchnorms(network))
+    momenta = [layer.momentum for layer in layers]
+    network.eval()
+    for layer in layers:
+        layer.reset_running_stats()
+        layer.momentum = None
+        layer.train()
+    with torch.no_grad():
+        for images, _, _ in data.plain_batches(BATCH):
+            network(images)
+    for layer, momentum in zip(layers, momenta, strict=True):
+        layer.momentum = momentum
+    network.eval()

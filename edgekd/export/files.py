@@ -1,0 +1,240 @@
+"""A network's files: ROLE-NAME-PRECISION.onnx in one folder, each checked against the step before, written whole or not at all.
+
+In: a trained network, training images to calibrate on, real images to check on. Out: one `Artifact` a file, fp32 first, paths relative to the folder.
+fp32 is written whatever is asked for: the other precisions are made from it and held to it. A teacher that came as ONNX keeps its own graph.
+"""
+
+import copy
+import hashlib
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+import onnx
+from numpy.typing import NDArray
+
+from edgekd import __version__, graph
+from edgekd.device.predict import prepare
+from edgekd.errors import UsageError
+from edgekd.events import Emit, Note, Wrote
+from edgekd.export import onnx as exporter
+from edgekd.export import parity as agreement
+from edgekd.export.feed import Feed, open_session
+from edgekd.export.onnx import checked, describe
+from edgekd.export.precision import saturates, to_fp16, to_int8_cpu
+from edgekd.models.blackbox import OnnxTeacher
+from edgekd.models.network import Network
+from edgekd.recipe import Export
+from edgekd.record import Artifact, Precision, Role
+from edgekd.run import atomic_path, sha256_file
+
+Pixels = NDArray[np.uint8]
+
+_FEW = 100
+"""Fewer calibration images than this are a doubt; a few hundred are usual."""
+
+
+def export(
+    network: Network,
+    folder: Path,
+    *,
+    role: Role,
+    name: str,
+    classes: Sequence[str],
+    settings: Export,
+    calibration: Pixels | None,
+    parity: Pixels,
+    emit: Emit,
+) -> list[Artifact]:
+    """Write a network's files in every precision that was asked for.
+
+    Args:
+        network: left as it was, on its device and in its mode.
+        calibration: training images uint8 (n, h, w, c); `settings.calibration_images` of them are used, evenly spread.
+        parity: 7 real images or more, uint8 (n, h, w, c).
+        emit: told of calibration's progress, of each file, and of doubts.
+
+    Raises:
+        UsageError: int8 without calibration images, too few parity images, or a class count that is not the network's.
+        EdgekdError: the network cannot be exported, or a file does not compute what the step before did.
+    """
+    calibration = _calibration(calibration, settings)
+    if len(classes) != network.classes:
+        raise UsageError(f"names and outputs must be as many; {name} answers {network.classes} classes and {len(classes)} are named.")
+    job = _Job(network, folder, role, name, list(classes), settings, parity, emit)
+    job.first()
+    if job.precision == "fp32" and "fp16" in settings.precisions:
+        job.fp16()
+    if job.precision == "fp32" and calibration is not None:
+        job.int8(calibration)
+    return job.artifacts
+
+
+def _calibration(images: Pixels | None, settings: Export) -> Pixels | None:
+    """The images that int8 is calibrated on, None where none is asked for."""
+    if "int8" not in settings.precisions:
+        return None
+    if images is None or not len(images) or not settings.calibration_images:
+        raise UsageError(
+            "int8 is calibrated on training images, and there are none (random data would give wrong ranges). "
+            'Give data with training images, or export without int8: precisions = ["fp32", "fp16"] under [export].'
+        )
+    count = min(settings.calibration_images, len(images))
+    spread: Pixels = images[np.linspace(0, len(images) - 1, count).round().astype(int)]
+    return spread
+
+
+@dataclass
+class _Job:
+    """One network's way through the precisions; `model` and `logits` are the fp32 file's once `first` is done."""
+
+    network: Network
+    folder: Path
+    role: Role
+    name: str
+    classes: list[str]
+    settings: Export
+    images: Pixels
+    emit: Emit
+    artifacts: list[Artifact] = field(default_factory=list)
+    precision: Precision = "fp32"
+    feed: Feed = field(default_factory=Feed)
+
+    def first(self) -> None:
+        """The file that the others are made from: the network exported, or its own file copied."""
+        self.prepared = prepare(self.images, self.network.preprocess)
+        if isinstance(self.network, OnnxTeacher):
+            self.model, self.feed = _copied(self.network)
+            self.precision = _own_precision(self.model, self.name, self.emit)
+            before = self.network.predict({"images": self.images})["logits"]
+            # Probabilities are compared as such: their logarithms blow up what fp16 rounds to 0.
+            before = np.exp(before) if self.network.box.softmax else before
+        else:
+            batch = None if self.settings.batch == "dynamic" else self.settings.batch
+            # On the CPU and in float32, whatever the training device rounds to.
+            twin = copy.deepcopy(self.network).cpu().float()
+            self.model = exporter.to_onnx(twin.body, _shape(self.prepared), opset=self.settings.opset, batch=batch)
+            self.feed = Feed(batch=batch)
+            before = twin.predict({"images": self.images})["logits"]
+        self._write(self.model, self.precision, before)
+        self.logits = self.feed.answer(open_session(self._path(self.precision), self.name), self.prepared, _AT_ONCE)
+
+    def fp16(self) -> None:
+        few = self.prepared[: max(agreement.BATCHES)]
+        self._write(to_fp16(self.model, few, self.feed, f"{self.role}/{self.name}"), "fp16", self.logits)
+
+    def int8(self, images: Pixels) -> None:
+        if graph.opset(self.model) < _OPSET_INT8:
+            text = f"{self.role}/{self.name} has opset {graph.opset(self.model)}, int8 per channel needs {_OPSET_INT8}: no int8 file of it."
+            self.emit(Note(text=text, level="warning"))
+            return
+        if len(images) < _FEW:
+            text = f"int8 of {self.role}/{self.name} is calibrated on {len(images)} images only; a few hundred are usual."
+            self.emit(Note(text=text, level="warning"))
+        reduce_range = saturates()
+        facts = {
+            "method": "minmax",
+            "images": len(images),
+            "sha256": hashlib.sha256(np.ascontiguousarray(images).tobytes()).hexdigest(),
+            "activations": "uint8 asymmetric",
+            "weights": "int8 per channel, 7 bits" if reduce_range else "int8 per channel",
+        }
+        fed = prepare(images, self.network.preprocess)
+        quantised = to_int8_cpu(self.model, fed, self.feed, f"{self.role}/{self.name}", reduce_range=reduce_range, emit=self.emit)
+        self._write(quantised, "int8-cpu", self.logits, facts)
+
+    def _path(self, precision: Precision) -> Path:
+        plain = re.sub(r"[^A-Za-z0-9._-]+", "-", self.name)
+        return self.folder / f"{self.role}-{plain}-{precision}.onnx"
+
+    def _write(self, model: onnx.ModelProto, precision: Precision, before: NDArray[np.float32], calibration: Mapping[str, Any] | None = None) -> None:
+        """Finish a model, hold it to the step before, and only then give it its name."""
+        path = self._path(precision)
+        describe(model, self._metadata(calibration))
+        checked(model, path.name)
+        with atomic_path(path) as unfinished:
+            unfinished.write_bytes(model.SerializeToString())
+            session = open_session(unfinished, path.name, layouts=precision != "fp16")
+            found = agreement.check(session, self.feed, self.prepared, before, precision=precision, name=path.name)
+        facts = graph.summary(path)
+        self.artifacts.append(
+            Artifact(
+                role=self.role,
+                network=self.name,
+                precision=precision,
+                path=path.name,
+                sha256=sha256_file(path),
+                size=facts.size,
+                params=facts.params,
+                macs=facts.macs,
+                opset=facts.opset,
+                classes=len(self.classes),
+                preprocess=self.network.preprocess,
+                quantised=facts.quantised,
+                calibration=None if calibration is None else dict(calibration),
+                parity=found,
+            )
+        )
+        self.emit(Wrote(path=str(path), what=f"{self.role}/{self.name}/{precision}"))
+
+    def _metadata(self, calibration: Mapping[str, Any] | None) -> dict[str, str]:
+        """What a file says of itself. A teacher's own notes are kept beside edgekd's."""
+        own = self.network.box.metadata if isinstance(self.network, OnnxTeacher) else {}
+        told = {
+            "edgekd.version": __version__,
+            "edgekd.name": f"{self.role}/{self.name}",
+            "edgekd.task": "classify",
+            "edgekd.classes": msgspec.json.encode(self.classes).decode(),
+            "edgekd.preprocess": msgspec.json.encode(self.network.preprocess).decode(),
+        }
+        if calibration is not None:
+            told["edgekd.calibration"] = msgspec.json.encode(calibration).decode()
+        return {key: value for key, value in own.items() if not key.startswith("edgekd.")} | told
+
+
+_AT_ONCE = 64
+"""Images in a batch where only their logits are wanted."""
+
+_OPSET_INT8 = 13
+"""DequantizeLinear knows channels since then."""
+
+
+def _shape(prepared: NDArray[np.float32]) -> tuple[int, int, int]:
+    _, channels, height, width = prepared.shape
+    return channels, height, width
+
+
+def _copied(teacher: OnnxTeacher) -> tuple[onnx.ModelProto, Feed]:
+    """A teacher's own file with its outputs in the data's order of classes, and how it is fed."""
+    model = onnx.load(teacher.path)
+    feed = Feed.of(teacher.box)
+    order = teacher.box.order
+    if order is not None:
+        _reorder(model.graph, feed.output, order)
+    return model, feed
+
+
+def _reorder(body: onnx.GraphProto, output: str, order: Sequence[int]) -> None:
+    """Let the output of that name give its second axis in another order, by one more node."""
+    inside = f"{output}/own-order"
+    for node in body.node:
+        for names in (node.output, node.input):
+            for place, given in enumerate(names):
+                if given == output:
+                    names[place] = inside
+    body.initializer.append(onnx.numpy_helper.from_array(np.array(order, np.int64), "edgekd/order"))
+    body.node.append(onnx.helper.make_node("Gather", [inside, "edgekd/order"], [output], name="edgekd/reorder", axis=1))
+
+
+def _own_precision(model: onnx.ModelProto, name: str, emit: Emit) -> Precision:
+    """fp32, or as-is for a teacher that came in another precision: no further files are made of such a one."""
+    found = {layer.precision for layer in graph.summarise(model, 0).layers if layer.params}
+    if found <= {"fp32"}:
+        return "fp32"
+    text = f"the teacher {name} came in {' and '.join(sorted(found))}: it is copied as it is, and no other precision is made of it."
+    emit(Note(text=text, level="warning"))
+    return "as-is"

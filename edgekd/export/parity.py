@@ -1,0 +1,97 @@
+"""Whether a file answers as the step before it did, on real images, one by one and in batches.
+
+In: a session of the file, prepared images, the logits of the step before. Out: the largest difference by batch size, or an error.
+How many images the file gets right is not asked here: that is `evaluate`'s, on all test images.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgekd.errors import EdgekdError, UsageError
+from edgekd.export.feed import Feed
+from edgekd.export.precision import remedy
+
+BATCHES = (1, 2, 7)
+"""A batch of one may have been baked in, two is what was exported with, seven is neither."""
+
+Logits = NDArray[np.float32]
+
+
+def check(session: Any, feed: Feed, images: NDArray[np.float32], before: Logits, *, precision: str, name: str) -> dict[str, float]:
+    """Compare a file's logits with those of the step before.
+
+    Args:
+        images: prepared, float32 (n, c, h, w), at least 7.
+        before: their logits in the step before, (n, classes).
+        precision: fp32 and fp16 are judged by the largest difference, int8 by the mean difference and by the answers.
+        name: the file's.
+
+    Returns:
+        The largest absolute difference over the logits' standard deviation, by batch size.
+
+    Raises:
+        EdgekdError: the difference is too large, or an output is not finite.
+        UsageError: fewer than 7 images.
+    """
+    if len(images) < max(BATCHES):
+        raise UsageError(f"a file is checked on {max(BATCHES)} images or more, got {len(images)}. Give more validation images.")
+    _refuse_nonfinite(before, "the step before", name, precision)
+    spread = float(before.std()) or 1.0
+    found = {}
+    for batch in BATCHES if feed.batch is None else (feed.batch,):
+        some = min(max(batch, max(BATCHES)), len(images)) if feed.batch else batch
+        logits = _answers(session, feed, images[:some], batch, name)
+        if logits.shape != before[:some].shape:
+            raise EdgekdError(f"{name} answers {list(logits.shape)} to {some} images, {list(before[:some].shape)} was expected. {remedy(precision)}")
+        _refuse_nonfinite(logits, f"batch {batch}", name, precision)
+        found[str(batch)] = float(np.abs(logits - before[:some]).max()) / spread
+        if fault := _JUDGES[precision](logits, before[:some], spread):
+            raise EdgekdError(f"{name} does not answer as the step before: at batch {batch} {fault}. {remedy(precision)}")
+    return found
+
+
+def _answers(session: Any, feed: Feed, images: NDArray[np.float32], batch: int, name: str) -> Logits:
+    try:
+        return feed.answer(session, images, batch)
+    except Exception as error:  # ONNX Runtime's exceptions share no base class of their own
+        cause = str(error).strip().splitlines()[-1]
+        raise EdgekdError(f"{name} does not run at batch {batch}: {cause}. Rewrite the network's forward so that it holds for any batch.") from error
+
+
+def _refuse_nonfinite(logits: Logits, where: str, name: str, precision: str) -> None:
+    bad = int((~np.isfinite(logits)).sum())
+    if bad:
+        raise EdgekdError(f"logits must be finite, and {bad} of {logits.size} of {name} ({where}) are not. {remedy(precision)}")
+
+
+def _within(bound: float) -> Callable[[Logits, Logits, float], str]:
+    def judge(logits: Logits, before: Logits, spread: float) -> str:
+        worst = float(np.abs(logits - before).max()) / spread
+        return "" if worst <= bound else f"logits differ by {worst:.2g} of their standard deviation, {bound:g} is allowed"
+
+    return judge
+
+
+def _alike(logits: Logits, before: Logits, spread: float) -> str:
+    """Rounding to 8 bits moves every logit a little; a file that is wired wrongly answers something else altogether."""
+    mean = float(np.abs(logits - before).mean()) / spread
+    if mean > MEAN_INT8:
+        return f"logits differ by {mean:.2g} of their standard deviation on average, {MEAN_INT8:g} is allowed"
+    ranked = np.sort(before, axis=1)
+    sure = ranked[:, -1] - ranked[:, -2] > spread if before.shape[1] > 1 else np.zeros(len(before), bool)
+    flipped = int((logits.argmax(1) != before.argmax(1))[sure].sum())
+    return "" if 2 * flipped <= sure.sum() else f"{flipped} of {int(sure.sum())} clear answers changed, half is allowed"
+
+
+MEAN_INT8 = 0.5
+"""Outputs that have nothing to do with each other differ by about 1.1 on average; good int8 by 0.02 to 0.1."""
+
+_JUDGES: dict[str, Callable[[Logits, Logits, float], str]] = {
+    "as-is": _within(1e-3),
+    "fp32": _within(1e-3),
+    "fp16": _within(2e-2),
+    "int8-cpu": _alike,
+}

@@ -1,0 +1,222 @@
+"""An ONNX file as a teacher: a black box that answers, and is not trained.
+
+In: the file, the classes, and how it wants its images (its own metadata says so, or the person). Out: an `OnnxTeacher`, a Network whose
+body is a session of ONNX Runtime. A fixed batch is filled up, NHWC and FP16 or uint8 inputs are served, a softmax inside is undone by
+a logarithm. It measures nothing and changes no file.
+"""
+
+import json
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from edgekd.errors import MissingError, MissingExtra, UsageError
+from edgekd.models.network import Network, input_size
+from edgekd.record import Preprocess
+
+_TYPES = {"tensor(float)": np.float32, "tensor(float16)": np.float16, "tensor(uint8)": np.uint8}
+
+_SMALLEST = {np.dtype(np.float16): 6e-8}
+"""What a probability of 0 stands for, by the type it came in; else float32's smallest normal number."""
+
+
+class BlackBox(nn.Module):
+    """A session as a body: prepared float32 images `(n, c, h, w)` in, logits `(n, classes)` out, without gradients, on the CPU or the first GPU.
+
+    Attributes:
+        channels, size: what the file takes; a size of None is open.
+        integer: the file takes uint8 and normalises for itself; it is given 255 times the images.
+        softmax: the file answers probabilities; their logarithm is returned.
+    """
+
+    def __init__(self, path: Path) -> None:
+        super().__init__()
+        self.session = _open(path)
+        self.path = path
+        self.metadata: dict[str, str] = dict(self.session.get_modelmeta().custom_metadata_map)
+        entry = _only_input(self.session, path)
+        self.input, self.kind = entry.name, np.dtype(_TYPES[entry.type])
+        self.batch, self.channels, self.size, self.last = _layout(entry.shape, path)
+        self.integer = self.kind == np.uint8
+        self.output = _output(self.session, path)
+        self.softmax = False
+        self.order: list[int] | None = None
+
+    def forward(self, images: Tensor) -> Tensor:
+        array = images.detach().float().cpu().numpy()
+        answers = self.answer(array)
+        logits = np.log(np.maximum(answers.astype(np.float32), _SMALLEST.get(answers.dtype, np.finfo(np.float32).tiny))) if self.softmax else answers
+        answer = torch.from_numpy(np.ascontiguousarray(logits, dtype=np.float32))
+        return (answer if self.order is None else answer[:, self.order]).to(images.device)
+
+    def answer(self, images: NDArray[np.float32]) -> NDArray[Any]:
+        """The file's own output `(n, width)` for prepared images, in as many runs as its batch asks for."""
+        batch = self.batch or max(len(images), 1)
+        parts = [self._run(images[start : start + batch], batch) for start in range(0, len(images), batch)]
+        return np.concatenate(parts)
+
+    def _run(self, images: NDArray[np.float32], batch: int) -> NDArray[Any]:
+        given = len(images)
+        if self.integer:
+            images = np.rint(images * 255).clip(0, 255)
+        if given < batch:
+            images = np.concatenate([images, np.zeros((batch - given, *images.shape[1:]), images.dtype)])
+        if self.last:
+            images = images.transpose(0, 2, 3, 1)
+        answer: NDArray[Any] = self.session.run([self.output], {self.input: np.ascontiguousarray(images, dtype=self.kind)})[0]
+        return answer.reshape(len(images), -1)[:given]
+
+
+class OnnxTeacher(Network):
+    """A Network around a BlackBox. `path` is its file, which an export copies through."""
+
+    def __init__(self, box: BlackBox, preprocess: Preprocess, *, classes: int, spec: str) -> None:
+        super().__init__(box, preprocess, name=box.path.stem, classes=classes, spec=spec)
+        self.box = box
+        self.path = box.path
+
+    def with_preprocess(self, preprocess: Preprocess) -> "OnnxTeacher":
+        """The same session behind another Preprocess."""
+        return OnnxTeacher(self.box, preprocess, classes=self.classes, spec=self.spec)
+
+    def permute(self, order: Sequence[int]) -> None:
+        """Reorder the answers; the file stays as it is."""
+        before = self.box.order or list(range(self.classes))
+        self.box.order = [before[place] for place in order]
+
+
+def onnx_teacher(path: Path, *, classes: int, shape: tuple[int, int, int], preprocess: Preprocess | None, spec: str) -> OnnxTeacher:
+    """A teacher from an ONNX file.
+
+    Args:
+        shape: height, width, channels of the data's images, for files that take any size.
+        preprocess: as the person stated it; None where the file's metadata says it, or the file normalises for itself.
+
+    Raises:
+        MissingError, MissingExtra: no file, or no ONNX Runtime.
+        UsageError: it does not load, is no classifier of `classes`, or takes other images than the Preprocess says.
+    """
+    box = BlackBox(path)
+    settled = _settle(box, preprocess, shape)
+    answers = _probe(box, settled)
+    if answers.shape[1] != classes:
+        raise UsageError(
+            f"teacher and data must have the same classes; {path} answers {answers.shape[1]} and the data has {classes}. "
+            "Give data with the teacher's classes, or another teacher."
+        )
+    rows = answers.astype(np.float32)
+    box.softmax = bool((rows >= 0).all() and (rows <= 1 + 1e-3).all() and np.allclose(rows.sum(1), 1, atol=1e-2))
+    teacher = OnnxTeacher(box, settled, classes=classes, spec=spec)
+    if box.softmax:
+        teacher.notes.append(f"{path.name} ends in a softmax; its logarithm serves as logits")
+    return teacher
+
+
+def _open(path: Path) -> Any:
+    """An inference session; telemetry is off before the package is imported."""
+    if not path.is_file():
+        raise MissingError(f"no ONNX file at {path}. A relative path starts at the recipe's folder, or where you are.")
+    os.environ["ORT_DISABLE_TELEMETRY"] = "1"
+    try:
+        import onnxruntime
+    except ImportError:
+        raise MissingExtra("onnxruntime", "measure") from None
+    providers = [name for name in ("CUDAExecutionProvider", "CPUExecutionProvider") if name in onnxruntime.get_available_providers()]
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 3
+    try:
+        return onnxruntime.InferenceSession(str(path), options, providers=providers)
+    except Exception as error:  # ONNX Runtime's exceptions share no base class of their own
+        raise UsageError(
+            f"{path} does not load in ONNX Runtime {onnxruntime.__version__}: {error}. Export it again, or check that it is an ONNX file."
+        ) from None
+
+
+def _only_input(session: Any, path: Path) -> Any:
+    entries = session.get_inputs()
+    if len(entries) != 1 or entries[0].type not in _TYPES or len(entries[0].shape) != 4:
+        listed = ", ".join(f"{e.name} {e.type} {e.shape}" for e in entries)
+        raise UsageError(
+            f"an ONNX teacher takes one input of images, (n, c, h, w) or (n, h, w, c), in float, float16 or uint8; {path} takes {listed}. "
+            "Export it with its images as the only input."
+        )
+    return entries[0]
+
+
+def _layout(shape: Sequence[Any], path: Path) -> tuple[int | None, int, tuple[int, int] | None, bool]:
+    """Batch, channels, height and width (None where open), and whether channels come last, of an input's shape."""
+    known = [side if isinstance(side, int) and side > 0 else None for side in shape]
+    for place, rest in ((1, (2, 3)), (3, (1, 2))):
+        channels, height, width = known[place], known[rest[0]], known[rest[1]]
+        if channels in (1, 3):
+            return known[0], channels, (height, width) if height and width else None, place == 3
+    raise UsageError(f"an ONNX teacher's input has 1 or 3 channels at its second or last place; {path} takes {list(shape)}. Export it as (n, c, h, w).")
+
+
+def _output(session: Any, path: Path) -> str:
+    """The output called logits, else the first with two sides (or four, the last two of them 1)."""
+    entries = session.get_outputs()
+    flat = [e.name for e in entries if len(e.shape) == 2 or (len(e.shape) == 4 and list(e.shape[2:]) == [1, 1])]
+    if "logits" in flat:
+        return "logits"
+    if not flat:
+        listed = ", ".join(f"{e.name} {e.shape}" for e in entries)
+        raise UsageError(f"a classifier answers (n, classes); {path} answers {listed}. Export it with its logits as an output.")
+    return str(flat[0])
+
+
+def _settle(box: BlackBox, stated: Preprocess | None, shape: tuple[int, int, int]) -> Preprocess:
+    """The Preprocess in force: as stated, else as the metadata has it; the file's own size, where it has one."""
+    preprocess = stated or _from_metadata(box)
+    if preprocess is None and box.integer:
+        preprocess = Preprocess(mean=(0.0,), std=(1.0,), colour="grey" if box.channels == 1 else "rgb")
+    if preprocess is None:
+        raise UsageError(
+            f"how a teacher wants its images must be stated; the metadata of {box.path} does not say. "
+            "Give preprocess = { mean = [...], std = [...] } beside its model, or --teacher-mean and --teacher-std."
+        )
+    if box.integer and (set(preprocess.mean), set(preprocess.std)) != ({0.0}, {1.0}):
+        raise UsageError(
+            f"{box.path} takes uint8 and normalises for itself; mean must be [0] and std [1], "
+            f"got {list(preprocess.mean)} and {list(preprocess.std)}. Leave them out."
+        )
+    if (preprocess.colour == "grey") != (box.channels == 1):
+        fits = "grey" if box.channels == 1 else "rgb"
+        raise UsageError(f'{box.path} takes {box.channels} channel(s), and preprocess says colour = "{preprocess.colour}". Set colour = "{fits}".')
+    wanted = input_size(preprocess)
+    if box.size is not None and wanted is not None and wanted != box.size:
+        raise UsageError(
+            f"{box.path} takes images of {box.size[0]}x{box.size[1]} and nothing else, and preprocess says {wanted[0]}x{wanted[1]}. "
+            f"Set size = {list(box.size)}."
+        )
+    return msgspec.structs.replace(preprocess, size=box.size or wanted or shape[:2])
+
+
+def _from_metadata(box: BlackBox) -> Preprocess | None:
+    text = box.metadata.get("edgekd.preprocess")
+    if text is None:
+        return None
+    try:
+        return msgspec.convert(json.loads(text), Preprocess)
+    except (ValueError, msgspec.ValidationError) as error:
+        raise UsageError(f"the metadata edgekd.preprocess of {box.path} does not read: {error}. State preprocess beside its model.") from None
+
+
+def _probe(box: BlackBox, preprocess: Preprocess) -> NDArray[Any]:
+    """The file's answers to three images of noise."""
+    height, width = preprocess.size or (0, 0)
+    noise = np.random.default_rng(0).random((3, box.channels, height, width), dtype=np.float32)
+    try:
+        return box.answer(noise)
+    except Exception as error:  # ONNX Runtime's exceptions share no base class of their own
+        raise UsageError(
+            f"{box.path} does not take images of {height}x{width} with {box.channels} channel(s): {error}. "
+            "State the size that it was made for: size = [H, W] in its preprocess, or --teacher-size."
+        ) from None

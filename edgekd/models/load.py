@@ -1,0 +1,288 @@
+"""A spec becomes a network with its weights and its Preprocess, and goes back into a file.
+
+In: a spec (`resnet20`, a torchvision name, `timm:NAME`, `hf:NAME`, `FILE.py:function`, `FILE.onnx`, or a `FILE.safetensors` that edgekd
+wrote), the classes and the data's image shape. Out: a `Network`. Preprocess is stated, carried by the weights, or refused: never guessed.
+Random weights come from torch's global generator, which the caller seeds. Nothing here trains or measures.
+"""
+
+import json
+import re
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import msgspec
+import safetensors.torch
+import torch
+from torch import Tensor, nn
+
+from edgekd import __version__
+from edgekd.errors import UsageError
+from edgekd.files import write_atomic
+from edgekd.models import weights as files
+from edgekd.models import zoo
+from edgekd.models.blackbox import OnnxTeacher, onnx_teacher
+from edgekd.models.count import macs
+from edgekd.models.heads import head_parameters
+from edgekd.models.network import Network, input_size, reorder
+from edgekd.models.pick import pick_student
+from edgekd.models.small import factory
+from edgekd.record import Preprocess
+from edgekd.userfile import anchored, call, is_userfile
+
+__all__ = ["Network", "OnnxTeacher", "build", "head_parameters", "load_weights", "macs", "parameters", "pick_student", "reorder", "save_weights"]
+
+Shape = tuple[int, int, int]
+"""Height, width, channels of the data's images."""
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """What `build` was asked for."""
+
+    spec: str
+    classes: int
+    shape: Shape
+    weights: str | None
+    preprocess: Preprocess | None
+    base: Path
+    replace_head: bool
+
+    @property
+    def pretrained(self) -> bool:
+        return self.weights == "pretrained"
+
+    @property
+    def file(self) -> Path | None:
+        return None if self.weights is None or self.pretrained else self.base / self.weights
+
+
+def build(
+    spec: str,
+    *,
+    classes: int,
+    shape: Shape,
+    weights: str | None = None,
+    weights_key: str | None = None,
+    preprocess: Preprocess | None = None,
+    base: Path = Path(),
+    replace_head: bool = False,
+) -> Network:
+    """The network that a spec names, in train mode, on the CPU.
+
+    Without weights it starts at random; then, with no `preprocess`, images are scaled to [-1, 1] (the data's own mean and std are better, and
+    the caller's to give: with colour = "grey" for one channel).
+
+    Args:
+        shape: height, width, channels of the data's images.
+        weights: "pretrained", or a file relative to `base`; None: at random.
+        weights_key: where in a checkpoint the weights stand.
+        preprocess: as the person stated it, which goes before what the weights carry.
+        replace_head: the network will be taught on this data: a head of another size is replaced, and published weights take images of
+            the data's size where they can.
+
+    Raises:
+        UsageError: an unknown name; weights that do not fit; a brought network whose Preprocess is nowhere stated; images that it cannot take.
+        MissingError: a file is not there, or could not be fetched; MissingExtra where a package is missing.
+    """
+    asked = _Asked(spec, classes, shape, weights, preprocess, base, replace_head)
+    if spec.endswith(".onnx"):
+        return _onnx(asked)
+    if spec.endswith(".safetensors"):
+        return _rebuild(asked)
+    if asked.file is not None and weights is not None and weights.endswith(".safetensors"):
+        asked = _as_saved(asked, asked.file)
+    made = _make(asked)
+    network = Network(made.body, _settle(asked, made), name=_name(spec), classes=classes, spec=spec, notes=made.notes)
+    if asked.file is not None:
+        network.notes += load_weights(network, asked.file, weights_key, replace_head=replace_head)
+    _probe(network)
+    return network
+
+
+def load_weights(network: Network, file: Path, key: str | None = None, *, replace_head: bool = False) -> list[str]:
+    """Read a file's weights into a network, in place; returns notes. Raises as `weights.read` and `weights.apply`."""
+    return files.apply(_trained(network.body), files.read(file, key), str(file), classes=network.classes, replace_head=replace_head)
+
+
+def save_weights(network: Network, path: Path, *, half: bool = False) -> None:
+    """Write a network as safetensors: its body's weights, and in the metadata what `build(path)` needs to make it anew.
+
+    Args:
+        half: floating-point weights as float16, half the size; they are float32 again when read.
+    """
+    state = {name: _stored(tensor, half) for name, tensor in _trained(network.body).state_dict().items()}
+    metadata = {
+        "edgekd.version": __version__,
+        "edgekd.model": network.spec,
+        "edgekd.name": network.name,
+        "edgekd.outputs": str(network.classes),
+        "edgekd.preprocess": msgspec.json.encode(network.preprocess).decode(),
+    }
+    write_atomic(path, safetensors.torch.save(state, metadata))
+
+
+def parameters(network: nn.Module) -> int:
+    """How many numbers are trained."""
+    return sum(parameter.numel() for parameter in network.parameters())
+
+
+def _stored(tensor: Tensor, half: bool) -> Tensor:
+    tensor = tensor.detach().cpu()
+    return (tensor.half() if half and tensor.is_floating_point() else tensor).clone(memory_format=torch.contiguous_format)
+
+
+def _trained(body: nn.Module) -> nn.Module:
+    """The module that bears the weights' own names."""
+    return body.model if isinstance(body, zoo.Logits) else body
+
+
+def _name(spec: str) -> str:
+    """A short name fit for a file: the function of FILE.py:function, the NAME of timm:NAME."""
+    last = spec.rpartition(":")[2].rpartition("/")[2]
+    return re.sub(r"[^A-Za-z0-9._-]+", "-", last) or "network"
+
+
+# From a spec to a body ------------------------------------------------------------------------------------------------
+
+
+def _make(asked: _Asked) -> zoo.Made:
+    library, colon, name = asked.spec.partition(":")
+    if is_userfile(asked.spec):
+        return zoo.Made(_user_body(asked))
+    if colon:
+        return _of_library(library, name, asked)
+    make = factory(asked.spec)
+    if make is None:
+        return zoo.torchvision_body(asked.spec, asked.classes, pretrained=asked.pretrained, replace_head=asked.replace_head)
+    _refuse_pretrained(asked)
+    grey = asked.shape[2] == 1 if asked.preprocess is None else asked.preprocess.colour == "grey"
+    return zoo.Made(make(asked.classes, 1 if grey else 3))
+
+
+def _of_library(library: str, name: str, asked: _Asked) -> zoo.Made:
+    libraries = {"timm": zoo.timm_body, "hf": zoo.hf_body}
+    if library not in libraries or not name:
+        raise UsageError(f"a model's spec may start with timm: or hf:, or is FILE.py:function; got {asked.spec!r}.")
+    return libraries[library](name, asked.classes, pretrained=asked.pretrained, replace_head=asked.replace_head)
+
+
+def _user_body(asked: _Asked) -> nn.Module:
+    _refuse_pretrained(asked)
+    body = call(anchored(asked.spec, asked.base), asked.classes)
+    if not isinstance(body, nn.Module):
+        raise UsageError(f"{asked.spec} must return a torch.nn.Module for its one argument, the number of classes; got {type(body).__name__}.")
+    return body
+
+
+def _refuse_pretrained(asked: _Asked) -> None:
+    if asked.pretrained:
+        raise UsageError(f"pretrained weights are torchvision's, timm's and hf's; {asked.spec} has none. Give a file of weights, or none.")
+
+
+def _onnx(asked: _Asked) -> OnnxTeacher:
+    if asked.weights is not None:
+        raise UsageError(f"an ONNX file holds its weights; {asked.spec} takes none beside it, got {asked.weights!r}.")
+    return onnx_teacher(asked.base / asked.spec, classes=asked.classes, shape=asked.shape, preprocess=asked.preprocess, spec=asked.spec)
+
+
+def _rebuild(asked: _Asked) -> Network:
+    """The network that edgekd wrote into a safetensors file."""
+    file = asked.base / asked.spec
+    metadata = files.read_metadata(file)
+    inner = metadata.get("edgekd.model", "")
+    if not inner or asked.weights is not None:
+        raise UsageError(
+            f"a safetensors file stands for a whole network where edgekd wrote it, and takes no weights beside it; "
+            f"{file} names {inner or 'no network'}. Give model = NAME and weights = {asked.spec!r}."
+        )
+    how = {"preprocess": asked.preprocess, "base": asked.base, "replace_head": asked.replace_head}
+    network = build(inner, classes=asked.classes, shape=asked.shape, weights=asked.spec, **how)
+    network.name = metadata.get("edgekd.name", network.name)
+    return network
+
+
+def _as_saved(asked: _Asked, file: Path) -> _Asked:
+    """With the Preprocess that edgekd wrote beside the weights, where nothing else was stated."""
+    text = files.read_metadata(file).get("edgekd.preprocess")
+    if asked.preprocess is not None or text is None:
+        return asked
+    try:
+        preprocess = msgspec.convert(json.loads(text), Preprocess)
+    except (ValueError, msgspec.ValidationError) as error:
+        raise UsageError(f"the metadata edgekd.preprocess of {file} does not read: {error}. State preprocess beside its model.") from None
+    return replace(asked, preprocess=preprocess)
+
+
+# Preprocess -----------------------------------------------------------------------------------------------------------
+
+
+def _settle(asked: _Asked, made: zoo.Made) -> Preprocess:
+    """The Preprocess in force, with its size: stated, carried by the weights, or for a network without weights plain scaling to [-1, 1]."""
+    carried = made.preprocess if made.states else None
+    if asked.preprocess is not None:
+        chosen = asked.preprocess
+    elif carried is not None:
+        chosen = carried
+    elif asked.weights is None:
+        grey = asked.shape[2] == 1 and factory(asked.spec) is not None
+        chosen = Preprocess(colour="grey" if grey else "rgb")
+    else:
+        raise UsageError(
+            f"how a network with brought weights wants its images must be stated; {asked.weights} does not say it of {asked.spec}. "
+            "Give preprocess = { mean = [...], std = [...] } beside its model, or --teacher-mean and --teacher-std. "
+            "Networks from ImageNet mostly have mean [0.485, 0.456, 0.406] and std [0.229, 0.224, 0.225]."
+        )
+    return msgspec.structs.replace(chosen, size=_size(asked, made, chosen))
+
+
+def _size(asked: _Asked, made: zoo.Made, chosen: Preprocess) -> tuple[int, int]:
+    """Stated; else that of the weights as they are; else the data's own, where the body takes it, or that which the library made it for."""
+    data = asked.shape[:2]
+    if asked.preprocess is not None and (stated := input_size(asked.preprocess)) is not None:
+        return stated
+    made_for = None if made.preprocess is None else input_size(made.preprocess)
+    if made_for is None:
+        return data
+    as_is = made.states and asked.preprocess is None and not asked.replace_head and asked.weights is not None
+    channels = 1 if chosen.colour == "grey" else 3
+    return made_for if as_is or _refusal(made.body, channels, data) is not None else data
+
+
+def _refusal(body: nn.Module, channels: int, size: tuple[int, int]) -> str | None:
+    """Why a body cannot take one image of that size; None where it can. Computes shapes only."""
+    meta = {name: tensor.to("meta") for name, tensor in [*body.named_parameters(), *body.named_buffers()]}
+    training = body.training
+    body.eval()
+    try:
+        with torch.no_grad():
+            torch.func.functional_call(body, meta, (torch.zeros(1, channels, *size, device="meta"),))
+    except (RuntimeError, AssertionError, ValueError) as error:
+        return str(error)
+    finally:
+        body.train(training)
+    return None
+
+
+def _probe(network: Network) -> None:
+    """Ask for one image's logits, so that what does not fit is refused before anything runs for hours."""
+    height, width = network.preprocess.size or (0, 0)
+    where = f"{network.spec} with {network.channels} channel(s) of {height}x{width}"
+    training = network.training
+    network.eval()
+    try:
+        with torch.no_grad():
+            answer = network.body(torch.zeros(1, network.channels, height, width))
+    except Exception as error:  # the body may be a person's own code, which raises what it likes
+        raise UsageError(
+            f"a network must take the images it is given; {where} fails: {error}. "
+            'State size = [H, W], or colour = "grey" for one channel, in its preprocess.'
+        ) from error
+    finally:
+        network.train(training)
+    if not isinstance(answer, Tensor):
+        raise UsageError(f"a network must answer one tensor (batch, classes) in eval mode; {network.spec} answers a {type(answer).__name__}.")
+    if tuple(answer.shape) != (1, network.classes):
+        raise UsageError(
+            f"a network must answer one number per class, and the data has {network.classes}; "
+            f"{network.spec} answers {tuple(answer.shape)} for one image. Give it a head of {network.classes} outputs."
+        )

@@ -1,0 +1,53 @@
+"""Which student to propose for a teacher. It builds candidates without memory for their weights, counts, and says why; it trains nothing."""
+
+import torch
+
+from edgekd.models.count import macs
+from edgekd.models.network import Network
+from edgekd.models.small import factory
+from edgekd.models.zoo import torchvision_body
+from edgekd.record import Preprocess
+
+SMALL = ("wrn-16-4", "wrn-16-2", "resnet56", "resnet20", "resnet14", "resnet8")
+"""For images of up to 64 px."""
+
+LARGE = ("resnet50", "resnet18", "efficientnet_b0", "mobilenet_v2", "mobilenet_v3_small")
+"""For larger ones."""
+
+SHARE = 8
+"""A student does at most one part in this many of its teacher's arithmetic."""
+
+
+def pick_student(teacher_macs: int, shape: tuple[int, int, int], classes: int) -> tuple[str, str]:
+    """A student's name, and the reason in words: the largest of a short list with at most an eighth of the teacher's MACs.
+
+    Args:
+        teacher_macs: multiply-accumulates of the teacher for one image.
+        shape: height, width, channels of the data's images.
+    """
+    names = SMALL if max(shape[:2]) <= 64 else LARGE
+    counted = sorted(((_candidate(name, shape, classes), name) for name in names), reverse=True)
+    size = f"{shape[0]}x{shape[1]}"
+    for count, name in counted:
+        if count * SHARE <= teacher_macs:
+            share = _share(count, teacher_macs)
+            return name, f"{name} is the largest of {', '.join(names)} with at most 1/{SHARE} of the teacher's MACs at {size} (it has {share})"
+    count, name = counted[-1]
+    share = _share(count, teacher_macs)
+    return name, f"{name} is the smallest of {', '.join(names)}; none has at most 1/{SHARE} of the teacher's MACs at {size} (it has {share})"
+
+
+def _share(count: int, teacher_macs: int) -> str:
+    return f"{count / max(teacher_macs, 1):.1%}".replace("%", " %")
+
+
+def _candidate(name: str, shape: tuple[int, int, int], classes: int) -> int:
+    """MACs of a candidate at the data's size."""
+    make = factory(name)
+    grey = make is not None and shape[2] == 1
+    with torch.device("meta"):
+        body = make(classes, shape[2]) if make is not None else torchvision_body(name, classes, pretrained=False, replace_head=False).body
+    network = Network(body, Preprocess(size=shape[:2], colour="grey" if grey else "rgb"), name=name, classes=classes)
+    count = macs(network, shape)
+    assert count is not None
+    return count

@@ -1,0 +1,232 @@
+"""Weights in files: what trainers write is read, what could run code is refused.
+
+In: a path, and the body that the weights are for. Out: the body with these weights, and notes on what was left out or replaced.
+Only `torch.load(weights_only=True)` and safetensors are used. It builds no networks and downloads nothing.
+"""
+
+import argparse
+import pickle
+import zipfile
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import torch
+from safetensors import SafetensorError, safe_open
+from torch import Tensor, nn
+
+from edgekd.errors import MissingError, UsageError
+from edgekd.models.heads import find_head
+
+State: TypeAlias = dict[str, Tensor]
+
+SUFFIXES = (".safetensors", ".pt", ".pth", ".tar", ".ckpt", ".th")
+
+KEYS = ("state_dict", "model", "model_ema", "state_dict_ema")
+"""Where trainers put the weights in a checkpoint, in the order that they are looked for."""
+
+PREFIXES = ("module.", "model.", "_orig_mod.")
+"""What data-parallel wrappers, Lightning modules and torch.compile put before every name."""
+
+_AUXILIARY = ("AuxLogits.", "aux1.", "aux2.")
+"""Heads that torchvision's Inception networks have for training only."""
+
+_SAVE = 'import torch\nnetwork = {load}  # runs what the file holds: only where you trust it\ntorch.save(network.state_dict{call}, "weights.pt")'
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A file's weights, with the metadata that safetensors carries and notes on what was chosen."""
+
+    state: State
+    metadata: dict[str, str] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+
+
+def read(file: Path, key: str | None = None) -> Checkpoint:
+    """The weights in a file, by name.
+
+    Args:
+        key: where in a checkpoint they stand; parts joined by dots for a table in a table.
+
+    Raises:
+        MissingError: no such file.
+        UsageError: not a checkpoint, a pickled module, a TorchScript or torch.export file, no weights in it, or one that is not finite.
+    """
+    if not file.is_file():
+        raise MissingError(f"no weights at {file}. A relative path starts at the recipe's folder, or where you are.")
+    if file.suffix not in SUFFIXES:
+        raise UsageError(f"weights are a file that ends in {', '.join(SUFFIXES)}, or `pretrained`; got {file}")
+    checkpoint = _read_safetensors(file) if file.suffix == ".safetensors" else _pick(_unpickle(file), key, file)
+    for name, tensor in checkpoint.state.items():
+        if tensor.is_floating_point() and not bool(torch.isfinite(tensor).all()):
+            raise UsageError(f"weights must be finite numbers; {name} in {file} is not. Take an earlier checkpoint of that training.")
+    return checkpoint
+
+
+def read_metadata(file: Path) -> dict[str, str]:
+    """A safetensors file's metadata; raises as `read`."""
+    if not file.is_file():
+        raise MissingError(f"no weights at {file}. A relative path starts at the recipe's folder, or where you are.")
+    return _read_safetensors(file, tensors=False).metadata
+
+
+def _read_safetensors(file: Path, tensors: bool = True) -> Checkpoint:
+    try:
+        with safe_open(file, framework="pt") as opened:
+            state = {name: opened.get_tensor(name) for name in opened.keys()} if tensors else {}
+            return Checkpoint(state, dict(opened.metadata() or {}))
+    except SafetensorError as error:
+        raise UsageError(
+            f"{file} is not a safetensors file: {error}. It may be cut short or of another kind: copy it again, or give it its own ending."
+        ) from None
+
+
+def _unpickle(file: Path) -> Any:
+    """What a torch file holds, without running any of it."""
+    _refuse_program(file)
+    try:
+        with torch.serialization.safe_globals([argparse.Namespace]):
+            return torch.load(file, map_location="cpu", weights_only=True)
+    except (pickle.UnpicklingError, EOFError, RuntimeError, ValueError, KeyError, IndexError, AttributeError, TypeError, OSError) as error:
+        unknown = _unsafe_globals(file)
+        if not unknown:
+            reason = str(error).strip().splitlines() or [type(error).__name__]
+            raise UsageError(
+                f"{file} is not a checkpoint that torch wrote: {reason[0]} It may be cut short or of another kind: copy it again."
+            ) from None
+        line = _SAVE.format(load=f'torch.load("{file.name}", weights_only=False)', call="()")
+        raise UsageError(
+            f"a checkpoint holds weights and plain values; {file} holds a pickled {', '.join(unknown[:3])}, and reading that runs code. "
+            f"Save its state_dict (of the module itself, or of the one it stands in) and give that file:\n{line}"
+        ) from None
+
+
+def _refuse_program(file: Path) -> None:
+    """Refuse archives that hold a program beside its weights."""
+    if not zipfile.is_zipfile(file):
+        return
+    with zipfile.ZipFile(file) as archive:
+        names = [name.partition("/")[2] or name for name in archive.namelist()]
+    if any(name.startswith("code/") for name in names) and "constants.pkl" in names:
+        kind, line = "TorchScript", _SAVE.format(load=f'torch.jit.load("{file.name}")', call="()")
+    elif "archive_format" in names or "serialized_exported_program.json" in names:
+        kind, line = "torch.export", _SAVE.format(load=f'torch.export.load("{file.name}")', call="")
+    else:
+        return
+    raise UsageError(f"weights are a state_dict; {file} is a {kind} file, a whole program. Save its state_dict and give that file:\n{line}")
+
+
+def _unsafe_globals(file: Path) -> list[str]:
+    """Names of what a file wants to build beyond tensors and plain values; none where it cannot be told."""
+    try:
+        found = torch.serialization.get_unsafe_globals_in_checkpoint(file)
+    except (pickle.UnpicklingError, EOFError, RuntimeError, ValueError, KeyError, IndexError, AttributeError, TypeError, OSError):
+        return []
+    return [name for name in found if name != "argparse.Namespace"]
+
+
+def _pick(content: Any, key: str | None, file: Path) -> Checkpoint:
+    """The table of tensors in what a file holds."""
+    if key is not None:
+        return Checkpoint(_keyed(content, key, file))
+    if not isinstance(content, Mapping):
+        raise UsageError(f"a checkpoint is a table of weights by name; {file} holds a {type(content).__name__}. Save a state_dict with torch.save.")
+    here = [name for name in KEYS if _tensors(content.get(name))]
+    if here:
+        others = ", ".join(here[1:])
+        note = (f"{file.name} has weights under {here[0]!r}, which were taken, and under {others} (--weights-key)",) if others else ()
+        return Checkpoint(_tensors(content[here[0]]), notes=note)
+    if state := _tensors(content):
+        return Checkpoint(state)
+    raise UsageError(
+        f"weights are looked for under {', '.join(KEYS)}, or as the file itself; {file} has {_some(content)}. --weights-key names another place."
+    )
+
+
+def _keyed(content: Any, key: str, file: Path) -> State:
+    place = content
+    for part in [key] if isinstance(content, Mapping) and key in content else key.split("."):
+        if not isinstance(place, Mapping) or part not in place:
+            raise UsageError(f"--weights-key must name a place in the checkpoint; {file} has no {key!r}, it has {_some(content)}.")
+        place = place[part]
+    if not (state := _tensors(place)):
+        raise UsageError(f"--weights-key must name a table of weights; {key!r} in {file} is a {type(place).__name__}.")
+    return state
+
+
+def _tensors(value: Any) -> State:
+    """A table's tensors by name; empty where it is none or mostly something else."""
+    if not isinstance(value, Mapping):
+        return {}
+    state = {str(name): tensor for name, tensor in value.items() if isinstance(tensor, Tensor)}
+    return state if 2 * len(state) > len(value) else {}
+
+
+def apply(body: nn.Module, checkpoint: Checkpoint, source: str, *, classes: int, replace_head: bool) -> list[str]:
+    """Load weights into a body, in place; returns notes.
+
+    Wrappers' prefixes are taken off where that makes the names the body's. What then stands outside of the prefix (a loss with weights, a counter)
+    is left out and noted; inside it, every name and shape must match. With `replace_head`, a head of another size stays new.
+
+    Raises:
+        UsageError: names or shapes that do not match, listed.
+    """
+    wanted: State = body.state_dict()
+    prefix, state = max(_stripped(checkpoint.state), key=lambda view: sum(name in wanted for name in view[1]))
+    notes = list(checkpoint.notes)
+    outside = [name for name in checkpoint.state if not name.startswith(prefix)]
+    auxiliary = [name for name in state if name.startswith(_AUXILIARY) and name not in wanted]
+    if outside or auxiliary:
+        notes.append(f"left out of {source}: {_some(outside + auxiliary)}")
+    state = {name: tensor for name, tensor in state.items() if name not in auxiliary}
+    missing = [name for name in wanted if name not in state and not name.endswith("num_batches_tracked")]
+    extra = [name for name in state if name not in wanted]
+    shaped = [name for name in state if name in wanted and state[name].shape != wanted[name].shape]
+    head = _head_names(body)
+    if replace_head and not extra and set(missing + shaped) <= head and shaped + missing:
+        notes.append(f"the head of {source} ({_head_width(state, head)}) was left out; a new one of {classes} outputs is taught")
+        state = {name: tensor for name, tensor in state.items() if name not in shaped}
+    elif missing or extra or shaped:
+        raise UsageError(_mismatch(source, missing, extra, shaped, state, wanted, head))
+    body.load_state_dict(state, strict=False)
+    return notes
+
+
+def _stripped(state: State, prefix: str = "") -> Iterator[tuple[str, State]]:
+    """The state under every chain of known prefixes that stands in its names, the whole first."""
+    yield prefix, state
+    for more in PREFIXES:
+        inner = {name.removeprefix(more): tensor for name, tensor in state.items() if name.startswith(more)}
+        if inner:
+            yield from _stripped(inner, prefix + more)
+
+
+def _head_names(body: nn.Module) -> set[str]:
+    found = find_head(body)
+    return set() if found is None else {f"{found[0]}.{name}" for name, _ in found[1].named_parameters()}
+
+
+def _head_width(state: State, head: set[str]) -> str:
+    widths = [f"{len(tensor)} outputs" for name, tensor in state.items() if name in head and tensor.ndim]
+    return widths[0] if widths else "none in the file"
+
+
+def _mismatch(source: str, missing: list[str], extra: list[str], shaped: list[str], state: State, wanted: State, head: set[str]) -> str:
+    """What does not match, by name, and what to do."""
+    if shaped and not missing and not extra and set(shaped) <= head:
+        return (
+            f"{source} answers {_head_width(state, head)}, and {len(wanted[shaped[0]])} classes were asked for. "
+            "A teacher must answer the data's classes; one that is taught on this data first (edgekd teach), or a student, gets a new head."
+        )
+    parts = [f"missing in the file: {_some(missing)}"] if missing else []
+    parts += [f"not in the network: {_some(extra)}"] if extra else []
+    if shaped:
+        parts.append("of another shape: " + _some(f"{name} {tuple(state[name].shape)} for {tuple(wanted[name].shape)}" for name in shaped))
+    return f"the weights in {source} must be this network's, and are not. {'; '.join(parts)}. Check the model's name, or --weights-key."
+
+
+def _some(names: Any) -> str:
+    listed = [str(name) for name in names]
+    return ", ".join(listed[:8]) + (f" and {len(listed) - 8} more" if len(listed) > 8 else "") or "nothing"

@@ -1,0 +1,182 @@
+"""A report as tables of text, whoever draws them: the files, how fast they run on each target, how well they answer. One row an artifact.
+
+Knows no widths and no markup; a cell without a number holds the sign for none, and a column of nothing else is left out.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+
+from edgekd import stats, units
+from edgekd.budget import figures
+from edgekd.budget.figures import Ask, Seen, Unknown
+from edgekd.record import Artifact, Measurement, Report
+
+SHIPS = "*"
+"""Marks the file that ships."""
+
+
+@dataclass(frozen=True)
+class Column:
+    """A heading and a cell for each row."""
+
+    head: str
+    cells: list[str]
+
+
+@dataclass(frozen=True)
+class Table:
+    """Columns side by side; the first names the rows. `note` says what holds for all of it."""
+
+    title: str
+    note: str
+    columns: list[Column]
+
+
+def tables(report: Report) -> list[Table]:
+    """Files, one table a target, scores: those that have a row."""
+    found = [_files(report), *(_speeds(report, target) for target in measured_targets(report)), _scores(report)]
+    return [table for table in found if len(table.columns) > 1]
+
+
+def measured_targets(report: Report) -> list[str]:
+    """The targets that something was measured on, in the order they were."""
+    return list(dict.fromkeys(measurement.target for measurement in report.measurements))
+
+
+def reference(report: Report) -> Artifact | None:
+    """What every ratio is against: the teacher's own file; among bare files the first."""
+    teacher = [artifact for artifact in report.artifacts if artifact.role == "teacher" and artifact.precision in ("fp32", "as-is")]
+    bare = [artifact for artifact in report.artifacts if artifact.role == "file"]
+    return next(iter(teacher or bare), None)
+
+
+def _table(title: str, note: str, names: Sequence[str], columns: Sequence[tuple[str, Sequence[str]]]) -> Table:
+    full = [Column(head, list(cells)) for head, cells in columns if any(cell != units.NOTHING for cell in cells)]
+    return Table(title, note, [Column("artifact", list(names)), *full] if names and full else [])
+
+
+def _files(report: Report) -> Table:
+    rows = report.artifacts
+    first = reference(report)
+    shipped = set(report.shipped.values())
+    sizes: list[tuple[str, Callable[[Artifact], int | None], units.Text]] = [
+        ("params", lambda artifact: artifact.params, units.count_text),
+        ("MACs", lambda artifact: artifact.macs, units.count_text),
+        ("size", lambda artifact: artifact.size, units.bytes_text),
+    ]
+    columns: list[tuple[str, list[str]]] = []
+    for head, read, text in sizes:
+        columns.append((head, [_cell(read(row), text) for row in rows]))
+        if first is not None and len(rows) > 1:
+            columns.append((f"{head} ÷", [_cell(_over(read(first), read(row)), units.ratio_text) for row in rows]))
+    notes = ([f"÷: how many times less than {_said(first)}"] if first and len(rows) > 1 else []) + ([f"{SHIPS} ships"] if shipped else [])
+    return _table("Files", "; ".join(notes), [_label(row.name, shipped) for row in rows], columns)
+
+
+def _speeds(report: Report, target: str) -> Table:
+    found = {each.artifact: each for each in reversed(report.measurements) if each.target == target}
+    rows = [artifact for artifact in report.artifacts if artifact.name in found]
+    first = reference(report)
+    shipped = {name for key, name in report.shipped.items() if key.rpartition("/")[0] == target}
+
+    def column(read: Callable[[Ask], Seen], text: units.Text) -> list[str]:
+        seen = [read(Ask(report, row, target, first.name if first else None)) for row in rows]
+        return [_value(each, text) for each in seen]
+
+    compared = [figures.speedup(Ask(report, row, target, first.name)) if first else Unknown("") for row in rows]
+    columns = [
+        ("median", [_cell(_median(found[row.name]), units.ms_text) for row in rows]),
+        ("speedup", [_value(each, units.ratio_text) for each in compared]),
+        ("95 % interval", [_interval(each, units.ratio_text) for each in compared]),
+        ("p95", [_cell(stats.percentile(found[row.name].timing.samples, 95), units.ms_text) for row in rows]),
+        ("images/s", [_cell(found[row.name].throughput, units.count_text) for row in rows]),
+        ("memory", column(figures.memory, units.bytes_text)),
+        ("J/image", column(figures.energy, units.energy_text)),
+    ]
+    return _table(f"On {target}", _conditions(report, [found[row.name] for row in rows]), [_label(row.name, shipped) for row in rows], columns)
+
+
+def _conditions(report: Report, measurements: Sequence[Measurement]) -> str:
+    """Machine, runtime, batch and threads, each said once."""
+    hosts = [report.hosts[each.host] for each in measurements if each.host in report.hosts]
+    parts = [
+        [host.gpu or host.cpu for host in hosts],
+        [" ".join([each.runtime, _version(report, each)]).strip() for each in measurements],
+        [each.provider for each in measurements],
+        [f"batch {each.batch}" for each in measurements],
+        [f"{each.threads} thread{'s' if each.threads != 1 else ''}" for each in measurements],
+    ]
+    return ", ".join(" or ".join(dict.fromkeys(part)) for part in parts if part)
+
+
+def _version(report: Report, measurement: Measurement) -> str:
+    host = report.hosts.get(measurement.host)
+    return host.runtimes.get(measurement.runtime, "") if host else ""
+
+
+def _scores(report: Report) -> Table:
+    rows = [artifact for artifact in report.artifacts if report.score(artifact.name) is not None]
+    asks = [Ask(report, row) for row in rows]
+    alone = [network for network in report.networks if network.role == "alone" and network.test_accuracy is not None]
+    drops = [_drop(ask) for ask in asks]
+
+    def column(read: Callable[[Ask], Seen], text: units.Text) -> list[str]:
+        return [_value(read(ask), text) for ask in asks] + [units.NOTHING] * len(alone)
+
+    accuracies = [*column(partial(figures.metric, "accuracy"), units.percent_text)]
+    accuracies[len(rows) :] = [units.percent_text(network.test_accuracy.value) for network in alone if network.test_accuracy]
+    columns = [
+        ("accuracy", accuracies),
+        ("lost, points", [_bare(_value(each, units.points_text)) for each in drops] + [units.NOTHING] * len(alone)),
+        ("95 % interval", [_bare(_interval(each, units.points_text)) for each in drops] + [units.NOTHING] * len(alone)),
+        ("balanced", column(partial(figures.metric, "balanced_accuracy"), units.percent_text)),
+        ("agreement", column(partial(figures.paired, "agreement"), units.percent_text)),
+        ("ECE", column(partial(figures.metric, "ece"), units.percent_text)),
+        ("NLL", column(partial(figures.metric, "nll"), units.number_text)),
+    ]
+    counts = sorted({score.n for score in report.scores if score.split == "test"})
+    note = f"test images: {' or '.join(map(str, counts))}; lost and agreement: against the teacher on the same images"
+    names = [_label(row.name, set(report.shipped.values())) for row in rows] + [f"alone/{network.name}" for network in alone]
+    return _table("Scores", note if counts else "", names, columns)
+
+
+def _drop(ask: Ask) -> Seen:
+    """The teacher's own file has nothing to lose against itself."""
+    first = reference(ask.report)
+    return Unknown("") if first is not None and first.name == ask.artifact.name else figures.accuracy_drop(ask)
+
+
+def _median(measurement: Measurement) -> float | None:
+    return stats.median(measurement.timing.samples) if measurement.timing.samples else None
+
+
+def _over(first: float | None, second: float | None) -> float | None:
+    return first / second if first is not None and second else None
+
+
+def _cell(value: float | None, text: units.Text) -> str:
+    return units.NOTHING if value is None else text(value, 1 if text in (units.percent_text, units.points_text) else 3)
+
+
+def _value(seen: Seen, text: units.Text) -> str:
+    return units.NOTHING if isinstance(seen, Unknown) else _cell(seen[0], text)
+
+
+def _interval(seen: Seen, text: units.Text) -> str:
+    if isinstance(seen, Unknown) or seen[1] == seen[2]:
+        return units.NOTHING
+    return units.span_text(_cell(seen[1], text), _cell(seen[2], text))
+
+
+def _bare(text: str) -> str:
+    """Without the unit that stands in the heading."""
+    return text.removesuffix("s").removesuffix(" point")
+
+
+def _said(first: Artifact) -> str:
+    return f"the teacher's {first.precision} file" if first.role == "teacher" else first.name
+
+
+def _label(name: str, shipped: set[str]) -> str:
+    return f"{name} {SHIPS}" if name in shipped else name

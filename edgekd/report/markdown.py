@@ -1,0 +1,88 @@
+"""A report as Markdown: report.md, a step's summary, a comment on a pull request. Returns the text and writes nothing."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import tomli_w
+
+from edgekd import units
+from edgekd.record import Report, Verdict
+from edgekd.report import words
+from edgekd.report.columns import Table, tables
+from edgekd.report.text import STATES
+
+
+def markdown(report: Report) -> str:
+    """Headline, tables, verdicts, doubts, and how to repeat it."""
+    parts = [f"# {_escaped(report.name)}", *(_escaped(sentence) for sentence in words.sentences(report))]
+    for table in tables(report):
+        parts += [f"## {_escaped(table.title)}", _table(table), *([_escaped(table.note)] if table.note else [])]
+    if report.verdicts:
+        parts += ["## Limits", verdict_table(report.verdicts)]
+    doubts = words.doubts(report)
+    if doubts:
+        parts += ["## Doubts", _list(doubts)]
+    if report.notes:
+        parts += ["## Notes", _list(report.notes)]
+    return "\n\n".join([*parts, "## How to repeat it", *_repeating(report)]) + "\n"
+
+
+def verdict_table(verdicts: Sequence[Verdict]) -> str:
+    """The verdicts as a Markdown table, for a comment that holds nothing else."""
+    rows = [
+        [STATES[v.state] + " " + v.state + (" (warning)" if v.warn else ""), v.artifact, v.target or units.NOTHING, v.limit, v.text] for v in verdicts
+    ]
+    return _rows([["", "artifact", "target", "limit", ""], *rows], "lllll")
+
+
+def _table(table: Table) -> str:
+    rows = [list(cells) for cells in zip(*(column.cells for column in table.columns), strict=True)]
+    return _rows([[column.head for column in table.columns], *rows], "l" + "r" * (len(table.columns) - 1))
+
+
+def _rows(rows: Sequence[Sequence[str]], sides: str) -> str:
+    rule = ["---" if side == "l" else "--:" for side in sides]
+    escaped = [[_escaped(cell) for cell in row] for row in rows]
+    return "\n".join(f"| {' | '.join(row)} |" for row in [escaped[0], rule, *escaped[1:]])
+
+
+def _list(items: Sequence[str]) -> str:
+    return "\n".join(f"- {_escaped(item)}" for item in items)
+
+
+def _repeating(report: Report) -> list[str]:
+    """Recipe, seed, data and versions: all that a second run needs to be the same."""
+    facts = [f"edgekd {report.edgekd}, seed {report.seed}, {report.created}"]
+    if report.data is not None:
+        data = report.data
+        shape = "×".join(map(str, data.shape))
+        facts.append(
+            f"data `{data.spec}`: {data.train} / {data.valid} / {data.test} images for training, validation and test, {shape}, sha256 `{data.sha256}`"
+        )
+    for name, host in report.hosts.items():
+        versions = ", ".join(f"{runtime} {version}" for runtime, version in host.runtimes.items())
+        facts.append(f"host {name}: {', '.join(part for part in (host.gpu, host.cpu, f'{host.cores} cores', host.system, versions) if part)}")
+    facts += [f"`{artifact.path}`: sha256 `{artifact.sha256}`" for artifact in report.artifacts]
+    parts = ["\n".join(f"- {_line(fact)}" for fact in facts)]
+    if report.recipe:
+        recipe = tomli_w.dumps(_without_none(report.recipe)).rstrip()
+        parts += ["Save this as `recipe.toml` and run `edgekd compress recipe.toml`:", f"````toml\n{recipe}\n````"]
+    return parts
+
+
+def _without_none(value: Any) -> Any:
+    """TOML has no word for nothing: a key that is absent says it."""
+    if isinstance(value, dict):
+        return {key: _without_none(item) for key, item in value.items() if item is not None}
+    return [_without_none(item) for item in value] if isinstance(value, (list, tuple)) else value
+
+
+def _escaped(text: str) -> str:
+    """Text that a person chose, as file and class names, drawn as it is written: no tables broken, no markup, no HTML."""
+    for mark in "\\`*_[]<>|":
+        text = text.replace(mark, f"\\{mark}" if mark not in "<>" else {"<": "&lt;", ">": "&gt;"}[mark])
+    return _line(text)
+
+
+def _line(text: str) -> str:
+    return " ".join(text.split())

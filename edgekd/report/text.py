@@ -1,0 +1,144 @@
+"""A report for a terminal or a pipe: sentences, tables that fit the width, verdicts. Returns text (or Rich renderables), prints nothing."""
+
+import re
+import textwrap
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from edgekd.record import Report, Verdict
+from edgekd.report import words
+from edgekd.report.columns import SHIPS, Column, Table, tables
+
+if TYPE_CHECKING:
+    from rich.console import Group, RenderableType
+
+_GAP = 2
+_FRAME = 3
+"""What Rich's box adds to the columns."""
+_LONGEST_NAME = 36
+_UNIT = re.compile(r"(?<=\d) (?=%|[kMGTµmn]?[BsJ]\b|min\b|points?\b)")
+_FIRM = "\u00a0"
+STATES = {"pass": "✓", "over": "✗", "undecided": "?", "missing": "–"}
+
+
+def text(report: Report, *, width: int = 80) -> str:
+    """The whole report as plain lines of at most `width` characters."""
+    parts = [_wrapped(words.sentences(report), width), table(report, width=width)]
+    parts += [verdict_lines(report.verdicts, width=width)] if report.verdicts else []
+    doubts = words.doubts(report)
+    parts += ["Doubts\n" + _wrapped([f"· {doubt}" for doubt in doubts], width, "  ")] if doubts else []
+    return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def table(report: Report, *, width: int = 80) -> str:
+    """The tables as plain text, split into as many as it takes to fit `width`."""
+    return "\n\n".join(_plain(part, width) for part in fitted(tables(report), width)) or "Nothing was made yet: this report has no artifacts."
+
+
+def verdict_lines(verdicts: Sequence[Verdict], *, width: int = 80) -> str:
+    """One paragraph a verdict: state, limit, artifact, and by how much."""
+    return _wrapped([f"{STATES[v.state]} {verdict_head(v)}: {v.text}" for v in verdicts], width, "  ")
+
+
+def verdict_head(verdict: Verdict) -> str:
+    """What was asked of what, and whether it held."""
+    where = f" on {verdict.target}" if verdict.target else ""
+    state = f"{verdict.state}, only a warning" if verdict.warn and verdict.state != "pass" else verdict.state
+    return f"{state}: {verdict.artifact}{where}, {verdict.limit}"
+
+
+def render(report: Report, *, width: int = 80) -> "Group":
+    """The whole report for a Rich console of that width."""
+    from rich.console import Group
+    from rich.text import Text
+
+    parts: list[RenderableType] = [Text(sentence) for sentence in words.sentences(report)]
+    for part in fitted(tables(report), width - _FRAME):
+        parts += [Text(), _rich(part)]
+    if report.verdicts:
+        parts += [Text(), render_verdicts(report.verdicts)]
+    parts += [Text(f"doubt: {doubt}", style="yellow") for doubt in words.doubts(report)]
+    return Group(*parts)
+
+
+def render_verdicts(verdicts: Sequence[Verdict]) -> "Group":
+    """The verdicts for a Rich console, coloured by state."""
+    from rich.console import Group
+    from rich.text import Text
+
+    styles = {"pass": "green", "over": "red", "undecided": "yellow", "missing": "red"}
+    return Group(*(Text.assemble((f"{STATES[v.state]} {verdict_head(v)}", styles[v.state]), f": {v.text}") for v in verdicts))
+
+
+# Fitting --------------------------------------------------------------------------------------------------------------
+
+
+def fitted(found: Sequence[Table], width: int) -> list[Table]:
+    """The same columns in tables that are no wider than `width`: each table cut between columns where it must be."""
+    return [part for table in found for part in _cut(table, width)]
+
+
+def _cut(table: Table, width: int) -> list[Table]:
+    most = min(_LONGEST_NAME, width - max(_widest(column) for column in table.columns[1:]) - _GAP)
+    names = Column(table.columns[0].head, [_short(name, most) for name in table.columns[0].cells])
+    groups: list[list[Column]] = [[]]
+    for column in table.columns[1:]:
+        if groups[-1] and _width([names, *groups[-1], column]) > width:
+            groups.append([])
+        groups[-1].append(column)
+    titles = [table.title] + [f"{table.title} (continued)"] * (len(groups) - 1)
+    notes = [table.note] + [""] * (len(groups) - 1)
+    return [Table(title, note, [names, *group]) for title, note, group in zip(titles, notes, groups, strict=True)]
+
+
+def _short(name: str, most: int) -> str:
+    """A long name without its middle: role and precision stand at the ends."""
+    half = max(most, 4) // 2
+    return name if len(name) <= most else f"{name[: half - 1]}…{name[-half:]}"
+
+
+def _width(columns: Sequence[Column]) -> int:
+    return sum(_widest(column) for column in columns) + _GAP * (len(columns) - 1)
+
+
+def _widest(column: Column) -> int:
+    return max(len(cell) for cell in (column.head, *column.cells))
+
+
+# Drawing --------------------------------------------------------------------------------------------------------------
+
+
+def _plain(table: Table, width: int) -> str:
+    first, *others = table.columns
+    widths = [_widest(column) for column in table.columns]
+    rule = "─" * _width(table.columns)
+    heads = [first.head.ljust(widths[0]), *(column.head.rjust(size) for column, size in zip(others, widths[1:], strict=True))]
+    lines = [table.title, rule, (" " * _GAP).join(heads), rule]
+    for row in range(len(first.cells)):
+        cells = [first.cells[row].ljust(widths[0]), *(column.cells[row].rjust(size) for column, size in zip(others, widths[1:], strict=True))]
+        lines.append((" " * _GAP).join(cells).rstrip())
+    return "\n".join([*lines, *([_wrapped([table.note], width)] if table.note else [])])
+
+
+def _rich(table: Table) -> "RenderableType":
+    from rich import box
+    from rich.table import Table as RichTable
+    from rich.text import Text
+
+    drawn = RichTable(
+        title=table.title, caption=table.note or None, box=box.SIMPLE_HEAD, title_justify="left", caption_justify="left", padding=(0, 1, 0, 0)
+    )
+    for column in table.columns:
+        drawn.add_column(column.head, justify="left" if column is table.columns[0] else "right", no_wrap=True)
+    for row, name in enumerate(table.columns[0].cells):
+        style = "bold green" if name.endswith(f" {SHIPS}") else "dim" if name.startswith("teacher/") else ""
+        drawn.add_row(*(Text(column.cells[row]) for column in table.columns), style=style)
+    return drawn
+
+
+def _wrapped(paragraphs: Sequence[str], width: int, indent: str = "") -> str:
+    """Filled to `width`; no line ends between a number and its unit."""
+    return "\n".join(
+        textwrap.fill(_UNIT.sub(_FIRM, paragraph), width, subsequent_indent=indent, break_on_hyphens=False, break_long_words=False)
+        for paragraph in paragraphs
+    ).replace(_FIRM, " ")

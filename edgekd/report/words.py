@@ -1,0 +1,150 @@
+"""What a report comes to, in sentences: what distilling bought, what ships and why, whether quantising the teacher would have done, what to doubt.
+
+Each says only what was measured, and says so when the difference is within the noise. Numbers come by `figures` and `stats`, text by `units`.
+"""
+
+from collections.abc import Sequence
+
+from edgekd import stats, units
+from edgekd.budget import figures
+from edgekd.budget.figures import Ask, Unknown
+from edgekd.record import Artifact, Metric, Network, Report
+from edgekd.report.columns import reference
+from edgekd.stats import Interval
+
+
+def sentences(report: Report) -> list[str]:
+    """One headline a student, then what ships on each target and what the teacher's own quantised files would have given."""
+    found = headlines(report)
+    for key, name in report.shipped.items():
+        target, _, _ = key.rpartition("/")
+        found += [shipping(report, target, name), quantising(report, target, name)]
+    return [sentence for sentence in found if sentence]
+
+
+def headlines(report: Report) -> list[str]:
+    """As "resnet20: −68 % parameters at 98.8 % of the teacher's accuracy; distilling bought 1.9 points over …", one a student."""
+    teacher = reference(report)
+    if teacher is None or teacher.role != "teacher":
+        return []
+    students = {artifact.network: artifact for artifact in reversed(report.artifacts) if artifact.role == "student"}
+    return [_headline(report, teacher, student) for student in reversed(students.values())]
+
+
+def _headline(report: Report, teacher: Artifact, student: Artifact) -> str:
+    first, second = (_accuracy(report, artifact.name) for artifact in (teacher, student))
+    kept = f" at {units.percent_text(second[0] / first[0])} of the teacher's accuracy" if first and second and first[0] else ""
+    bought = _bought(report, student)
+    return f"{student.network}: {_change(student.params, teacher.params)} parameters{kept}{f'; {bought}' if bought else ''}."
+
+
+def _change(now: int, before: int) -> str:
+    """As "−92 %"; a decimal more where whole percents would read as everything or nothing."""
+    change = now / before - 1 if before else 0.0
+    text = units.percent_text(change, 0 if 0.01 <= abs(change) <= 0.99 else 1)
+    return f"+{text}" if change > 0 else text
+
+
+def _bought(report: Report, student: Artifact) -> str:
+    """What the soft terms added to the same schedule without them; the two are taken as independent, which widens the interval."""
+    alone = _alone(report, student.network)
+    accuracy = _accuracy(report, student.name)
+    if alone is None or accuracy is None:
+        return ""
+    value, low, high = stats.difference(accuracy, (alone.value, alone.low, alone.high))
+    span = f"95 % interval {units.span_text(units.points_text(low), units.points_text(high))}"
+    over = "over training the same student alone"
+    if low > 0:
+        return f"distilling bought {units.points_text(value)} {over} ({span})"
+    if high < 0:
+        return f"distilling cost {units.points_text(-value)} against training the same student alone ({span})"
+    return f"whether distilling bought anything {over} is within the noise: {units.points_text(value)} ({span})"
+
+
+def _alone(report: Report, name: str) -> Metric | None:
+    found: Sequence[Network] = [network for network in report.networks if network.role == "alone" and network.name == name]
+    return next((network.test_accuracy for network in found), None)
+
+
+def shipping(report: Report, target: str, name: str) -> str:
+    """What ships on a target, why, and how it stands to the teacher's own file."""
+    artifact = _named(report, name)
+    if artifact is None:
+        return ""
+    faster = _compared(report, artifact, target)
+    accuracy = _accuracy(report, name)
+    parts = [units.bytes_text(artifact.size)]
+    parts += [f"{units.ratio_text(faster[0])} the speed of the teacher"] if faster else []
+    parts += [f"{units.percent_text(accuracy[0])} accuracy"] if accuracy else []
+    allowed = report.recipe.get("max_drop")
+    within = f" that lost at most {_allowed(allowed)} to its own fp32 file on validation images" if allowed is not None else ""
+    return f"On {target}, {name} ships, the fastest file{within}: {', '.join(parts)}."
+
+
+def _allowed(drop: object) -> str:
+    return drop if isinstance(drop, str) else units.points_text(units.parse_fraction(drop if isinstance(drop, float) else 0.0), None)
+
+
+def quantising(report: Report, target: str, name: str) -> str:
+    """Why not just quantise the teacher: its own best reduced file beside the student's that ships."""
+    student = _named(report, name)
+    own = _quantised(report, target)
+    if student is None or own is None or student.role != "student":
+        return ""
+    quick, slow = _compared(report, student, target), _compared(report, own, target)
+    mine, theirs = _accuracy(report, name), _accuracy(report, own.name)
+    ahead = [_times(own.size / student.size, "smaller", "larger")]
+    ahead += [_times(quick[0] / slow[0], "faster", "slower")] if quick and slow and quick[0] and slow[0] else []
+    loss = f", for {_more(theirs[0] - mine[0])}" if mine and theirs else ""
+    facts = [units.bytes_text(own.size)]
+    facts += [f"{units.ratio_text(slow[0])} its fp32 speed"] if slow else []
+    facts += [f"{units.percent_text(theirs[0])} accuracy"] if theirs else []
+    wins = own.size > student.size or (quick is not None and slow is not None and quick[0] > slow[0])
+    verdict = (
+        f"The student's is {' and '.join(ahead)}{loss}"
+        if wins
+        else "Quantising the teacher alone does as well: distil to a smaller student, or ship it"
+    )
+    return f"Why not just quantise the teacher? Its own {own.precision} file: {', '.join(facts)}. {verdict}."
+
+
+def _times(ratio: float, more: str, less: str) -> str:
+    return f"{units.ratio_text(ratio)} {more}" if ratio >= 1 else f"{units.ratio_text(1 / ratio)} {less}"
+
+
+def _more(loss: float) -> str:
+    if units.points_text(abs(loss)) == units.points_text(0.0):
+        return "the same accuracy"
+    return f"{units.points_text(abs(loss))} {'less' if loss > 0 else 'more'} accuracy"
+
+
+def _quantised(report: Report, target: str) -> Artifact | None:
+    """Of the teacher's reduced files the fastest on the target, else the smallest."""
+    found = [artifact for artifact in report.artifacts if artifact.role == "teacher" and artifact.precision not in ("fp32", "as-is")]
+    timed = [(faster[0], artifact) for artifact in found if (faster := _compared(report, artifact, target))]
+    if timed:
+        return max(timed, key=lambda pair: pair[0])[1]
+    return min(found, key=lambda artifact: artifact.size, default=None)
+
+
+def doubts(report: Report) -> list[str]:
+    """What there is to doubt: of the run, of its data, of each measurement."""
+    notes = report.data.notes if report.data else []
+    measured = [f"{each.artifact} on {each.target}: {doubt}" for each in report.measurements for doubt in each.doubts]
+    return list(dict.fromkeys([*report.doubts, *notes, *measured]))
+
+
+def _named(report: Report, name: str) -> Artifact | None:
+    return next((artifact for artifact in report.artifacts if artifact.name == name), None)
+
+
+def _accuracy(report: Report, name: str) -> Interval | None:
+    artifact = _named(report, name)
+    seen = figures.metric("accuracy", Ask(report, artifact)) if artifact else None
+    return None if seen is None or isinstance(seen, Unknown) else seen
+
+
+def _compared(report: Report, artifact: Artifact, target: str) -> Interval | None:
+    """Its speed over that of the teacher's own file."""
+    seen = figures.speedup(Ask(report, artifact, target))
+    return None if isinstance(seen, Unknown) else seen

@@ -1,0 +1,257 @@
+"""Percentiles with their validity, intervals, ratios: numbers in, numbers out, standard library only.
+
+Intervals are 95 % unless said otherwise, and come as `(value, low, high)`. Timings come as launches → rounds → samples, and are resampled by launches
+and rounds, never by single samples: those of one round share the machine's state. What is too much is budget's, and how it reads units'.
+"""
+
+import math
+import random
+import statistics
+from collections.abc import Callable, Sequence
+from functools import cache
+from typing import TypeAlias, TypeVar
+
+Interval: TypeAlias = tuple[float, float, float]
+"""value, low, high"""
+Launches: TypeAlias = Sequence[Sequence[Sequence[float]]]
+"""launches → rounds → samples"""
+
+_T = TypeVar("_T")
+_Z = statistics.NormalDist().inv_cdf(0.975)
+FEWEST_ROUNDS = 6
+"""The range of six medians holds the true median with 97 % confidence; fewer rounds say too little."""
+
+
+# Samples --------------------------------------------------------------------------------------------------------------
+
+
+def median(samples: Sequence[float]) -> float:
+    """The middle of the samples.
+
+    Raises:
+        ValueError: there are none, or one is not finite.
+    """
+    _finite(samples)
+    return statistics.median(samples)
+
+
+@cache
+def samples_needed(p: float, confidence: float = 0.99) -> int:
+    """How many samples the `p`-th percentile asks for (50 ≤ p < 100): 64 for 90, 130 for 95, 662 for 99.
+
+    The least n at which one sample at most lies above the true percentile with a probability of no more than 1 - confidence
+    (MLPerf Inference's early stopping, single stream).
+    """
+    if not 50 <= p < 100:
+        raise ValueError(f"a percentile is from 50 to below 100 (95, not 0.95), got {p}")
+    above = 1 - p / 100
+    n = 2
+    while (1 - above) ** n + n * above * (1 - above) ** (n - 1) > 1 - confidence:
+        n += 1
+    return n
+
+
+def percentile(samples: Sequence[float], p: float) -> float | None:
+    """The `p`-th percentile (50 ≤ p < 100), linear between neighbours; None where the samples are too few to state it."""
+    if len(samples) < samples_needed(p):
+        return None
+    _finite(samples)
+    return _quantile(sorted(samples), p / 100)
+
+
+def _quantile(ordered: Sequence[float], share: float) -> float:
+    place = share * (len(ordered) - 1)
+    below = math.floor(place)
+    above = min(below + 1, len(ordered) - 1)
+    return ordered[below] + (place - below) * (ordered[above] - ordered[below])
+
+
+def _finite(samples: Sequence[float]) -> None:
+    if not samples:
+        raise ValueError("a statistic needs one sample or more, got none")
+    if not all(map(math.isfinite, samples)):
+        raise ValueError("a statistic needs finite samples, got one that is not")
+
+
+# Shares ---------------------------------------------------------------------------------------------------------------
+
+
+def proportion(k: float, n: int) -> Interval:
+    """The share `k` of `n` with Wilson's score interval (Wilson 1927)."""
+    if n < 1 or not 0 <= k <= n:
+        raise ValueError(f"a proportion is k of n with 0 ≤ k ≤ n and n ≥ 1, got {k} of {n}")
+    share, z2 = k / n, _Z * _Z
+    centre = (share + z2 / (2 * n)) / (1 + z2 / n)
+    half = _Z * math.sqrt(share * (1 - share) / n + z2 / (4 * n * n)) / (1 + z2 / n)
+    return share, min(share, max(0.0, centre - half)), max(share, min(1.0, centre + half))
+
+
+def paired_difference(only_first: int, only_second: int, n: int) -> Interval:
+    """Accuracy of the first minus accuracy of the second on the same `n` images.
+
+    `only_first` images were right in the first alone, `only_second` in the second alone. Adjusted Wald interval for paired
+    proportions (Bonett and Price 2012): one image added to each of the two counts, which keeps it honest when both are small.
+    """
+    if n < 1 or only_first < 0 or only_second < 0 or only_first + only_second > n:
+        raise ValueError(f"discordant counts are parts of n ≥ 1, got {only_first} and {only_second} of {n}")
+    value = (only_first - only_second) / n
+    first, second = (only_first + 1) / (n + 2), (only_second + 1) / (n + 2)
+    half = _Z * math.sqrt((first + second - (first - second) ** 2) / (n + 2))
+    return value, min(value, max(-1.0, first - second - half)), max(value, min(1.0, first - second + half))
+
+
+def difference(first: Interval, second: Interval) -> Interval:
+    """The first minus the second, measured independently, from their own intervals (Newcombe 1998, method 10; Zou and Donner 2008)."""
+    value = first[0] - second[0]
+    low = value - math.hypot(first[0] - first[1], second[2] - second[0])
+    high = value + math.hypot(first[2] - first[0], second[0] - second[1])
+    return value, low, high
+
+
+def quotient(first: Interval, second: Interval) -> Interval:
+    """The first over the second, measured independently, both above 0: `difference` of logarithms."""
+    if min(first[1], second[1]) <= 0:
+        return first[0] / second[0], 0.0, math.inf
+    logs = difference(_map(math.log, first), _map(math.log, second))
+    return first[0] / second[0], math.exp(logs[1]), math.exp(logs[2])
+
+
+def inverse(ratio: Interval) -> Interval:
+    """One over a ratio, whose ends change places: a latency of a quarter is a speedup of four."""
+    value, low, high = (1 / bound if bound else math.inf for bound in (ratio[0], ratio[2], ratio[1]))
+    return value, low, high
+
+
+def _map(function: Callable[[float], float], interval: Interval) -> Interval:
+    return function(interval[0]), function(interval[1]), function(interval[2])
+
+
+# Means ----------------------------------------------------------------------------------------------------------------
+
+
+def mean_interval(values: Sequence[float]) -> Interval:
+    """The mean of independent values, as of seeds, with Student's t. One value alone says nothing of its spread: (value, −∞, ∞)."""
+    _finite(values)
+    mean = statistics.fmean(values)
+    if len(values) == 1:
+        return mean, -math.inf, math.inf
+    half = student_t(len(values) - 1) * statistics.stdev(values) / math.sqrt(len(values))
+    return mean, mean - half, mean + half
+
+
+@cache
+def student_t(freedom: int, confidence: float = 0.95) -> float:
+    """The t that a Student variable with `freedom` ≥ 1 degrees stays within, either side of 0, with probability `confidence`.
+
+    Solves the finite sums of Abramowitz and Stegun 26.7.3 and 26.7.4 for the angle; above 1000 degrees Fisher's expansion around
+    the normal (26.7.5) is exact to 1e-9.
+    """
+    if freedom < 1 or not 0 < confidence < 1:
+        raise ValueError(f"Student's t needs 1 degree of freedom or more and a confidence in (0, 1), got {freedom} and {confidence}")
+    if freedom > 1000:
+        z = statistics.NormalDist().inv_cdf(0.5 + confidence / 2)
+        return z + (z**3 + z) / (4 * freedom) + (5 * z**5 + 16 * z**3 + 3 * z) / (96 * freedom**2)
+    low, high = 0.0, math.pi / 2
+    for _ in range(60):
+        middle = (low + high) / 2
+        low, high = (middle, high) if _within(middle, freedom) < confidence else (low, middle)
+    return math.sqrt(freedom) * math.tan((low + high) / 2)
+
+
+def _within(angle: float, freedom: int) -> float:
+    """P(|T| < √freedom · tan(angle)), by the finite sums of even and odd degrees."""
+    cosine, odd = math.cos(angle), freedom % 2
+    total, term = 0.0, cosine if odd else 1.0
+    for step in range((freedom - odd) // 2):
+        total += term
+        term *= cosine * cosine * (2 * step + 1 + odd) / (2 * step + 2 + odd)
+    return (angle + math.sin(angle) * total) * 2 / math.pi if odd else math.sin(angle) * total
+
+
+# Timings --------------------------------------------------------------------------------------------------------------
+
+
+def median_interval(launches: Launches, *, seed: int = 0, confidence: float = 0.95, resamples: int = 1000) -> Interval:
+    """The median of all samples, with a bootstrap interval over launches, then rounds.
+
+    Each round enters by its own median, so a resample costs rounds, not samples. Under six rounds the whole range of the samples stands instead.
+    """
+    samples = [sample for rounds in launches for block in rounds for sample in block]
+    value = median(samples)
+    medians = [[statistics.median(block) for block in rounds if block] for rounds in launches if any(rounds)]
+    if sum(map(len, medians)) < FEWEST_ROUNDS:
+        return value, min(samples), max(samples)
+    draws = _resampled(medians, statistics.median, seed=seed, resamples=resamples)
+    return _bracket(value, draws, _tail(medians, confidence))
+
+
+def percentile_interval(launches: Launches, p: float, *, seed: int = 0, confidence: float = 0.95) -> Interval | None:
+    """The `p`-th percentile of all samples with an interval; None where the samples are too few to state it.
+
+    Wide enough for both: order statistics, which take samples as independent, and each launch's own percentile.
+    """
+    ordered = sorted(sample for rounds in launches for block in rounds for sample in block)
+    value = percentile(ordered, p)
+    if value is None:
+        return None
+    n, share = len(ordered), p / 100
+    half = statistics.NormalDist().inv_cdf(0.5 + confidence / 2) * math.sqrt(n * share * (1 - share))
+    low, high = ordered[max(0, math.floor(n * share - half) - 1)], ordered[min(n - 1, math.ceil(n * share + half))]
+    own = [_quantile(sorted(s for block in rounds for s in block), share) for rounds in launches if any(rounds)]
+    return value, min(value, low, *own), max(value, high, *own)
+
+
+def ratio_of_medians(a: Launches, b: Launches, *, seed: int, confidence: float = 0.95, resamples: int = 1000) -> Interval:
+    """The median of `a` over the median of `b`, with a bootstrap interval over launches, then rounds, both drawn in pairs.
+
+    Round r of launch l of `a` and of `b` were taken in turn, so what slows the machine for a while slows both and leaves their ratio.
+    Rounds without a partner are left out. Under six rounds the ratio's whole range stands instead.
+
+    Raises:
+        ValueError: no pair of rounds, a sample that is not finite, or not above 0.
+    """
+    pairs = [[(x, y) for x, y in zip(first, second, strict=False) if x and y] for first, second in zip(a, b, strict=False)]
+    ours = [sample for rounds in pairs for x, _ in rounds for sample in x]
+    theirs = [sample for rounds in pairs for _, y in rounds for sample in y]
+    value = median(ours) / _positive(ours, theirs)
+    medians = [[(statistics.median(x), statistics.median(y)) for x, y in rounds] for rounds in pairs if rounds]
+    if sum(map(len, medians)) < FEWEST_ROUNDS:
+        return value, min(ours) / max(theirs), max(ours) / min(theirs)
+    draws = _resampled(medians, _ratio, seed=seed, resamples=resamples)
+    return _bracket(value, draws, _tail(medians, confidence))
+
+
+def _positive(ours: Sequence[float], theirs: Sequence[float]) -> float:
+    """The median of `theirs`, once all are known to be above 0."""
+    middle = median(theirs)
+    if min(*ours, *theirs) <= 0:
+        raise ValueError("a ratio of timings needs samples above 0, got one that is not")
+    return middle
+
+
+def _ratio(pairs: Sequence[tuple[float, float]]) -> float:
+    return statistics.median(x for x, _ in pairs) / statistics.median(y for _, y in pairs)
+
+
+def _resampled(launches: Sequence[Sequence[_T]], statistic: Callable[[Sequence[_T]], float], *, seed: int, resamples: int) -> list[float]:
+    """The statistic of `resamples` draws: as many launches with replacement, of each as many rounds with replacement; in rising order."""
+    draw = random.Random(seed).choices
+
+    def redraw() -> list[_T]:
+        return [block for rounds in draw(launches, k=len(launches)) for block in draw(rounds, k=len(rounds))]
+
+    return sorted(statistic(redraw()) for _ in range(resamples))
+
+
+def _bracket(value: float, draws: Sequence[float], tail: float) -> Interval:
+    return value, min(value, _quantile(draws, tail)), max(value, _quantile(draws, 1 - tail))
+
+
+def _tail(launches: Sequence[Sequence[object]], confidence: float) -> float:
+    """How much of the draws to cut off at either end: less for fewer launches, whose draws vary too little.
+
+    Expanded percentile interval (Hesterberg 2015, section 5.3). A single launch counts its rounds.
+    """
+    units = len(launches) if len(launches) > 1 else len(launches[0])
+    z = student_t(units - 1, confidence) * math.sqrt(units / (units - 1))
+    return statistics.NormalDist().cdf(-z)

@@ -1,0 +1,103 @@
+"""edgekd.data.tables: CSV files that list images."""
+
+from pathlib import Path
+
+import pytest
+
+from edgekd.data.images import Found
+from edgekd.data.pictures import Wanted
+from edgekd.data.tables import csv
+from edgekd.errors import MissingError, UsageError
+from edgekd.events import silent
+from tests.data.conftest import WriteImages
+
+
+def read(folder: Path, text: str) -> Found:
+    """A table with this text, beside the images."""
+    (folder / "table.csv").write_text(text, encoding="utf-8-sig")
+    return csv(folder / "table.csv", Wanted(), silent)
+
+
+@pytest.fixture
+def images(tmp_path: Path, write_images: WriteImages) -> Path:
+    """A folder with images/000.png to 011.png."""
+    write_images(tmp_path / "images", 12)
+    return tmp_path
+
+
+def rows(labels: str, more: str = "") -> str:
+    """One line per letter, all with the same end."""
+    return "".join(f"images/{number:03}.png, {label}{more}\n" for number, label in enumerate(labels))
+
+
+def test_paths_and_labels(images: Path) -> None:
+    """The least that a table has; paths start at the table's folder."""
+    found = read(images, "path,label\n" + rows("abab"))
+    assert found.classes == ("a", "b")
+    assert found.train.labels.tolist() == [0, 1, 0, 1]
+    assert (found.valid, found.test, found.groups) == (None, None, None)
+
+
+def test_splits_are_kept(images: Path) -> None:
+    """Train (or nothing), val and test, in any letters; columns in any order."""
+    text = "Label,Split,Path\na,Train,images/000.png\nb,,images/001.png\na,VAL,images/002.png\nb,test,images/003.png\n"
+    found = read(images, text)
+    assert found.valid is not None
+    assert found.test is not None
+    assert (len(found.train), len(found.valid), len(found.test)) == (2, 1, 1)
+
+
+def test_number_labels_sort_as_numbers(images: Path) -> None:
+    """10 comes after 2."""
+    found = read(images, "path,label\nimages/000.png,10\nimages/001.png,2\n")
+    assert found.classes == ("2", "10")
+
+
+def test_groups_are_handed_on(images: Path) -> None:
+    """One text per training image; an image without a group is its own."""
+    found = read(images, "path,label,group\nimages/000.png,a,p1\nimages/001.png,b,p1\nimages/002.png,a,\n")
+    assert found.groups == ["p1", "p1", str(images / "images" / "002.png")] or found.groups == [
+        "p1",
+        "p1",
+        (images / "images" / "002.png").as_posix(),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("file,class\nimages/000.png,a\n", r"needs a header with the columns path and label .* it has: file, class"),
+        ("", r"needs a header .* it has: nothing"),
+        ("path,label\n", r"lists no images: below its header there is nothing"),
+        ("path,label\nimages/000.png,\n", r"line 2: each image needs a path and a label, got path 'images/000\.png' and label ''"),
+        ("path,label\nimages/000.png,cat;dog\n", r"line 2: classify works with one label an image, got 'cat;dog'\. Several labels are not supported yet"),
+        ("path,label\nimages/000.png,cat|dog\n", r"classify works with one label an image, got 'cat\|dog'"),
+        ("path,label,split\nimages/000.png,a,dev\n", r"split is one of train, val, .*; got 'dev'"),
+        ("path,label\nimages/000.png,a\nimages/000.png,b\n", r"lists .*000\.png twice; an image has one row"),
+        ("path,label,split\nimages/000.png,a,test\n", r"no training images: no row's split is train"),
+        ("path,label,split\nimages/000.png,a,train\nimages/001.png,c,test\n", r"is of class 'c', which train of .* lacks"),
+        (
+            "path,label,split,group\nimages/000.png,a,train,p1\nimages/001.png,a,test,p1\n",
+            r"a group never spans splits; group 'p1' has images in train and in test",
+        ),
+    ],
+)
+def test_tables_that_cannot_be_used(images: Path, text: str, message: str) -> None:
+    """Each mistake has its own words."""
+    with pytest.raises(UsageError, match=message):
+        read(images, text)
+
+
+def test_files_that_are_not_there(images: Path) -> None:
+    """A missing table, and a table of missing images."""
+    with pytest.raises(MissingError, match=r"no csv file at .*none\.csv"):
+        csv(images / "none.csv", Wanted(), silent)
+    with pytest.raises(MissingError, match=r"1 of 2 images that .* lists are not there; the first is .*no\.png\. Relative paths start at the csv's folder"):
+        read(images, "path,label\nimages/000.png,a\nimages/no.png,b\n")
+
+
+def test_a_table_that_is_no_text(images: Path) -> None:
+    """Bytes that are not UTF-8."""
+    (images / "table.csv").write_bytes(b"path,label\n\xff\xfe,a\n")
+    with pytest.raises(UsageError, match=r"does not read as CSV in UTF-8"):
+        csv(images / "table.csv", Wanted(), silent)

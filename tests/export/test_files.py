@@ -1,0 +1,279 @@
+"""export/files.py: what is written, what it says of itself, and what is refused."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+import torch
+from onnx import TensorProto, helper, numpy_helper
+from torch import Tensor, nn
+
+from edgekd import __version__
+from edgekd.device.predict import prepare
+from edgekd.errors import EdgekdError, UsageError
+from edgekd.events import Event, Note, Progress, Wrote, silent
+from edgekd.export import export, files
+from edgekd.export import onnx as exporter
+from edgekd.models.blackbox import onnx_teacher
+from edgekd.models.network import Network
+from edgekd.recipe import Export
+from edgekd.record import Artifact
+from tests.export.nets import CLASSES, MACS, PARAMS, PREPROCESS, Toy, network, pixels
+
+
+def run(net: Network, folder: Path, emit: Callable[[Event], None] = silent, **changes: Any) -> list[Artifact]:
+    given: dict[str, Any] = {
+        "role": "student",
+        "name": "toy",
+        "classes": CLASSES,
+        "settings": Export(),
+        "calibration": pixels(128, 1),
+        "parity": pixels(16, 2),
+    }
+    return export(net, folder, emit=emit, **(given | changes))
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[Network, Path, list[Artifact], list[Event]]:
+    """A Toy in all precisions, with what was told on the way."""
+    folder = tmp_path_factory.mktemp("export")
+    events: list[Event] = []
+    net = network()
+    return net, folder, run(net, folder, events.append), events
+
+
+def answers(file: Path, images: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    session = onnxruntime.InferenceSession(file, providers=["CPUExecutionProvider"])
+    logits: np.ndarray[Any, Any] = session.run(["logits"], {"images": prepare(images, PREPROCESS)})[0]
+    return logits
+
+
+def test_three_files(made: tuple[Network, Path, list[Artifact], list[Event]]) -> None:
+    """fp32, fp16 and int8 are there under their names, and nothing beside them: no external data, no unfinished part."""
+    _, folder, artifacts, _ = made
+    assert [artifact.name for artifact in artifacts] == ["student/toy/fp32", "student/toy/fp16", "student/toy/int8-cpu"]
+    assert sorted(file.name for file in folder.iterdir()) == sorted(artifact.path for artifact in artifacts)
+    for artifact in artifacts:
+        model = onnx.load(folder / artifact.path, load_external_data=False)
+        onnx.checker.check_model(model, full_check=True)
+        assert not any(tensor.data_location == TensorProto.EXTERNAL for tensor in model.graph.initializer)
+
+
+def test_counts(made: tuple[Network, Path, list[Artifact], list[Event]]) -> None:
+    """Every precision has the same parameters and MACs, BatchNorm folded; int8 names what runs in integers."""
+    _, folder, artifacts, _ = made
+    for artifact in artifacts:
+        assert (artifact.params, artifact.macs, artifact.opset, artifact.classes) == (PARAMS, MACS, 20, 4)
+        assert artifact.size == (folder / artifact.path).stat().st_size
+    assert "BatchNormalization" not in {node.op_type for node in onnx.load(folder / artifacts[0].path).graph.node}
+    assert [artifact.quantised for artifact in artifacts[:2]] == [{}, {}]
+    assert artifacts[2].quantised["Conv"] == 2
+    assert artifacts[2].quantised["Gemm"] == 1
+
+
+@pytest.mark.parametrize("batch", [1, 2, 7])
+def test_any_batch(made: tuple[Network, Path, list[Artifact], list[Event]], batch: int) -> None:
+    """One file answers one, two and seven images as the network does in eval mode."""
+    net, folder, artifacts, _ = made
+    images = pixels(batch, 3)
+    wanted = net.predict({"images": images})["logits"]
+    for artifact, bound in zip(artifacts, (1e-5, 1e-2, 0.2), strict=True):
+        assert np.abs(answers(folder / artifact.path, images) - wanted).max() < bound * wanted.std()
+        assert artifact.parity[str(batch)] < bound
+
+
+def test_metadata(made: tuple[Network, Path, list[Artifact], list[Event]]) -> None:
+    """A file says its classes, Preprocess, task and version; where its source stood on this machine it does not."""
+    _, folder, artifacts, _ = made
+    for artifact in artifacts:
+        model = onnx.load(folder / artifact.path)
+        told = {entry.key: entry.value for entry in model.metadata_props}
+        assert json.loads(told["edgekd.classes"]) == CLASSES
+        assert json.loads(told["edgekd.preprocess"])["mean"] == [0.5, 0.4, 0.3]
+        assert (told["edgekd.version"], told["edgekd.task"], told["edgekd.name"]) == (__version__, "classify", "student/toy")
+        assert b"site-packages" not in model.SerializeToString()
+        assert [entry.domain for entry in model.opset_import] == [""]
+    assert artifacts[2].calibration is not None
+    assert artifacts[2].calibration == json.loads(told["edgekd.calibration"])
+    assert artifacts[2].calibration["images"] == 128
+
+
+def test_the_network_is_left_as_it_was(made: tuple[Network, Path, list[Artifact], list[Event]]) -> None:
+    """Training mode and running statistics stay, though dropout and batch statistics never reach a file."""
+    net, *_ = made
+    again = network()
+    assert all(module.training for module in net.modules())
+    assert all(torch.equal(a, b) for a, b in zip(net.state_dict().values(), again.state_dict().values(), strict=True))
+
+
+def test_events(made: tuple[Network, Path, list[Artifact], list[Event]]) -> None:
+    """Calibration tells how far it is, each file is announced once it stands."""
+    *_, events = made
+    progress = [event for event in events if isinstance(event, Progress)]
+    assert [event.done for event in progress] == [0, 64, 128]
+    assert [event.what for event in events if isinstance(event, Wrote)] == ["student/toy/fp32", "student/toy/fp16", "student/toy/int8-cpu"]
+
+
+def test_calibration_is_hashed_and_spread(tmp_path: Path) -> None:
+    """As many images as asked for, from all over the set; few of them are a doubt."""
+    images = pixels(90, 5)
+    notes: list[Event] = []
+    settings = Export(precisions=("int8",), calibration_images=10)
+    artifacts = run(network(), tmp_path, notes.append, calibration=images, settings=settings)
+    assert [artifact.precision for artifact in artifacts] == ["fp32", "int8-cpu"]
+    assert artifacts[1].calibration is not None
+    assert artifacts[1].calibration["images"] == 10
+    assert any(isinstance(note, Note) and "calibrated on 10 images only" in note.text for note in notes)
+    picked = files._calibration(images, settings)
+    assert picked is not None
+    assert np.array_equal(picked[[0, -1]], images[[0, -1]])
+
+
+@pytest.mark.parametrize("images", [None, np.zeros((0, 8, 8, 3), np.uint8)])
+def test_no_calibration_images_no_int8(tmp_path: Path, images: Any) -> None:
+    """int8 is refused before anything is written; random data never stand in."""
+    with pytest.raises(UsageError, match=r"int8 is calibrated on training images, and there are none.*precisions ="):
+        run(network(), tmp_path, calibration=images)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_class_names_must_be_as_many_as_outputs(tmp_path: Path) -> None:
+    """Three names do not fit four outputs."""
+    with pytest.raises(UsageError, match="toy answers 4 classes and 3 are named"):
+        run(network(), tmp_path, classes=CLASSES[:3])
+
+
+def test_too_few_images_to_check_on(tmp_path: Path) -> None:
+    """Six images cannot fill a batch of seven."""
+    with pytest.raises(UsageError, match="checked on 7 images or more, got 6"):
+        run(network(), tmp_path, parity=pixels(6), settings=Export(precisions=("fp32",)))
+
+
+def test_a_fixed_batch(tmp_path: Path) -> None:
+    """A batch of 4 stands in every file, checked and calibrated as it is."""
+    for artifact in run(network(), tmp_path, settings=Export(batch=4), calibration=pixels(10)):
+        shape = onnx.load(tmp_path / artifact.path).graph.input[0].type.tensor_type.shape
+        assert shape.dim[0].dim_value == 4
+        assert list(artifact.parity) == ["4"]
+        assert artifact.macs == MACS
+
+
+def test_a_file_that_answers_otherwise_never_gets_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An exporter that drops a bias is caught: the message names file, batch and difference, and the folder stays empty."""
+
+    def wrong(module: Toy, *args: Any, **kwargs: Any) -> onnx.ModelProto:
+        nn.init.constant_(module.head.bias, 1.0)
+        return right(module, *args, **kwargs)
+
+    right = exporter.to_onnx
+    monkeypatch.setattr(exporter, "to_onnx", lambda module, *args, **kwargs: wrong(_copy(module), *args, **kwargs))
+    with pytest.raises(
+        EdgekdError, match=r"student-toy-fp32\.onnx does not answer as the step before: at batch 1 logits differ by .* 0\.001 is allowed"
+    ):
+        run(network(), tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
+def _copy(module: Any) -> Any:
+    again = Toy()
+    again.load_state_dict(module.state_dict())
+    return again
+
+
+# A teacher that came as ONNX ------------------------------------------------------------------------------------------
+
+
+def black_box(path: Path, *, opset: int = 20, kind: int = TensorProto.FLOAT) -> Path:
+    """NHWC in, a fixed batch of 2, softmax out: pooled colours through a linear layer; 3·4 + 4 parameters."""
+    rng = np.random.default_rng(0)
+    real = helper.tensor_dtype_to_np_dtype(kind)
+    weights = [
+        numpy_helper.from_array(rng.normal(0, 3, (3, 4)).astype(real), "w"),
+        numpy_helper.from_array(rng.normal(0, 1, 4).astype(real), "b"),
+    ]
+    nodes = [
+        helper.make_node("Transpose", ["pictures"], ["nchw"], perm=[0, 3, 1, 2]),
+        helper.make_node("GlobalAveragePool", ["nchw"], ["pooled"]),
+        helper.make_node("Flatten", ["pooled"], ["flat"]),
+        helper.make_node("Gemm", ["flat", "w", "b"], ["own"]),
+        helper.make_node("Softmax", ["own"], ["probabilities"], axis=1),
+    ]
+    graph = helper.make_graph(
+        nodes,
+        "black box",
+        [helper.make_tensor_value_info("pictures", kind, [2, 8, 8, 3])],
+        [helper.make_tensor_value_info("probabilities", kind, [2, 4])],
+        weights,
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)], ir_version=7)
+    helper.set_model_props(model, {"author": "somebody"})
+    onnx.save(model, path)
+    return path
+
+
+def test_a_black_box_keeps_its_graph(tmp_path: Path) -> None:
+    """Names, layout, batch, softmax and notes are as they came, in fp16 and int8 too; the metadata is edgekd's."""
+    teacher = onnx_teacher(black_box(tmp_path / "given.onnx"), classes=4, shape=(8, 8, 3), preprocess=PREPROCESS, spec="given.onnx")
+    artifacts = run(teacher, tmp_path / "out", role="teacher", name="given")
+    assert [artifact.name for artifact in artifacts] == ["teacher/given/fp32", "teacher/given/fp16", "teacher/given/int8-cpu"]
+    for artifact in artifacts:
+        model = onnx.load(tmp_path / "out" / artifact.path)
+        told = {entry.key: entry.value for entry in model.metadata_props}
+        assert (model.graph.input[0].name, model.graph.output[0].name, told["author"]) == ("pictures", "probabilities", "somebody")
+        assert json.loads(told["edgekd.classes"]) == CLASSES
+        assert (artifact.params, list(artifact.parity)) == (16, ["2"])
+    assert artifacts[0].parity["2"] < 1e-6
+
+
+def test_a_black_box_answers_in_the_order_of_the_data(tmp_path: Path) -> None:
+    """Where the teacher's classes stand in another order, the copied file gives them in the data's."""
+    teacher = onnx_teacher(black_box(tmp_path / "given.onnx"), classes=4, shape=(8, 8, 3), preprocess=PREPROCESS, spec="given.onnx")
+    before = teacher.predict({"images": pixels(4)})["logits"]
+    teacher.permute([2, 0, 3, 1])
+    run(teacher, tmp_path, role="teacher", name="other", settings=Export(precisions=("fp32",)))
+    session = onnxruntime.InferenceSession(tmp_path / "teacher-other-fp32.onnx", providers=["CPUExecutionProvider"])
+    nhwc = prepare(pixels(4), PREPROCESS).transpose(0, 2, 3, 1)[:2]
+    assert np.allclose(np.log(session.run(None, {"pictures": nhwc})[0]), before[:2][:, [2, 0, 3, 1]], atol=1e-4)
+
+
+def test_a_black_box_of_an_old_opset_gets_no_int8(tmp_path: Path) -> None:
+    """Opset 12 cannot say a scale per channel: the note says so, the other files are made."""
+    notes: list[Event] = []
+    teacher = onnx_teacher(black_box(tmp_path / "old.onnx", opset=12), classes=4, shape=(8, 8, 3), preprocess=PREPROCESS, spec="old.onnx")
+    artifacts = run(teacher, tmp_path, notes.append, role="teacher", name="old")
+    assert [artifact.precision for artifact in artifacts] == ["fp32", "fp16"]
+    assert any(isinstance(note, Note) and "opset 12, int8 per channel needs 13" in note.text for note in notes)
+
+
+def test_a_black_box_that_is_not_fp32_is_copied_as_is(tmp_path: Path) -> None:
+    """An fp16 teacher is no fp32 file: it keeps its precision, and nothing is made of it."""
+    notes: list[Event] = []
+    path = black_box(tmp_path / "half.onnx", kind=TensorProto.FLOAT16)
+    teacher = onnx_teacher(path, classes=4, shape=(8, 8, 3), preprocess=PREPROCESS, spec="half.onnx")
+    artifacts = run(teacher, tmp_path, notes.append, role="teacher", name="half")
+    assert [artifact.precision for artifact in artifacts] == ["as-is"]
+    assert any(isinstance(note, Note) and "came in fp16" in note.text for note in notes)
+
+
+class Huge(nn.Module):
+    """Activations of about 10⁹ inside, logits of ordinary size."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.up = nn.Conv2d(3, 8, 1)
+        self.down = nn.Linear(8, len(CLASSES))
+
+    def forward(self, images: Tensor) -> Tensor:
+        logits: Tensor = self.down((self.up(images) * 3e4 * 3e4).mean((2, 3)) / 3e4 / 3e4)
+        return logits
+
+
+def test_an_activation_beyond_fp16(tmp_path: Path) -> None:
+    """A CPU would compute it in fp32 and hide it; the check on fp32 values finds it."""
+    with pytest.raises(EdgekdError, match=r"fp16 holds numbers up to 65504, and .* inside student/toy reaches .*Export without fp16"):
+        run(network(Huge), tmp_path)

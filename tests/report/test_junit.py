@@ -1,0 +1,32 @@
+"""Tests of edgekd/report/junit.py."""
+
+from xml.etree import ElementTree
+
+import msgspec
+
+from edgekd.report.junit import junit
+from tests.report.golden import check_golden
+from tests.report.sample import judged_report
+
+
+def test_the_file_reads_as_it_should() -> None:
+    """One case a verdict: over fails, missing is an error, undecided is skipped."""
+    check_golden("verdicts.xml", junit(judged_report().verdicts))
+
+
+def test_the_counts_are_those_of_the_cases() -> None:
+    """A warning counts as skipped, whatever it came to."""
+    verdicts = judged_report().verdicts
+    suite = ElementTree.fromstring(junit(verdicts)).find("testsuite")
+    assert suite is not None
+    for count, element in (("failures", "failure"), ("errors", "error"), ("skipped", "skipped")):
+        assert suite.get(count) == str(len(suite.findall(f"testcase/{element}")))
+    assert suite.get("tests") == str(len(verdicts))
+
+
+def test_what_xml_cannot_say_is_replaced() -> None:
+    """Control characters and lone surrogates in a name leave a file that parses."""
+    verdict = msgspec.structs.replace(judged_report().verdicts[0], artifact="a\x00b\ud800<&>")
+    case = ElementTree.fromstring(junit([verdict])).find("testsuite/testcase")
+    assert case is not None
+    assert case.get("classname") == "a?b?<&> on cpu"

@@ -1,0 +1,105 @@
+"""Tests of edgekd/report/words.py."""
+
+from typing import Any
+
+import msgspec
+import pytest
+
+from edgekd.record import Metric, Report
+from edgekd.report import words
+from tests.report.sample import SHIPPED, sample_report
+
+replace = msgspec.structs.replace
+REPORT = sample_report()
+
+
+def _alone(value: float) -> Report:
+    metric = Metric(value=value, low=value - 0.01, high=value + 0.01, n=2000)
+    return replace(REPORT, networks=[replace(n, test_accuracy=metric) if n.role == "alone" else n for n in REPORT.networks])
+
+
+def _artifacts(role: str, **changes: Any) -> Report:
+    return replace(REPORT, artifacts=[replace(each, **changes) if each.role == role else each for each in REPORT.artifacts])
+
+
+def test_the_headline_says_what_distilling_bought() -> None:
+    """Parameters saved, accuracy kept, and the gain over the student alone with its interval."""
+    assert words.headlines(REPORT) == [
+        "resnet20: −68 % parameters at 98.8 % of the teacher's accuracy; "
+        "distilling bought 2.8 points over training the same student alone (95 % interval 1.0 to 4.5 points)."
+    ]
+
+
+def test_without_alone_nothing_is_claimed() -> None:
+    """Where the student was not taught alone, the sentence ends before."""
+    without = replace(REPORT, networks=[network for network in REPORT.networks if network.role != "alone"])
+    assert words.headlines(without) == ["resnet20: −68 % parameters at 98.8 % of the teacher's accuracy."]
+
+
+@pytest.mark.parametrize(
+    ("alone", "words_used"),
+    [
+        (0.92, "whether distilling bought anything over training the same student alone is within the noise: 0.3 points"),
+        (0.96, "distilling cost 3.7 points against training the same student alone"),
+    ],
+)
+def test_noise_and_losses_are_said(alone: float, words_used: str) -> None:
+    """A gain that may be chance is called so, a loss is a loss."""
+    assert words_used in words.headlines(_alone(alone))[0]
+
+
+@pytest.mark.parametrize(("params", "change"), [(1_000, "−99.9 %"), (853_018, "0.0 %"), (1_706_036, "+100.0 %"), (850_000, "−0.4 %")])
+def test_no_change_rounds_to_all_or_nothing(params: int, change: str) -> None:
+    """−99.9 % is not −100 %; a student may be larger than its teacher."""
+    assert f"resnet20: {change} parameters" in words.headlines(_artifacts("student", params=params))[0]
+
+
+def test_what_ships_and_why() -> None:
+    """The sentence names target, file, rule and figures."""
+    assert words.shipping(REPORT, "cpu", SHIPPED) == (
+        f"On cpu, {SHIPPED} ships, the fastest file that lost at most 1 point to its own fp32 file on validation images: "
+        "332 kB, 5.92× the speed of the teacher, 92.0 % accuracy."
+    )
+    assert "at most 1.5 points to" in words.shipping(replace(REPORT, recipe={"max_drop": 0.015}), "cpu", SHIPPED)
+    assert words.shipping(REPORT, "cpu", "student/gone/fp32") == ""
+
+
+def test_why_not_just_quantise_the_teacher() -> None:
+    """The teacher's own fastest reduced file stands beside the student's."""
+    assert words.quantising(REPORT, "cpu", SHIPPED) == (
+        "Why not just quantise the teacher? Its own int8-cpu file: 1.01 MB, 2.00× its fp32 speed, 92.8 % accuracy. "
+        "The student's is 3.05× smaller and 2.96× faster, for 0.8 points less accuracy."
+    )
+
+
+def test_quantising_alone_may_do_as_well() -> None:
+    """Where the student's file is neither smaller nor faster, the sentence says so."""
+    slow = replace(_artifacts("student", size=9_000_000), ratios=[replace(each, value=0.9, low=0.9, high=0.9) for each in REPORT.ratios])
+    assert "Quantising the teacher alone does as well" in words.quantising(slow, "cpu", SHIPPED)
+
+
+def test_without_reduced_files_there_is_no_comparison() -> None:
+    """A teacher with its fp32 file only is not compared."""
+    only = replace(REPORT, artifacts=[each for each in REPORT.artifacts if each.role == "student" or each.precision == "fp32"])
+    assert words.quantising(only, "cpu", SHIPPED) == ""
+
+
+def test_unmeasured_files_are_compared_by_size() -> None:
+    """Without timings the teacher's smallest file stands in, and no speed is claimed."""
+    sentence = words.quantising(replace(REPORT, ratios=[], scores=[]), "cpu", SHIPPED)
+    assert sentence.endswith("Its own int8-cpu file: 1.01 MB. The student's is 3.05× smaller.")
+
+
+def test_doubts_are_gathered_once() -> None:
+    """Of the run, the data and each measurement, without repeats."""
+    doubled = replace(REPORT, doubts=[*REPORT.doubts, *REPORT.doubts])
+    assert words.doubts(doubled) == [
+        "the machine was busy: load 3.1 on 4 cores",
+        "a note about the data",
+        "teacher/resnet56/int8-cpu on cpu: the clock fell by 12 % during round 5",
+    ]
+
+
+def test_bare_files_have_no_headline() -> None:
+    """Without a teacher there is nothing to say of distilling."""
+    assert words.sentences(Report(edgekd="0", name="files", created="")) == []

@@ -1,0 +1,359 @@
+"""Tests of edgekd/budget: every state of every quantity, the messages, and that tightening never helps."""
+
+import math
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from edgekd.budget import exit_code, judge
+from edgekd.errors import UsageError
+from edgekd.recipe import Limit
+from edgekd.record import Artifact, Metric, Report, Verdict
+from tests.report.sample import SHIPPED, TEACHER, sample_report
+
+REPORT = sample_report()
+replace = msgspec.structs.replace
+
+
+def _one(limit: Limit, report: Report = REPORT, baseline: Report | None = None) -> Verdict:
+    (verdict,) = judge(report, [limit], baseline)
+    return verdict
+
+
+def _with_score(**changes: Any) -> Report:
+    return replace(REPORT, scores=[replace(score, **changes) if score.artifact == SHIPPED else score for score in REPORT.scores])
+
+
+def _with_measurement(**changes: Any) -> Report:
+    found = [replace(each, **changes) if each.artifact == SHIPPED else each for each in REPORT.measurements]
+    return replace(REPORT, measurements=found)
+
+
+# States ---------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("quantity", "bound", "state"),
+    [
+        ("size", "331954 B", "pass"),
+        ("size", "331953 B", "over"),
+        ("params", "269722", "pass"),
+        ("params", "269k", "over"),
+        ("macs", "41M", "pass"),
+        ("macs", "40M", "over"),
+        ("latency_p50", "1.2 ms", "pass"),
+        ("latency_p50", "1 ms", "over"),
+        ("latency_p50", "1.07 ms", "undecided"),
+        ("latency_p95", "1.2 ms", "pass"),
+        ("latency_p95", "1 ms", "over"),
+        ("memory", "12 MB", "pass"),
+        ("memory", "11 MB", "over"),
+        ("energy", "1 mJ", "missing"),
+        ("speedup", "5x", "pass"),
+        ("speedup", "5.9x", "undecided"),
+        ("speedup", "7x", "over"),
+        ("accuracy", "90 %", "pass"),
+        ("accuracy", "92 %", "undecided"),
+        ("accuracy", "95 %", "over"),
+        ("balanced_accuracy", "90 %", "pass"),
+        ("macro_f1", "99 %", "over"),
+        ("auc", "90 %", "missing"),
+        ("ece", "5 %", "pass"),
+        ("ece", "1 %", "over"),
+        ("accuracy_drop", "3 points", "pass"),
+        ("accuracy_drop", "1.2 points", "undecided"),
+        ("accuracy_drop", "0.5 points", "over"),
+        ("agreement", "95 %", "pass"),
+        ("agreement", "99 %", "over"),
+        ("flips", "5 %", "pass"),
+        ("flips", "1 %", "over"),
+        ("recall", {"cat": "90 %"}, "pass"),
+        ("recall", {"cat": "99 %"}, "over"),
+        ("recall", {"cat": "92 %"}, "undecided"),
+        ("recall", {"dgo": "90 %"}, "missing"),
+    ],
+)
+def test_each_quantity_is_judged_on_its_side(quantity: str, bound: object, state: str) -> None:
+    """Upper bounds hold from above, lower ones from below; noise around a bound leaves it open; what is not there is missing."""
+    verdict = _one(msgspec.convert({quantity: bound}, Limit))
+    assert (verdict.state, verdict.artifact, verdict.target) == (state, SHIPPED, "cpu")
+    assert verdict.quantity.partition(".")[0] == quantity
+
+
+def test_one_verdict_for_each_quantity_and_artifact() -> None:
+    """A limit with two quantities on one student, and one that names the teacher, come in order."""
+    verdicts = judge(REPORT, [Limit(artifact="fp32", size="2 MB", params="1M"), Limit(artifact=TEACHER, macs="1G")])
+    expected = [("student/resnet20/fp32", "size"), ("student/resnet20/fp32", "params"), (TEACHER, "macs")]
+    assert expected == [(verdict.artifact, verdict.quantity) for verdict in verdicts]
+
+
+@pytest.mark.parametrize(
+    ("limit", "text"),
+    [
+        (Limit(size="331954 B"), "331.954 kB; 0 B (0.0 %) to spare."),
+        (
+            Limit(size="331953 B"),
+            "332 kB; 1 B (0.0003 %) over. Take a smaller student or a lower precision, or edit size in [[limit]].",
+        ),
+        (
+            Limit(agreement="99 %"),
+            "97.2 % (96.4 to 97.8 %); 1.8 points short. "
+            "Train for longer, or take a larger student or a higher precision, or edit agreement in [[limit]].",
+        ),
+        (
+            Limit(accuracy_drop="1.2 points", reason="agreed with Kim"),
+            "1.4 points (0.7 to 2.1 points); the interval straddles 1.2 points. "
+            "More test images would tell, or edit accuracy_drop in [[limit]]. Asked because: agreed with Kim",
+        ),
+        (
+            Limit(latency_p50=1.07),
+            "1.06 ms (1.06 to 1.073 ms); the interval straddles 1.07 ms. "
+            "Measuring longer on a quieter machine would tell, or edit latency_p50 in [[limit]].",
+        ),
+        (Limit(energy="1 mJ"), "energy was not measured: this CPU's RAPL counters may not be read."),
+        (Limit(recall={"dgo": 0.9}), "no class 'dgo' was scored. Did you mean 'dog'?"),
+        (Limit(recall={"zebra": 0.9}), "no class 'zebra' was scored. The classes are: cat, dog, deer."),
+        (Limit(auc=0.9), "auc was not scored. Score it with `edgekd evaluate`."),
+        (Limit(growth={"size": "1 %"}), "there is no baseline to grow from. Give one with --baseline."),
+        (Limit(), 'this limit bounds nothing. Add a quantity to it, as in size = "4 MB", or take it out.'),
+    ],
+)
+def test_the_text_says_by_how_much_and_what_to_do(limit: Limit, text: str) -> None:
+    """Rounding never hides a byte, and every verdict that is no pass names a remedy."""
+    assert text == _one(limit).text
+
+
+def test_the_limit_reads_as_it_was_written() -> None:
+    """A bound stands in the user's own words, a plain number in full."""
+    assert _one(Limit(size=" 400 kB ")).limit == "size ≤ 400 kB"
+    assert _one(Limit(accuracy=0.9125)).limit == "accuracy ≥ 91.25 %"
+
+
+# Missing --------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("limit", "words"),
+    [
+        (Limit(artifact="fp64", size=1), "no artifact matches 'fp64'; the report has: teacher/resnet56/fp32"),
+        (Limit(artifact="student/other/fp32", size=1), "no artifact matches 'student/other/fp32'"),
+        (Limit(target="tpu", size=1), "nothing was shipped on tpu; the report has the targets: cpu."),
+        (Limit(artifact="int8", target="tpu", latency_p50=1), f"{SHIPPED} was not measured on tpu. Measure it with `edgekd bench`."),
+        (Limit(artifact="int8", against="fp32", speedup=1), "was not timed in turn with student/resnet20/fp32 on cpu"),
+        (Limit(against="teacher/none/fp32", speedup=1), "there is no teacher/none/fp32 to compare with"),
+        (Limit(against="fp64", accuracy_drop=0.1), "there is no fp64 to compare with"),
+    ],
+)
+def test_what_matches_nothing_is_missing(limit: Limit, words: str) -> None:
+    """A limit on what is not there does not pass, and says what is."""
+    verdict = _one(limit)
+    assert verdict.state == "missing"
+    assert words in verdict.text
+
+
+@pytest.mark.parametrize(
+    ("report", "limit", "words"),
+    [
+        (replace(REPORT, scores=[]), Limit(accuracy=0.1), f"{SHIPPED} was not scored on test images. Score it with `edgekd evaluate`."),
+        (replace(REPORT, scores=REPORT.scores[-1:]), Limit(accuracy_drop=0.1, against="fp32"), "student/resnet20/fp32 was not scored on test images"),
+        (_with_score(images="other"), Limit(accuracy_drop=0.1, against="fp32"), "were not scored on the same images"),
+        (_with_score(correct="no base64!"), Limit(accuracy_drop=0.1, against="fp32"), "were not scored on the same images"),
+        (_with_measurement(memory=None), Limit(memory=1), "peak memory was not measured."),
+        (_with_measurement(timing=msgspec.convert({"launches": []}, type(REPORT.measurements[0].timing))), Limit(latency_p50=1), "no samples"),
+        (replace(REPORT, artifacts=[replace(a, macs=None) for a in REPORT.artifacts]), Limit(macs=1), "an operator whose MACs are not known"),
+        (replace(REPORT, measurements=[], shipped={}), Limit(size=1), "nothing was shipped. Name an artifact"),
+        (replace(REPORT, measurements=[], shipped={}), Limit(artifact="int8", latency_p50=1), "nothing was measured on any target"),
+        (replace(REPORT, measurements=[], shipped={}), Limit(artifact="int8", speedup=1), "nothing was measured on any target"),
+        (replace(REPORT, shipped={"cpu/resnet20": SHIPPED, "orin/resnet20": SHIPPED}), Limit(size=1), "several targets (cpu, orin). Name one"),
+        (replace(REPORT, artifacts=[]), Limit(artifact="fp32", size=1), "the report has: none."),
+    ],
+)
+def test_what_was_not_measured_is_missing(report: Report, limit: Limit, words: str) -> None:
+    """Each figure that a report may lack is missing in its own words."""
+    verdict = _one(limit, report)
+    assert verdict.state == "missing"
+    assert words in verdict.text
+
+
+def test_too_few_samples_have_no_percentile() -> None:
+    """A p95 that cannot be stated is missing, with the count that it takes."""
+    timing = REPORT.measurements[-1].timing
+    short = replace(timing, launches=[replace(timing.launches[0], rounds=timing.launches[0].rounds[:2])])
+    verdict = _one(Limit(latency_p95="9 s"), _with_measurement(timing=short))
+    assert (verdict.state, verdict.text) == ("missing", "a 95th percentile takes 130 samples, there are 40. Measure longer.")
+
+
+@pytest.mark.parametrize("metric", [Metric(value=math.nan, low=0.9, high=0.9, n=1), Metric(value=0.95, low=math.nan, high=0.99, n=1)])
+def test_what_is_not_a_number_never_passes(metric: Metric) -> None:
+    """NaN is missing, on either side of any bound."""
+    report = _with_score(metrics={"accuracy": metric, "ece": metric})
+    assert [v.state for v in judge(report, [Limit(accuracy=0.0, ece=1.0)])] == ["missing", "missing"]
+    timing = REPORT.measurements[-1].timing
+    broken = replace(timing, launches=[replace(timing.launches[0], rounds=[[1.0, math.nan]])])
+    assert _one(Limit(latency_p50="9 s"), _with_measurement(timing=broken)).state == "missing"
+
+
+# Choosing -------------------------------------------------------------------------------------------------------------
+
+
+def _both_flavours() -> Report:
+    twin = replace(REPORT.artifacts[-1], precision="int8-trt")
+    return replace(REPORT, artifacts=[*REPORT.artifacts, twin])
+
+
+@pytest.mark.parametrize("spec", ["int8", "student/resnet20/int8"])
+def test_int8_is_the_flavour_that_the_target_ran(spec: str) -> None:
+    """Of two flavours the measured one counts; on a target that ran neither, both do."""
+    assert [v.artifact for v in judge(_both_flavours(), [Limit(artifact=spec, size=1)])] == [SHIPPED]
+    assert len(judge(_both_flavours(), [Limit(artifact=spec, size=1, target="orin")])) == 2
+
+
+def test_a_bare_precision_means_every_student() -> None:
+    """Students only; where there are none, every file."""
+    other = replace(REPORT.artifacts[3], network="tiny")
+    report = replace(REPORT, artifacts=[*REPORT.artifacts, other])
+    names = [v.artifact for v in judge(report, [Limit(artifact="fp32", size=1)])]
+    assert names == ["student/resnet20/fp32", "student/tiny/fp32"]
+    assert _one(Limit(artifact="fp32", size=1), replace(REPORT, artifacts=REPORT.artifacts[:3])).artifact == TEACHER
+
+
+def test_bare_files_all_ship() -> None:
+    """A report of files without roles needs no names: the default artifact means each."""
+    files: list[Artifact] = [replace(REPORT.artifacts[0], role="file", network=name) for name in ("old", "new")]
+    report = Report(edgekd="0", name="files", created="", artifacts=files)
+    assert [v.artifact for v in judge(report, [Limit(size="4 MB")])] == ["file/old/fp32", "file/new/fp32"]
+
+
+def test_speedup_reads_a_pair_either_way_round() -> None:
+    """A ratio that was stored the other way round is the same fact."""
+    ratio = next(each for each in REPORT.ratios if each.artifact == SHIPPED)
+    turned = replace(ratio, artifact=TEACHER, against=SHIPPED, value=1 / ratio.value, low=1 / ratio.high, high=1 / ratio.low)
+    found = _one(Limit(speedup=4.0), replace(REPORT, ratios=[turned]))
+    assert found.measured == pytest.approx(_one(Limit(speedup=4.0)).measured)
+    assert _one(Limit(artifact=TEACHER, speedup=1.0)).state == "pass"
+
+
+def test_accuracy_drop_pairs_two_files_by_image() -> None:
+    """Against the teacher's own file the stored bits give what `evaluate` wrote."""
+    written, computed = _one(Limit(accuracy_drop=0.1)), _one(Limit(accuracy_drop=0.1, against=TEACHER))
+    assert (written.measured, written.text) == (computed.measured, computed.text)
+    own = _one(Limit(accuracy_drop=0.02, against="fp32"))
+    assert own.state == "pass"
+    assert own.measured == pytest.approx(0.003, abs=0.002)
+
+
+# Growth ---------------------------------------------------------------------------------------------------------------
+
+
+def test_growth_of_nothing_holds() -> None:
+    """A report has not grown over itself."""
+    verdicts = judge(REPORT, [Limit(growth={"size": "0 %", "params": 0, "latency": "5 %", "latency_p95": "9 %", "memory": "1 %"})], REPORT)
+    assert [v.state for v in verdicts] == ["pass"] * 5
+
+
+def test_growth_is_over_and_says_by_how_much() -> None:
+    """A file that grew by 10 % where 1 % is allowed is 9 points over."""
+    then = replace(REPORT, artifacts=[replace(a, size=round(a.size / 1.1)) for a in REPORT.artifacts])
+    verdict = _one(Limit(growth={"size": "1 %"}), baseline=then)
+    assert (verdict.state, verdict.limit) == ("over", "growth.size ≤ 1 %")
+    assert verdict.text == "10.0 %; 9.0 points over. Find what grew, or edit growth.size in [[limit]]."
+
+
+def test_growth_of_what_ships_is_over_what_shipped() -> None:
+    """Where another precision shipped before, that one is the baseline."""
+    then = replace(REPORT, shipped={"cpu/resnet20": "student/resnet20/fp16"})
+    assert _one(Limit(growth={"size": "0 %"}), baseline=then).measured == pytest.approx(331_954 / 561_208 - 1)
+    assert _one(Limit(artifact="int8", growth={"size": "0 %"}), baseline=then).measured == 0.0
+
+
+def test_times_of_another_host_are_not_compared() -> None:
+    """The size still is; the latency is undecided, and the text says what differs."""
+    then = replace(REPORT, hosts={"here": replace(REPORT.hosts["here"], cores=8)})
+    size, latency = judge(REPORT, [Limit(growth={"size": "1 %", "latency": "1 %"})], then)
+    assert (size.state, latency.state) == ("pass", "undecided")
+    assert latency.text == "another host measured the baseline: cores was 8 and is 4. Measure both on one."
+
+
+@pytest.mark.parametrize(
+    ("then", "state", "words"),
+    [
+        (replace(REPORT, hosts={}), "undecided", "it is not known which machine measured"),
+        (replace(REPORT, measurements=[]), "missing", f"in the baseline, {SHIPPED} was not measured on cpu"),
+        (replace(REPORT, artifacts=REPORT.artifacts[:1]), "missing", f"the baseline has no {SHIPPED}; it has: {TEACHER}."),
+        (_with_measurement(memory=0), "missing", "the baseline's memory is 0, and nothing grows from that"),
+    ],
+)
+def test_a_baseline_without_the_figure_does_not_pass(then: Report, state: str, words: str) -> None:
+    """What the baseline lacks is named."""
+    verdict = _one(Limit(growth={"memory": "1 %"}), baseline=then)
+    assert verdict.state == state
+    assert words in verdict.text
+
+
+def test_growth_of_what_does_not_grow_is_refused() -> None:
+    """An unknown key names the known ones."""
+    with pytest.raises(UsageError, match=r"growth bounds size, params, macs, .*, got 'sizes' in \[\[limit\]\]"):
+        judge(REPORT, [Limit(growth={"sizes": "1 %"})])
+
+
+def test_a_bound_that_does_not_read_is_refused() -> None:
+    """The message names the quantity."""
+    with pytest.raises(UsageError, match="limit size: a size is written as"):
+        judge(REPORT, [Limit(size="4 Mb")])
+
+
+# Exit codes -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("states", "strict", "code"),
+    [
+        ([], False, 2),
+        (["pass"], False, 0),
+        (["pass", "undecided"], False, 0),
+        (["pass", "undecided"], True, 2),
+        (["pass", "missing"], False, 2),
+        (["over", "missing", "undecided"], True, 1),
+    ],
+)
+def test_exit_code_is_the_worst(states: list[str], strict: bool, code: int) -> None:
+    """Over beats missing beats undecided, and a gate that checks nothing does not pass."""
+    assert code == exit_code([replace(_one(Limit(size=1)), state=state) for state in states], strict=strict)
+
+
+def test_a_warning_fails_nothing() -> None:
+    """A limit with `warn` is judged, and left out of the exit code."""
+    verdict = _one(Limit(size=1, warn=True))
+    assert (verdict.state, verdict.warn, exit_code([verdict])) == ("over", True, 0)
+
+
+# Properties -----------------------------------------------------------------------------------------------------------
+
+
+_RANK = {"pass": 0, "undecided": 1, "over": 2}
+
+
+@pytest.mark.parametrize(
+    ("quantity", "upper", "most"),
+    [("size", True, 1e6), ("latency_p50", True, 2), ("accuracy_drop", True, 0.05), ("speedup", False, 10), ("accuracy", False, 1)],
+)
+@given(st.floats(0, 1), st.floats(0, 1))
+@settings(max_examples=25, deadline=None)
+def test_tightening_never_helps(quantity: str, upper: bool, most: float, first: float, second: float) -> None:
+    """The tighter of two bounds never has the better verdict."""
+    loose, tight = sorted((first * most, second * most), reverse=upper)
+    states = [_one(msgspec.convert({quantity: bound}, Limit)).state for bound in (loose, tight)]
+    assert _RANK[states[0]] <= _RANK[states[1]]
+
+
+@given(st.floats(0, 1), st.floats(0, 0.2), st.floats(0, 0.2), st.floats(0, 1))
+@settings(max_examples=60, deadline=None)
+def test_only_a_whole_interval_passes(value: float, below: float, above: float, bound: float) -> None:
+    """Pass and over need the whole interval on one side, whatever the text rounds to."""
+    metric = Metric(value=value, low=value - below, high=value + above, n=100)
+    verdict = _one(Limit(accuracy=bound), _with_score(metrics={"accuracy": metric}))
+    assert (verdict.state == "pass") == (value - below >= bound)
+    assert (verdict.state == "over") == (value + above < bound)

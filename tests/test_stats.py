@@ -1,0 +1,256 @@
+"""Tests of edgekd/stats.py: against literals of the literature, by invariants, and by simulation."""
+
+import math
+import random
+import statistics
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from edgekd import stats
+
+_SAMPLES = st.lists(st.floats(0.01, 1e4), min_size=1, max_size=30)
+
+
+def test_median_is_the_middle() -> None:
+    """Of an even number, the mean of the two in the middle."""
+    assert stats.median([3.0, 1.0, 2.0]) == 2.0
+    assert stats.median([4.0, 1.0, 2.0, 3.0]) == 2.5
+
+
+@pytest.mark.parametrize(("samples", "message"), [([], "one sample or more, got none"), ([1.0, math.nan], "finite samples"), ([math.inf], "finite")])
+def test_median_refuses_what_has_none(samples: list[float], message: str) -> None:
+    """No samples, or samples that are not finite, have no median."""
+    with pytest.raises(ValueError, match=message):
+        stats.median(samples)
+
+
+@pytest.mark.parametrize(("p", "expected"), [(90, 64), (95, 130), (99, 662)])
+def test_samples_needed_are_mlperfs(p: float, expected: int) -> None:
+    """The counts that MLPerf's early stopping asks for at 99 % confidence."""
+    assert expected == stats.samples_needed(p)
+
+
+def test_percentile_needs_enough_samples() -> None:
+    """One sample too few gives none."""
+    assert stats.percentile([1.0] * 63, 90) is None
+    assert stats.percentile([1.0] * 64, 90) == 1.0
+    assert stats.percentile([float(i) for i in range(201)], 95) == 190.0
+
+
+@pytest.mark.parametrize("p", [0.95, 100, 49])
+def test_percentile_is_counted_in_hundredths(p: float) -> None:
+    """0.95 is a mistake for 95, and is told so."""
+    with pytest.raises(ValueError, match=r"95, not 0\.95"):
+        stats.percentile([1.0] * 1000, p)
+
+
+@pytest.mark.parametrize(
+    ("k", "n", "low", "high"),
+    [(81, 263, 0.2553, 0.3662), (15, 148, 0.0624, 0.1605), (0, 20, 0.0, 0.1611), (1, 29, 0.0061, 0.1718)],
+)
+def test_proportion_is_newcombes_table(k: int, n: int, low: float, high: float) -> None:
+    """Wilson's score intervals as printed in Newcombe 1998, table I (method 3)."""
+    value, found_low, found_high = stats.proportion(k, n)
+    assert value == k / n
+    assert (found_low, found_high) == pytest.approx((low, high), abs=6e-5)
+
+
+@given(st.integers(1, 500), st.data())
+@settings(max_examples=60, deadline=None)
+def test_proportion_mirrors(n: int, data: st.DataObject) -> None:
+    """The share that is wrong has the mirrored interval, and each holds its value within [0, 1]."""
+    k = data.draw(st.integers(0, n))
+    value, low, high = stats.proportion(k, n)
+    _, other_low, other_high = stats.proportion(n - k, n)
+    assert 0 <= low <= value <= high <= 1
+    assert (low, high) == pytest.approx((1 - other_high, 1 - other_low))
+
+
+def test_proportion_refuses_more_than_all() -> None:
+    """Three of two is refused."""
+    with pytest.raises(ValueError, match="got 3 of 2"):
+        stats.proportion(3, 2)
+
+
+def test_paired_difference_is_bonett_and_prices() -> None:
+    """The formula worked by hand for 12 and 5 of 200."""
+    value, low, high = stats.paired_difference(12, 5, 200)
+    half = 1.959964 * math.sqrt((19 - 49 / 202) / 202 / 202)
+    assert (value, low, high) == pytest.approx((0.035, 7 / 202 - half, 7 / 202 + half), abs=1e-6)
+
+
+def test_no_difference_seen_is_not_none_proved() -> None:
+    """Two files that never differ on 100 images still have an interval."""
+    value, low, high = stats.paired_difference(0, 0, 100)
+    assert value == 0
+    assert low < 0 < high
+
+
+def test_paired_difference_refuses_more_than_all() -> None:
+    """More discordant images than images are refused."""
+    with pytest.raises(ValueError, match="got 2 and 2 of 3"):
+        stats.paired_difference(2, 2, 3)
+
+
+@given(st.integers(1, 300), st.data())
+@settings(max_examples=60, deadline=None)
+def test_paired_difference_turns_round(n: int, data: st.DataObject) -> None:
+    """Exchanging the two changes the sign, and the value lies within."""
+    first = data.draw(st.integers(0, n))
+    second = data.draw(st.integers(0, n - first))
+    value, low, high = stats.paired_difference(first, second, n)
+    assert -1 <= low <= value <= high <= 1
+    assert stats.paired_difference(second, first, n) == pytest.approx((-value, -high, -low))
+
+
+def test_difference_is_newcombes_table() -> None:
+    """Method 10 for 56/70 and 48/80, as printed in Newcombe 1998, table II."""
+    value, low, high = stats.difference(stats.proportion(56, 70), stats.proportion(48, 80))
+    assert (value, low, high) == pytest.approx((0.2, 0.0524, 0.3339), abs=6e-5)
+
+
+def test_quotient_is_a_difference_of_logarithms() -> None:
+    """Intervals without width give one without width, a wide one passes on, zero leaves the top open."""
+    assert stats.quotient((6.0, 6.0, 6.0), (3.0, 3.0, 3.0)) == pytest.approx((2.0, 2.0, 2.0))
+    assert stats.quotient((6.0, 5.0, 7.0), (3.0, 3.0, 3.0)) == pytest.approx((2.0, 5 / 3, 7 / 3))
+    assert stats.quotient((6.0, 0.0, 7.0), (3.0, 3.0, 3.0)) == (2.0, 0.0, math.inf)
+
+
+def test_inverse_turns_the_ends() -> None:
+    """A latency of a quarter is a speedup of four; an end at 0 becomes an open one."""
+    assert stats.inverse((0.25, 0.2, 0.5)) == (4.0, 2.0, 5.0)
+    assert stats.inverse((0.25, 0.0, 0.5)) == (4.0, 2.0, math.inf)
+
+
+@pytest.mark.parametrize(
+    ("freedom", "confidence", "expected"),
+    [
+        (1, 0.95, 12.7062047364),
+        (2, 0.95, 4.3026527297),
+        (3, 0.95, 3.1824463053),
+        (4, 0.99, 4.6040948713),
+        (10, 0.95, 2.2281388520),
+        (29, 0.90, 1.6991270265),
+        (120, 0.95, 1.9799304051),
+        (100_000, 0.95, 1.9599877077),
+    ],
+)
+def test_student_t_is_the_tables(freedom: int, confidence: float, expected: float) -> None:
+    """Quantiles as scipy.stats.t.ppf gives them."""
+    assert stats.student_t(freedom, confidence) == pytest.approx(expected, abs=1e-9)
+
+
+def test_student_t_meets_itself_where_the_method_changes() -> None:
+    """The finite sum at 1000 degrees and the expansion at 1001 lie on one curve."""
+    step = stats.student_t(999) - stats.student_t(1000)
+    assert stats.student_t(1000) - stats.student_t(1001) == pytest.approx(step, rel=0.01)
+
+
+def test_student_t_refuses_no_freedom() -> None:
+    """Zero degrees of freedom have no distribution."""
+    with pytest.raises(ValueError, match="1 degree of freedom or more"):
+        stats.student_t(0)
+
+
+def test_mean_interval_by_hand() -> None:
+    """Three seeds: t(2) = 4.303 times the standard error."""
+    mean, low, high = stats.mean_interval([1.0, 2.0, 3.0])
+    assert (mean, low, high) == pytest.approx((2.0, 2 - 2.48414, 2 + 2.48414), abs=1e-5)
+
+
+def test_one_value_says_nothing_of_its_spread() -> None:
+    """A single seed has an interval without ends."""
+    assert stats.mean_interval([5.0]) == (5.0, -math.inf, math.inf)
+
+
+@given(st.lists(st.lists(_SAMPLES, min_size=1, max_size=5), min_size=1, max_size=4), st.floats(0.5, 2))
+@settings(max_examples=30, deadline=None)
+def test_median_interval_holds_its_median_and_scales(launches: list[list[list[float]]], factor: float) -> None:
+    """The interval lies within the samples, holds the median, and scales with the samples."""
+    value, low, high = stats.median_interval(launches, resamples=50)
+    samples = [sample for rounds in launches for block in rounds for sample in block]
+    assert value == statistics.median(samples)
+    assert min(samples) <= low <= value <= high <= max(samples)
+    scaled = stats.median_interval([[[sample * factor for sample in block] for block in rounds] for rounds in launches], resamples=50)
+    assert scaled == pytest.approx((value * factor, low * factor, high * factor))
+
+
+def test_few_rounds_give_the_whole_range() -> None:
+    """Under six rounds nothing narrower than the range of the samples is claimed."""
+    assert stats.median_interval([[[1.0, 2.0, 9.0]], [[2.0, 3.0]]]) == (2.0, 1.0, 9.0)
+
+
+def test_intervals_repeat_with_their_seed() -> None:
+    """The same seed draws the same resamples."""
+    launches = _launches(random.Random(3), 3, 6, 0.02)
+    assert stats.median_interval(launches, seed=1) == stats.median_interval(launches, seed=1)
+    assert stats.median_interval(launches, seed=1) != stats.median_interval(launches, seed=2)
+
+
+def test_percentile_interval_holds_its_percentile() -> None:
+    """The 95th percentile lies within, each launch's own too, and too few samples give none."""
+    launches = _launches(random.Random(4), 3, 8, 0.02)
+    found = stats.percentile_interval(launches, 95)
+    assert found is not None
+    value, low, high = found
+    assert value == stats.percentile([s for rounds in launches for block in rounds for s in block], 95)
+    assert low < value < high
+    assert stats.percentile_interval([[[1.0] * 100]], 95) is None
+
+
+def test_a_ratio_of_equals_is_one() -> None:
+    """An artifact against itself is 1 with no width: pairs are drawn together."""
+    launches = _launches(random.Random(5), 3, 6, 0.05)
+    assert stats.ratio_of_medians(launches, launches, seed=0) == (1.0, 1.0, 1.0)
+
+
+def test_a_ratio_cancels_what_slows_both() -> None:
+    """Rounds that are three times slower for both leave the ratio and its interval alone."""
+    pace = [1.0, 3.0, 1.0, 3.0, 1.0, 3.0, 1.0, 3.0]
+    first, second = ([[[p * ms] * 5 for p in pace] for _ in range(3)] for ms in (2.0, 8.0))
+    assert stats.ratio_of_medians(first, second, seed=0) == (0.25, 0.25, 0.25)
+
+
+def test_a_ratio_leaves_out_rounds_without_a_partner() -> None:
+    """A round that only one of the two was given time for is not compared."""
+    first = [[[1.0]] * 7 + [[100.0]]]
+    assert stats.ratio_of_medians(first, [[[2.0]] * 7], seed=0) == (0.5, 0.5, 0.5)
+
+
+def test_a_ratio_of_few_rounds_has_the_whole_range() -> None:
+    """Under six pairs nothing narrower than the extremes is claimed."""
+    assert stats.ratio_of_medians([[[1.0, 2.0, 3.0]]], [[[4.0, 5.0, 6.0]]], seed=0) == (0.4, 1 / 6, 0.75)
+
+
+@pytest.mark.parametrize(("first", "message"), [([], "one sample or more"), ([[[0.0]]], "above 0"), ([[[math.nan]]], "finite")])
+def test_a_ratio_refuses_what_has_none(first: list[list[list[float]]], message: str) -> None:
+    """No rounds, zeros and NaN have no ratio."""
+    with pytest.raises(ValueError, match=message):
+        stats.ratio_of_medians(first, [[[1.0]]], seed=0)
+
+
+@pytest.mark.parametrize(("launches", "rounds", "spread"), [(5, 8, 0.0), (5, 8, 0.02), (3, 10, 0.02), (1, 20, 0.0)])
+def test_intervals_hold_the_truth_as_often_as_they_say(launches: int, rounds: int, spread: float) -> None:
+    """In 150 simulated sessions the truth lies within in 90 % or more, though launches and rounds differ among themselves."""
+    draw = random.Random(launches * 100 + rounds)
+    truth = 1 + statistics.NormalDist().inv_cdf(0.75) * 0.05
+    held = [0, 0]
+    for _ in range(150):
+        first, second = _launches(draw, launches, rounds, spread), _launches(draw, launches, rounds, spread)
+        intervals = (stats.median_interval(first, resamples=200), truth), (stats.ratio_of_medians(first, second, seed=0, resamples=200), 1.0)
+        for position, ((_, low, high), true) in enumerate(intervals):
+            held[position] += low <= true <= high
+    assert min(held) >= 135
+
+
+def _launches(draw: random.Random, launches: int, rounds: int, spread: float) -> list[list[list[float]]]:
+    """Samples of 1 ms and more, whose launches and rounds have a pace of their own."""
+
+    def block(pace: float) -> list[float]:
+        pace += draw.gauss(0, 0.02)
+        return [pace + abs(draw.gauss(0, 0.05)) for _ in range(20)]
+
+    paces = [1 + draw.gauss(0, spread) for _ in range(launches)]
+    return [[block(pace) for _ in range(rounds)] for pace in paces]

@@ -1,0 +1,68 @@
+"""target: the devices that ship, and one's own."""
+
+from pathlib import Path
+
+import pytest
+
+from edgekd import target
+from edgekd.errors import MissingError, UsageError
+
+
+@pytest.mark.parametrize("name", target.names())
+def test_each_target_that_ships_reads(name: str) -> None:
+    """Its INT8 flavour is among its precisions, and what it states of the chip has a source."""
+    loaded = target.load(name)
+    assert loaded.name == name
+    assert loaded.description
+    assert loaded.int8 in loaded.precisions
+    assert (loaded.runtime == "onnxruntime") == (loaded.int8 == "int8-cpu")
+    stated = [loaded.chip.memory, loaded.chip.bandwidth, loaded.chip.peak_fp32, loaded.chip.peak_fp16, loaded.chip.peak_int8]
+    assert bool(loaded.chip.source) == any(stated)
+    assert all(value is None or value > 0 for value in stated)
+
+
+def test_the_cpu_is_the_one_that_was_tested() -> None:
+    """What has never run on the real device says so."""
+    assert [name for name in target.names() if target.load(name).tested] == ["cpu"]
+
+
+def test_the_targets_are_found_in_the_checkout() -> None:
+    """An editable install has them beside the package."""
+    assert (target.folder() / "cpu.toml").is_file()
+
+
+def test_a_target_of_ones_own(tmp_path: Path) -> None:
+    """FILE.toml is a target named after the file unless it says otherwise."""
+    file = tmp_path / "camera.toml"
+    text = 'description = "ours"\nruntime = "onnxruntime"\nprovider = "CPUExecutionProvider"\nprecisions = ["fp32"]\nint8 = "int8-cpu"\n'
+    file.write_text(text)
+    assert target.load(str(file)).name == "camera"
+    file.write_text(text + 'name = "cam-2"\n')
+    assert target.load(str(file)).name == "cam-2"
+
+
+def test_an_unknown_target_names_the_nearest() -> None:
+    """A misspelt name is one word away from the right one."""
+    with pytest.raises(MissingError, match=r"no target is called 'jetson-orin-nan'\. Did you mean 'jetson-orin-nano'\? `edgekd targets` lists them"):
+        target.load("jetson-orin-nan")
+
+
+def test_a_file_that_is_no_toml_says_so(tmp_path: Path) -> None:
+    """The parser's line number is kept."""
+    (tmp_path / "a.toml").write_text("name = \n")
+    with pytest.raises(UsageError, match=r"a\.toml is not TOML: .*line 1"):
+        target.load(str(tmp_path / "a.toml"))
+
+
+def test_a_misspelt_key_of_a_target_names_the_nearest(tmp_path: Path) -> None:
+    """As in a recipe."""
+    (tmp_path / "a.toml").write_text("[chip]\nband_width = 1.0\n")
+    with pytest.raises(UsageError, match=r"a\.toml does not read as a target: unknown key 'band_width' in chip; did you mean 'bandwidth'\?"):
+        target.load(str(tmp_path / "a.toml"))
+
+
+def test_a_damaged_installation_says_so(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Without the shipped targets the remedy is to install again."""
+    monkeypatch.setattr("edgekd.target.resources.files", lambda _package: tmp_path / "edgekd")
+    with pytest.raises(MissingError, match="Reinstall edgekd"):
+        target.folder()
