@@ -11,19 +11,16 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeVar
-
-import msgspec
+from typing import Any
 
 from edgekd import stats, target
 from edgekd.device.doubts import doubts
-from edgekd.device.host import Agent, Session, check_host, connect, read_host, state_record
+from edgekd.device.host import Agent, Session, check_host, connect, read_host
+from edgekd.device.watch import Look, Watch
 from edgekd.errors import DeviceError, MissingError, UsageError
 from edgekd.events import Emit, Note, Progress, silent
-from edgekd.record import Artifact, Host, Launch, Measurement, Ratio, State, Timing
+from edgekd.record import Artifact, Host, Launch, Measurement, Ratio, Timing
 from edgekd.target import Target
-
-_T = TypeVar("_T")
 
 ENERGY_S = 30.0
 """Seconds that an energy reading is taken over; shorter ones are mostly the counter's own steps."""
@@ -165,6 +162,8 @@ class _Contender:
     path: Path
     agent: Agent | None = None
     opened: dict[str, Any] = field(default_factory=dict)
+    batch: int = 1
+    """Images that one inference took."""
     first_ms: float = 0.0
     rounds: list[list[float]] = field(default_factory=list)
     launches: list[Launch] = field(default_factory=list)
@@ -210,11 +209,8 @@ class _Bout:
         self._start = time.monotonic()
         self._end = self._start + max_s
         self._patience = max_s + PATIENCE_S
-        self._states: list[State] = []
-        self._first_look: dict[str, Any] = {}
-        self._others: list[float] = []
-        """Cores that other programs kept busy, by launch."""
-        self._done, self._total = 0, len(contenders) * (plan.launches * plan.rounds + 1)
+        self._watch = Watch()
+        self._total = len(contenders) * (plan.launches * plan.rounds + 1)
 
     def measure(self, result: Bench) -> None:
         """Fill `result` with what the contenders come to."""
@@ -227,8 +223,7 @@ class _Bout:
             left = self._end - reserve - time.monotonic()
             if self._alive() and (launch == 0 or left > 0):
                 self._launch(launch, time.monotonic() + left / (self._plan.launches - launch))
-        if self._states:
-            self._states[-1] = msgspec.structs.replace(self._states[-1], when="after")
+        self._watch.end()
         self._alone()
         for each in self._contenders:
             if each.failure is None:
@@ -247,10 +242,12 @@ class _Bout:
         try:
             for each in alive:
                 each.agent = self._session.start()
-                each.agent.send("start")
-            for each in alive:
+                with each.trying():
+                    each.agent.send("start")
+            for each in self._alive():
                 assert each.agent is not None
-                each.opened = {"resident": each.agent.receive(self._patience)["resident"]}
+                with each.trying():
+                    each.opened = {"resident": each.agent.receive(self._patience)["resident"]}
             yield
         finally:
             for each in alive:
@@ -279,13 +276,13 @@ class _Bout:
                     break
                 self._round(launch, number, deadline)
                 lasted = time.monotonic() - begun
-            self._count_others(before, self._look())
+            self._watch.count_others(before, self._look())
         for each in self._alive():
             each.launches.append(Launch(load_ms=each.opened["load_ms"], first_ms=each.first_ms, rounds=each.rounds))
 
     def _round(self, launch: int, number: int, deadline: float) -> None:
         """One block of each, in this round's order."""
-        order = turns(self._alive(), launch, number)
+        order = stats.turns(self._alive(), launch, self._plan.rounds, number)
         blocks_left = len(order) * (self._plan.rounds - number)
         for at, each in enumerate(order):
             left_ms = 1e3 * (deadline - time.monotonic()) / (blocks_left - at)
@@ -305,41 +302,31 @@ class _Bout:
             "max_ms": max_ms,
             "batch": self._target.batch,
             "dims": self._dims,
-            "period_ms": None if self._fps is None else 1e3 * self._target.batch / self._fps,
+            "frame_ms": None if self._fps is None else 1e3 / self._fps,
         }
-        return each.ask("time", self._patience, **{**asked, **wishes})
+        block = each.ask("time", self._patience, **{**asked, **wishes})
+        each.batch = block["batch"]
+        return block
 
     def _tell(self, done: int) -> None:
         spent = time.monotonic() - self._start
         left = min(spent / done * (self._total - done), max(0.0, self._end - time.monotonic()))
         self._emit(Progress(what=f"measuring on {self._target.name}", done=done, total=self._total, unit="blocks", seconds_left=left))
 
-    # The machine
-
-    def _look(self) -> dict[str, Any]:
+    def _look(self) -> Look:
         """How the machine is, and how much CPU time the agents and this process have had."""
-        alive, told, own = self._alive(), {}, time.process_time()
-        for each in alive:
+        told = {}
+        for each in self._alive():
             with each.trying():
-                told = each.ask("state", self._patience)
-                own += told["cpu_s"]
-        if told:
-            self._first_look = self._first_look or told
-            self._states.append(state_record(told, "during" if self._states else "before", self._first_look))
-        return {"at": time.monotonic(), "busy_s": told.get("busy_s"), "own_s": own, "of": [each.artifact.name for each in alive]}
-
-    def _count_others(self, before: Mapping[str, Any], after: Mapping[str, Any]) -> None:
-        """Cores that were busy with other programs between two looks at the same agents."""
-        if before["busy_s"] is not None and after["busy_s"] is not None and before["of"] == after["of"]:
-            busy, own = after["busy_s"] - before["busy_s"], after["own_s"] - before["own_s"]
-            self._others.append((busy - own) / max(after["at"] - before["at"], 1e-3))
+                told[each.artifact.name] = each.ask("state", self._patience)
+        return self._watch.look(told)
 
     # Memory, energy, throughput
 
     def _alone(self) -> None:
         """Each by itself, the others' agents idle: peak memory, energy where it is counted, throughput."""
-        alive = self._alive()
         with self._agents():
+            alive = self._alive()
             for at, each in enumerate(alive):
                 with each.trying():
                     self._open(each, self._target.threads)
@@ -353,7 +340,7 @@ class _Bout:
 
     def _weigh(self, each: _Contender) -> None:
         """Peak resident bytes of loading and running the file, over those of the bare runtime."""
-        block = self._block(each, 0, warm_ms=0, min_ms=0, min_runs=1, period_ms=None)
+        block = self._block(each, 0, warm_ms=0, min_ms=0, min_runs=1, frame_ms=None)
         resident = each.opened["resident"]
         each.memory = max(0, block["peak"] - resident) if block["peak"] is not None and resident is not None else None
         each.energy_reason = block["energy_reason"]
@@ -366,8 +353,8 @@ class _Bout:
             each.energy_reason = f"{ENERGY_S:.0f} s for each file are needed and the time allowed has {max(left_s, 0):.0f} s"
             return
         block = self._block(each, 1e3 * ENERGY_S, min_ms=1e3 * ENERGY_S)
-        period_ms = 1e3 * self._target.batch / self._fps if self._fps else stats.median(block["samples"])
-        each.energy = block["joules"] / block["seconds"] * period_ms / 1e3 / self._target.batch
+        image_ms = 1e3 / self._fps if self._fps else stats.median(block["samples"]) / each.batch
+        each.energy = block["joules"] / block["seconds"] * image_ms / 1e3
 
     def _flow(self, each: _Contender, min_ms: float) -> None:
         """Images a second with several batches in flight: on a CPU one thread a batch, as many batches as threads, gets the most done."""
@@ -388,14 +375,14 @@ class _Bout:
 
     def _measurement(self, each: _Contender, key: str, cores: int) -> Measurement:
         timing = Timing(launches=each.launches)
-        doubted = doubts(timing, clocks=each.clocks, states=self._states, others=self._others, cores=cores)
+        doubted = doubts(timing, clocks=each.clocks, states=self._watch.states, others=self._watch.others, cores=cores)
         return Measurement(
             artifact=each.artifact.name,
             target=self._target.name,
             host=key,
             runtime=self._target.runtime,
             provider=each.opened["provider"],
-            batch=self._target.batch,
+            batch=each.batch,
             fps=self._fps,
             threads=self._target.threads or cores,
             timing=timing,
@@ -403,16 +390,6 @@ class _Bout:
             memory=each.memory,
             energy=each.energy,
             energy_reason=each.energy_reason,
-            states=self._states,
+            states=self._watch.states,
             doubts=[*doubted, *each.doubts],
         )
-
-
-def turns(contenders: Sequence[_T], launch: int, number: int) -> list[_T]:
-    """Whose turn is when: each round begins one further on, and every other launch goes round the other way, so that nobody always follows
-    the same one or always comes first."""
-    if not contenders:
-        return []
-    first = number % len(contenders)
-    order = [*contenders[first:], *contenders[:first]]
-    return order[::-1] if launch % 2 else order

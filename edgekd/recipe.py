@@ -173,7 +173,8 @@ class Augment(Struct, frozen=True, kw_only=True):
 class Train(Struct, frozen=True, kw_only=True):
     """What all phases share. None: what fits the data and the machine, printed with its reason."""
 
-    batch: int = 128
+    batch: int | None = None
+    """Images a step; None: 128, fewer where a pass would have less than 32 steps."""
     optimizer: Optimizer | None = None
     schedule: Literal["one-cycle", "cosine", "constant"] = "one-cycle"
     views: int = 8
@@ -195,7 +196,7 @@ class Train(Struct, frozen=True, kw_only=True):
     teacher_optimizer: Optimizer | None = None
 
     def __post_init__(self) -> None:
-        _require(self.batch >= 2, "a batch needs 2 images or more", self.batch)
+        _require(self.batch is None or self.batch >= 2, "a batch needs 2 images or more", self.batch)
         _require(self.views >= 0, "views must be 0 or more", self.views)
         _require(0 <= self.ema < 1, "ema must be at least 0 and below 1", self.ema)
 
@@ -279,6 +280,8 @@ class Recipe(Struct, frozen=True, kw_only=True):
     seed: int = 0
     device: str | None = None
     """Where training runs, as torch names it; None: cuda where there is one, else cpu."""
+    checkpoint_s: float = 30.0
+    """Seconds of training that a kill may cost; no part of the result."""
     alone: bool = False
     """Also teach each student without soft terms, by the same schedule, to say what distilling bought."""
     on: dict[str, str] = msgspec.field(default_factory=lambda: {"cpu": "local"})
@@ -290,6 +293,7 @@ class Recipe(Struct, frozen=True, kw_only=True):
     """Accuracy that the shipped precision of a student may lose against its own fp32 file."""
 
     def __post_init__(self) -> None:
+        _require(self.checkpoint_s >= 0, "checkpoint_s must be 0 or more", self.checkpoint_s)
         _require(bool(self.phase), "a recipe needs at least one phase", self.phase)
         names = [phase.name for phase in self.phase]
         _require(len(set(names)) == len(names), "phases need names of their own", names)

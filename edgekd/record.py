@@ -230,9 +230,10 @@ class Training(Struct, frozen=True, kw_only=True):
 
 
 class Network(Struct, frozen=True, kw_only=True):
-    """One network of the run, before export. `alone` is the student taught by the same schedule without soft terms."""
+    """One network of the run, before export. `alone` is the student taught by the same schedule without soft terms, on all images in every phase;
+    `alone-on-subset` on those that the phases saw."""
 
-    role: Literal["teacher", "student", "alone"]
+    role: Literal["teacher", "student", "alone", "alone-on-subset"]
     name: str
     params: int
     macs: int | None

@@ -180,11 +180,18 @@ class Run:
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         self._listener(event)
 
-    def stage(self, name: str, key: Mapping[str, Any]) -> "Stage":
+    def stands(self, name: str, key: Mapping[str, Any]) -> bool:
+        """Whether a stage was finished for that input; nothing is begun."""
+        return (_stage_folder(self.folder, name, key) / _STAGE).is_file()
+
+    def stage(self, name: str, key: Mapping[str, Any], *, anew: bool = False) -> "Stage":
         """The stage of that name for that input; `done` where its result stands and its files are what it wrote.
 
         `key` holds all that decides the result (structs, tables, numbers, text); a stage of the same name and another key stands beside it.
+        `anew` does it again where it stands.
         """
+        if anew:
+            (_stage_folder(self.folder, name, key) / _STAGE).unlink(missing_ok=True)
         stage = Stage(self, name, key)
         self._stages.append(stage)
         if stage.done:
@@ -223,9 +230,7 @@ class Stage:
         self.name = name
         self._run = run
         self._inputs: dict[str, Any] = dict(msgspec.to_builtins(key))
-        code = ".".join(__version__.split(".")[:2])
-        digest = sha256_json({"stage": name, "edgekd": code, "key": key})
-        self.folder = run.folder / f"{_path(name)}-{digest[:8]}"
+        self.folder = _stage_folder(run.folder, name, key)
         self._record = self._read()
         with roomy(self.folder):
             self.folder.mkdir(parents=True, exist_ok=True)
@@ -348,6 +353,12 @@ def _drop_torn_line(file: Path) -> None:
         data = file.read_bytes()
         if data and not data.endswith(b"\n"):
             os.truncate(file, data.rfind(b"\n") + 1)
+
+
+def _stage_folder(folder: Path, name: str, key: Mapping[str, Any]) -> Path:
+    """Where a stage of that name works on that input."""
+    code = ".".join(__version__.split(".")[:2])
+    return folder / f"{_path(name)}-{sha256_json({'stage': name, 'edgekd': code, 'key': key})[:8]}"
 
 
 def _path(name: str) -> str:

@@ -221,6 +221,18 @@ def ratio_of_medians(a: Launches, b: Launches, *, seed: int, confidence: float =
     return _bracket(value, draws, _tail(medians, confidence))
 
 
+def turns(contenders: Sequence[_T], launch: int, rounds: int, number: int) -> list[_T]:
+    """Whose turn is when in round `number` of the `rounds` of a launch, so that ratios may be taken: everybody has each place about as often.
+
+    Each round begins one further on, and every other launch goes round the other way, so that nobody always follows the same one.
+    """
+    if not contenders:
+        return []
+    first = (launch // 2 * rounds + number) % len(contenders)
+    order = [*contenders[first:], *contenders[:first]]
+    return order[::-1] if launch % 2 else order
+
+
 def _positive(ours: Sequence[float], theirs: Sequence[float]) -> float:
     """The median of `theirs`, once all are known to be above 0."""
     middle = median(theirs)

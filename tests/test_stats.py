@@ -231,6 +231,27 @@ def test_a_ratio_refuses_what_has_none(first: list[list[list[float]]], message: 
         stats.ratio_of_medians(first, [[[1.0]]], seed=0)
 
 
+@given(st.integers(1, 7), st.integers(1, 5), st.integers(1, 12))
+def test_turns_are_balanced(contenders: int, launches: int, rounds: int) -> None:
+    """Each has one turn a round; over all rounds and launches each has each place about as often, and equally often where the rounds allow it."""
+    places = [[0] * contenders for _ in range(contenders)]
+    for launch in range(launches):
+        for number in range(rounds):
+            order = stats.turns(range(contenders), launch, rounds, number)
+            assert sorted(order) == list(range(contenders))
+            for place, contender in enumerate(order):
+                places[contender][place] += 1
+    for counts in places:
+        assert max(counts) - min(counts) <= (0 if rounds % contenders == 0 else min(launches, 2))
+
+
+def test_turns_change_who_follows_whom() -> None:
+    """Every other launch goes round the other way; nobody has no turns."""
+    assert [stats.turns("abc", 0, 3, number) for number in range(3)] == [list("abc"), list("bca"), list("cab")]
+    assert [stats.turns("abc", 1, 3, number) for number in range(3)] == [list("cba"), list("acb"), list("bac")]
+    assert stats.turns("", 0, 3, 1) == []
+
+
 @pytest.mark.parametrize(("launches", "rounds", "spread"), [(5, 8, 0.0), (5, 8, 0.02), (3, 10, 0.02), (1, 20, 0.0)])
 def test_intervals_hold_the_truth_as_often_as_they_say(launches: int, rounds: int, spread: float) -> None:
     """In 150 simulated sessions the truth lies within in 90 % or more, though launches and rounds differ among themselves."""

@@ -6,7 +6,7 @@ that it returns is shown.
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
+from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import typer
 
@@ -46,7 +46,7 @@ def compress(recipe: RecipeFile = None, *, flags: Flags, out: Out = None, dry_ru
         return
     from edgekd.compress import compress as whole
 
-    run_job(face, job, whole, no_student=flags.no_student)
+    run_job(face, job, whole)
 
 
 def teach(recipe: RecipeFile = None, *, flags: Flags, out: Out = None, face: Face) -> None:
@@ -118,11 +118,15 @@ def _taken_up(folder: Path, flags: Flags, out: Path | None) -> Job:
     return Job(recipe_from(read_recipe(folder / "recipe.toml"), flags, base=base, cwd=cwd), folder, whose, base)
 
 
-def run_job(face: Face, job: Job, work: "Callable[..., record.Report]", **options: Any) -> None:
-    """Do a job while its events are drawn, then show its report and where its files are."""
+def run_job(face: Face, job: Job, work: "Callable[..., record.Report]") -> None:
+    """Do a job while its events are drawn, then show its report and where its files are; where the recipe has limits, exit as `check` does."""
     with face.watching(job.folder) as emit:
-        report = work(job.recipe, folder=job.folder, origin=job.origin, base=job.base, emit=emit, **options)
+        report = work(job.recipe, folder=job.folder, origin=job.origin, base=job.base, emit=emit)
     show_report(face, report, _made(job.folder, report))
+    if report.verdicts:
+        from edgekd.budget import exit_code
+
+        raise typer.Exit(exit_code(report.verdicts))
 
 
 def show_report(face: Face, report: "record.Report", made: Sequence[str] = ()) -> None:

@@ -115,7 +115,7 @@ class Agent:
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment, start_new_session=True
         )
         self._nonce = nonce
-        self._greeted = False
+        self._greeted = self._closed = False
         self._sent = self._answered = 0
         self._doing: deque[str] = deque()
         self._lines: queue.Queue[bytes] = queue.Queue()
@@ -177,15 +177,17 @@ class Agent:
 
     def close(self) -> None:
         """End the agent and what it started: its stdin ends, and what is left after a second is killed."""
+        if self._closed:  # its number may be another process's by now
+            return
+        self._closed = True
         assert self._process.stdin is not None
         # Its own stdin may be full of jobs that it will never read.
         with contextlib.suppress(OSError):
             self._process.stdin.close()
-        try:
+        with contextlib.suppress(subprocess.TimeoutExpired):
             self._process.wait(1.0)
-        except subprocess.TimeoutExpired:
-            self.kill()
-            self._process.wait()
+        self.kill()  # the whole group: one that crashed left its children behind
+        self._process.wait()
         for thread in self._threads:
             thread.join(1.0)
         for stream in (self._process.stdout, self._process.stderr):
@@ -217,6 +219,7 @@ class Agent:
             self.kill()
             raise DeviceError(f"the agent must answer within {timeout_s:.0f} s, it said nothing while {self._work()}; it was killed.") from None
         if not line:
+            self._lines.put(line)  # for whoever asks next: a dead agent is not waited for
             raise self._ended()
         try:
             message = json.loads(line)

@@ -17,7 +17,8 @@ from edgekd.errors import RunError
 from edgekd.files import atomic_path
 from edgekd.record import CurvePoint
 
-NAME = "checkpoint.pt"
+NAME = ".checkpoint.pt"
+"""With a dot: a stage that is done counts its files, and this one is none of them."""
 FORMAT = 1
 
 
@@ -60,7 +61,10 @@ def load(folder: Path, *, key: str) -> tuple[Place, dict[str, Any]] | None:
         if table["format"] != FORMAT or table["key"] != key:
             raise RunError(f"{file} is the checkpoint of another job. Remove it to start this one from the beginning.")
         place = Place(**{**table["place"], "curve": msgspec.json.decode(table["place"]["curve"], type=list[CurvePoint])})
+        states = table["states"]
         torch.set_rng_state(table["generator"])
-    except (RuntimeError, EOFError, KeyError, TypeError, OSError, pickle.UnpicklingError, msgspec.MsgspecError) as error:
+    except pickle.UnpicklingError:  # its text advises to run whatever the file holds
+        raise RunError(f"{file} does not read as a checkpoint: no file of torch's. Remove it to start this stage from its beginning.") from None
+    except (RuntimeError, EOFError, LookupError, TypeError, OSError, msgspec.MsgspecError) as error:
         raise RunError(f"{file} does not read as a checkpoint: {error}. Remove it to start this stage from its beginning.") from None
-    return place, table["states"]
+    return place, states

@@ -18,7 +18,7 @@ WORTH = 0.95
 """A candidate must take at most this share of the plain one's time to be chosen over it."""
 
 
-class Pace(Struct, kw_only=True):
+class Pace(Struct, frozen=True, kw_only=True):
     """How steps are computed, and the seconds that each candidate's step took."""
 
     precision: str
@@ -35,9 +35,11 @@ def choose_pace(network: nn.Module, images: Tensor, labels: Tensor, *, precision
         return Pace(precision=candidates[0][0], channels_last=candidates[0][1])
     steppers = {candidate: _Stepper(network, images, labels, *candidate) for candidate in candidates}
     times: dict[tuple[str, bool], list[float]] = {candidate: [] for candidate in candidates}
-    for _ in range(ROUNDS):
-        for candidate, stepper in steppers.items():
-            times[candidate].append(stepper.step())
+    # a run that reads its pace instead of measuring it must drop out the same
+    with torch.random.fork_rng([images.device] if images.device.type == "cuda" else []):
+        for _ in range(ROUNDS):
+            for candidate, stepper in steppers.items():
+                times[candidate].append(stepper.step())
     # the minimum of a few interleaved rounds: a neighbour's load can only add to a time
     seconds = {candidate: min(samples[1:]) for candidate, samples in times.items()}
     plain = candidates[0]
@@ -53,7 +55,7 @@ def _name(precision: str, channels_last: bool) -> str:
 def _bf16_runs(device: torch.device) -> bool:
     """Whether bf16 is computed and not emulated there: only then is it worth a try."""
     if device.type == "cuda":
-        return torch.cuda.is_bf16_supported(including_emulation=False)
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
     return bool(getattr(torch.cpu, "_is_avx512_bf16_supported", lambda: False)()) or bool(getattr(torch.cpu, "_is_amx_tile_supported", lambda: False)())
 
 
@@ -62,7 +64,7 @@ class _Stepper:
 
     def __init__(self, network: nn.Module, images: Tensor, labels: Tensor, precision: str, channels_last: bool) -> None:
         layout = torch.channels_last if channels_last else torch.contiguous_format
-        self.network = copy.deepcopy(network).train().to(memory_format=layout)  # type: ignore[call-overload]
+        self.network = copy.deepcopy(network).train().to(memory_format=layout)
         self.images = images.contiguous(memory_format=layout)
         self.labels = labels
         self.bf16 = precision == "bf16"

@@ -20,6 +20,7 @@ from edgekd.errors import TrainingError, UsageError
 from edgekd.events import Emit, Note, Progress
 from edgekd.files import atomic_path, sha256_json
 from edgekd.recipe import Augment
+from edgekd.tasks.classify import Frequencies, adjust
 
 FORMAT = 1
 """Version of what a remembered view holds; part of the key, so that a change of views or of rounding is never mistaken for the old."""
@@ -153,6 +154,28 @@ def _reserved(part: Path, shape: tuple[int, int]) -> Iterator[np.ndarray]:
             os.posix_fallocate(file.fileno(), 0, part.stat().st_size)
     yield store
     store.flush()
+
+
+class Adjusted:
+    """Another teacher's answers as if the classes had been as frequent in its training as is wanted.
+
+    Args:
+        frequencies: (classes,) shares or counts of the classes in the teacher's own training.
+        wanted: the same for where the student will work; None: all alike.
+    """
+
+    def __init__(self, teacher: Teacher, frequencies: Frequencies, wanted: Frequencies | None = None) -> None:
+        self.teacher = teacher
+        self.frequencies = frequencies
+        self.wanted = wanted
+
+    def answer(self, images: Tensor, positions: Tensor, view: int) -> Tensor:
+        """The teacher's logits, moved from the one prior to the other."""
+        return adjust(self.teacher.answer(images, positions, view), self.frequencies, self.wanted)
+
+    def plain(self) -> Tensor:
+        """The same for all training images, unaugmented."""
+        return adjust(self.teacher.plain(), self.frequencies, self.wanted)
 
 
 def memory_key(*, weights: str, preprocess: object, data: str, augment: Augment, view_seed: int, precision: str) -> str:

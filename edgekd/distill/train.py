@@ -7,7 +7,7 @@ judges or prints.
 
 import dataclasses
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +28,6 @@ from edgekd.models.load import head_parameters
 from edgekd.recipe import Augment, Optimizer, Phase, Temperature, Train
 from edgekd.record import CurvePoint, Training
 
-
 LOG_S = 0.5
 VALIDATIONS = 20
 """How often validation images are looked at, at most, through a whole run."""
@@ -45,6 +44,8 @@ class Job:
     seed: int
     folder: Path
     checkpoint_s: float = 30.0
+    kept: Callable[[], None] = lambda: None
+    """Called after each checkpoint."""
 
     @property
     def key(self) -> str:
@@ -64,7 +65,9 @@ def fit(network: nn.Module, job: Job, *, data: Batches, valid: Batches | None, t
 class _Fit:
     def __init__(self, network: nn.Module, job: Job, *, data: Batches, valid: Batches | None, teacher: Teacher | None, emit: Emit) -> None:
         train = job.train
-        assert train.optimizer is not None and train.augment is not None, "the job's defaults are not filled in"
+        assert train.batch is not None, "the job's defaults are not filled in"
+        assert train.optimizer is not None, "the job's defaults are not filled in"
+        assert train.augment is not None, "the job's defaults are not filled in"
         self.network, self.job, self.data, self.valid, self.teacher, self.emit = network, job, data, valid, teacher, emit
         self.augment: Augment = train.augment
         self.batch = min(train.batch, len(data))
@@ -84,13 +87,11 @@ class _Fit:
 
     def run(self) -> Training:
         self._resume()
-        begun = time.monotonic() - self.place.seconds
+        self._begun = time.monotonic() - self.place.seconds
         saved = time.monotonic()
         with self.interrupts.installed():
             try:
-                for step in self._steps():
-                    self.place.seconds = time.monotonic() - begun
-                    self._report(step)
+                for _ in self._steps():
                     if time.monotonic() - saved > self.job.checkpoint_s:
                         self._save()
                         saved = time.monotonic()
@@ -104,7 +105,7 @@ class _Fit:
 
     # Steps ------------------------------------------------------------------------------------------------------------
 
-    def _steps(self) -> Iterator["_Step"]:
+    def _steps(self) -> Iterator[None]:
         """Every step that is left, phase by phase."""
         place = self.place
         while place.phase < len(self.job.phases):
@@ -112,14 +113,24 @@ class _Fit:
             if place.positions is None:
                 place.positions = self._positions(phase, place.phase)
             self.emit(PhaseStarted(network=self.job.name, phase=phase.name, images=len(place.positions), steps=steps))
+            self._say_if_small(phase, len(place.positions))
             objective = Objective(phase)
             while place.phase_step < steps:
-                yield self._step(phase, objective, steps)
+                self._step(phase, objective, steps)
+                yield
             per_pass = schedule.steps_per_pass(len(place.positions), self.batch)
-            place.first_pass += -(-steps // per_pass)
-            place.phase, place.phase_step, place.positions = place.phase + 1, 0, None
+            with self.interrupts.held():
+                place.first_pass += -(-steps // per_pass)
+                place.phase, place.phase_step, place.positions = place.phase + 1, 0, None
 
-    def _step(self, phase: Phase, objective: Objective, steps: int) -> "_Step":
+    def _say_if_small(self, phase: Phase, images: int) -> None:
+        asked = self.job.train.batch
+        if asked is not None and images < asked:
+            few = f"phase {phase.name!r} sees {images} images, fewer than train.batch = {asked}"
+            self.emit(Note(text=f"{few}: its batches hold {min(images, self.batch)}"))
+
+    def _step(self, phase: Phase, objective: Objective, steps: int) -> None:
+        """One step, and what is to be said of it: a signal waits for both, so that no point of the curve is lost."""
         place = self.place
         positions, view = self._batch()
         images, labels, _ = self.data.view(positions, view, self.augment, self.job.train.view_seed)
@@ -140,12 +151,13 @@ class _Fit:
             self.optimizer.step()
             self._follow()
             place.step, place.phase_step = place.step + 1, place.phase_step + 1
-        self._meter.add(loss.parts, len(labels))
+            place.seconds = time.monotonic() - self._begun
+            self._meter.add(loss.parts, len(labels))
 
-        def shares() -> dict[str, float]:
-            return objective.gradient_shares(logits, answers, labels, progress=progress, confidence=confidence)
+            def shares() -> dict[str, float]:
+                return objective.gradient_shares(logits, answers, labels, progress=progress, confidence=confidence)
 
-        return _Step(phase=phase, names=objective.names, temperature=loss.temperature, gradient_shares=shares, factor=factor)
+            self._report(_Step(phase=phase, names=objective.names, temperature=loss.temperature, gradient_shares=shares, factor=factor))
 
     def _batch(self) -> tuple[Tensor, int]:
         """Positions of the next batch, and the view it is shown in: both pure functions of where training stands."""
@@ -200,7 +212,8 @@ class _Fit:
     def _report(self, step: "_Step") -> None:
         place = self.place
         measure = place.step % self.valid_every == 0 or place.step == self.steps
-        if not measure and time.monotonic() - self._meter.since < LOG_S:
+        ends = place.phase_step == self.phase_steps[place.phase]  # parts of two phases have nothing to do with each other
+        if not (measure or ends) and time.monotonic() - self._meter.since < LOG_S:
             return
         means, images_per_s = self._meter.read()
         self._check(means, step)
@@ -248,6 +261,7 @@ class _Fit:
             return
         states = {"network": self.network.state_dict(), "optimizer": self.optimizer.state_dict(), "average": self.average}
         checkpoint.save(self.job.folder, self.place, states, key=self.job.key)
+        self.job.kept()
 
     def _resume(self) -> None:
         found = checkpoint.load(self.job.folder, key=self.job.key)
@@ -290,10 +304,11 @@ class _Meter:
         self.restart()
 
     def restart(self) -> None:
-        self.since, self.parts, self.steps, self.images = time.monotonic(), None, 0, 0
+        self.since, self.steps, self.images = time.monotonic(), 0, 0
+        self.parts: Tensor | None = None
 
     def add(self, parts: Tensor, images: int) -> None:
-        self.parts = parts if self.parts is None or len(self.parts) != len(parts) else self.parts + parts
+        self.parts = parts if self.parts is None else self.parts + parts
         self.steps, self.images = self.steps + 1, self.images + images
 
     def read(self) -> tuple[list[float], float]:
@@ -322,16 +337,21 @@ def batchnorms(network: nn.Module) -> Iterator[nn.modules.batchnorm._BatchNorm]:
 
 
 def reestimate(network: nn.Module, data: Batches) -> None:
-    """Compute BatchNorm statistics anew as the mean over plain views of all training images."""
+    """Compute BatchNorm statistics anew as the mean over plain views of all training images, each as much as any other."""
     layers = list(batchnorms(network))
     momenta = [layer.momentum for layer in layers]
     network.eval()
     for layer in layers:
         layer.reset_running_stats()
-        layer.momentum = None
         layer.train()
+    seen = 0
     with torch.no_grad():
         for images, _, _ in data.plain_batches(BATCH):
+            if seen and len(images) == 1:
+                break  # one image has no variance where a feature map is 1×1
+            seen += len(images)
+            for layer in layers:
+                layer.momentum = len(images) / seen
             network(images)
     for layer, momentum in zip(layers, momenta, strict=True):
         layer.momentum = momentum

@@ -84,7 +84,10 @@ class OnnxTeacher(Network):
 
     def with_preprocess(self, preprocess: Preprocess) -> "OnnxTeacher":
         """The same session behind another Preprocess."""
-        return OnnxTeacher(self.box, preprocess, classes=self.classes, spec=self.spec)
+        other = OnnxTeacher(self.box, preprocess, classes=self.classes, spec=self.spec)
+        other.notes = list(self.notes)
+        other.to(self.mean.device).train(self.training)
+        return other
 
     def permute(self, order: Sequence[int]) -> None:
         """Reorder the answers; the file stays as it is."""

@@ -85,7 +85,7 @@ def _answers(network: Network, preprocess: Preprocess, images: Tensor) -> Tensor
     try:
         with torch.no_grad():
             device = network.mean.device
-            return torch.cat([seen(batch.to(device)).argmax(1).cpu() for batch in images.split(SCREEN)])
+            return torch.cat([seen(batch.to(device)).argmax(1).cpu() for batch in torch.split(images, SCREEN)])
     finally:
         network.train(training)
 
@@ -115,7 +115,7 @@ def _settings(stated: Preprocess) -> Iterator[_Setting]:
     own = {} if stated.colour == "grey" else {"its own mean and std": (stated.mean, stated.std)}
     for words, (mean, std) in {**own, **usual}.items():
         for colour in orders:
-            turned = colour == "bgr" and (words not in own or stated.colour != "bgr") or (words in own and colour == "rgb" and stated.colour == "bgr")
+            turned = (colour == "bgr" and (words not in own or stated.colour != "bgr")) or (words in own and colour == "rgb" and stated.colour == "bgr")
             setting = msgspec.structs.replace(stated, mean=mean[::-1] if turned else mean, std=std[::-1] if turned else std, colour=colour)
             if setting != stated:
                 yield _Setting(f"{words}{' mean and std' if words not in own else ''}{'' if colour == stated.colour else f' in the order {colour}'}", setting)

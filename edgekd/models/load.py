@@ -5,6 +5,7 @@ wrote), the classes and the data's image shape. Out: a `Network`. Preprocess is 
 Random weights come from torch's global generator, which the caller seeds. Nothing here trains or measures.
 """
 
+import hashlib
 import json
 import re
 from dataclasses import dataclass, replace
@@ -17,7 +18,7 @@ from torch import Tensor, nn
 
 from edgekd import __version__
 from edgekd.errors import UsageError
-from edgekd.files import write_atomic
+from edgekd.files import sha256_file, write_atomic
 from edgekd.models import weights as files
 from edgekd.models import zoo
 from edgekd.models.blackbox import OnnxTeacher, onnx_teacher
@@ -29,7 +30,19 @@ from edgekd.models.small import factory
 from edgekd.record import Preprocess
 from edgekd.userfile import anchored, call, is_userfile
 
-__all__ = ["Network", "OnnxTeacher", "build", "head_parameters", "load_weights", "macs", "parameters", "pick_student", "reorder", "save_weights"]
+__all__ = [
+    "Network",
+    "OnnxTeacher",
+    "build",
+    "fingerprint",
+    "head_parameters",
+    "load_weights",
+    "macs",
+    "parameters",
+    "pick_student",
+    "reorder",
+    "save_weights",
+]
 
 Shape = tuple[int, int, int]
 """Height, width, channels of the data's images."""
@@ -126,6 +139,17 @@ def parameters(network: nn.Module) -> int:
     return sum(parameter.numel() for parameter in network.parameters())
 
 
+def fingerprint(network: Network) -> str:
+    """A hash of what a network computes with: its weights and buffers, or the bytes of its ONNX file."""
+    if isinstance(network, OnnxTeacher):
+        return sha256_file(network.path)
+    digest = hashlib.sha256()
+    for name, tensor in sorted(network.state_dict().items()):
+        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
+        digest.update(tensor.detach().cpu().contiguous().view(-1).view(torch.uint8).numpy().data if tensor.numel() else b"")
+    return digest.hexdigest()
+
+
 def _stored(tensor: Tensor, half: bool) -> Tensor:
     tensor = tensor.detach().cpu()
     return (tensor.half() if half and tensor.is_floating_point() else tensor).clone(memory_format=torch.contiguous_format)
@@ -195,8 +219,15 @@ def _rebuild(asked: _Asked) -> Network:
             f"a safetensors file stands for a whole network where edgekd wrote it, and takes no weights beside it; "
             f"{file} names {inner or 'no network'}. Give model = NAME and weights = {asked.spec!r}."
         )
-    how = {"preprocess": asked.preprocess, "base": asked.base, "replace_head": asked.replace_head}
-    network = build(inner, classes=asked.classes, shape=asked.shape, weights=asked.spec, **how)
+    network = build(
+        inner,
+        classes=asked.classes,
+        shape=asked.shape,
+        weights=asked.spec,
+        preprocess=asked.preprocess,
+        base=asked.base,
+        replace_head=asked.replace_head,
+    )
     network.name = metadata.get("edgekd.name", network.name)
     return network
 

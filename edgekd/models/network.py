@@ -33,6 +33,9 @@ class Network(nn.Module):
         name: short, fit for a file name; `spec` is what `build` was asked for, and reads again.
         classes: width of the logits.
         notes: what was decided on the way, in words, for the report.
+
+    Raises:
+        UsageError: mean and std are of another number of channels than the images.
     """
 
     mean: Tensor
@@ -46,6 +49,11 @@ class Network(nn.Module):
         self.classes = classes
         self.spec = spec
         self.notes = list(notes)
+        if len(preprocess.mean) not in (1, self.channels):
+            raise UsageError(
+                f"mean and std have one value, or one per channel; {name}'s preprocess has mean {list(preprocess.mean)} and std {list(preprocess.std)} "
+                f"for {self.channels} channel(s). Correct them, or colour, in its preprocess."
+            )
         self.register_buffer("mean", torch.tensor(preprocess.mean).view(1, -1, 1, 1), persistent=False)
         self.register_buffer("std", torch.tensor(preprocess.std).view(1, -1, 1, 1), persistent=False)
 

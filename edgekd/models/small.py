@@ -158,8 +158,9 @@ class _WideBlock(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         first = F.relu(self.bn1(x))
         out = self.conv2(F.relu(self.bn2(self.conv1(first))))
-        shortcut: Tensor = self.convShortcut(first) if self.changes else x
-        return out + shortcut
+        shortcut = self.convShortcut(first) if self.changes else x
+        total: Tensor = out + shortcut
+        return total
 
 
 class _WideGroup(nn.Module):

@@ -6,6 +6,7 @@ Only `torch.load(weights_only=True)` and safetensors are used. It builds no netw
 
 import argparse
 import pickle
+import re
 import zipfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -90,12 +91,9 @@ def _unpickle(file: Path) -> Any:
         with torch.serialization.safe_globals([argparse.Namespace]):
             return torch.load(file, map_location="cpu", weights_only=True)
     except (pickle.UnpicklingError, EOFError, RuntimeError, ValueError, KeyError, IndexError, AttributeError, TypeError, OSError) as error:
-        unknown = _unsafe_globals(file)
+        unknown = _unsafe_globals(file, str(error))
         if not unknown:
-            reason = str(error).strip().splitlines() or [type(error).__name__]
-            raise UsageError(
-                f"{file} is not a checkpoint that torch wrote: {reason[0]} It may be cut short or of another kind: copy it again."
-            ) from None
+            raise UsageError(f"{file} is not a checkpoint that torch wrote: {_reason(error)}. It may be cut short or of another kind: copy it again.") from None
         line = _SAVE.format(load=f'torch.load("{file.name}", weights_only=False)', call="()")
         raise UsageError(
             f"a checkpoint holds weights and plain values; {file} holds a pickled {', '.join(unknown[:3])}, and reading that runs code. "
@@ -118,13 +116,24 @@ def _refuse_program(file: Path) -> None:
     raise UsageError(f"weights are a state_dict; {file} is a {kind} file, a whole program. Save its state_dict and give that file:\n{line}")
 
 
-def _unsafe_globals(file: Path) -> list[str]:
-    """Names of what a file wants to build beyond tensors and plain values; none where it cannot be told."""
+def _unsafe_globals(file: Path, refusal: str) -> list[str]:
+    """Names of what a file wants to build beyond tensors and plain values; none where it cannot be told.
+
+    Files from before torch 1.6 are no archives to list: there it is the first name, which torch's refusal tells.
+    """
     try:
         found = torch.serialization.get_unsafe_globals_in_checkpoint(file)
     except (pickle.UnpicklingError, EOFError, RuntimeError, ValueError, KeyError, IndexError, AttributeError, TypeError, OSError):
-        return []
+        found = re.findall(r"GLOBAL (\S+) was not an allowed global", refusal)
     return [name for name in found if name != "argparse.Namespace"]
+
+
+def _reason(error: Exception) -> str:
+    """Why torch could not read a file, in a line, without its advice to run what the file holds."""
+    if isinstance(error, pickle.UnpicklingError):
+        return "it is a pickle of another writer"
+    lines = str(error).strip().splitlines()
+    return f"{type(error).__name__}: {lines[0].rstrip('.')}" if lines else type(error).__name__
 
 
 def _pick(content: Any, key: str | None, file: Path) -> Checkpoint:

@@ -86,6 +86,15 @@ def torchvision_body(name: str, classes: int, *, pretrained: bool, replace_head:
     return Made(body, preprocess, True, notes)
 
 
+def published_preprocess(name: str, weights: str | None) -> Preprocess | None:
+    """How torchvision's published weights of that name want their images; None for other networks and other weights."""
+    if weights != "pretrained" or name in NAMES or not name.isidentifier():
+        return None
+    from torchvision import models
+
+    return _from_torchvision(models.get_model_weights(name).DEFAULT.transforms()) if name in torchvision_names() else None
+
+
 def _from_torchvision(transforms: Any) -> Preprocess:
     crop = transforms.crop_size[0]
     return Preprocess(
@@ -190,14 +199,14 @@ def _from_hf(processor: Any) -> Preprocess:
     height, width = size.get("height", edge), size.get("width", edge)
     crop = dict(getattr(processor, "crop_size", None) or {}) if getattr(processor, "do_center_crop", False) else {}
     high, wide = crop.get("height", height), crop.get("width", width)
-    known = isinstance(high, int) and isinstance(wide, int)
+    seen = (high, wide) if isinstance(high, int) and isinstance(wide, int) else None
     normalises = getattr(processor, "do_normalize", True)
     # Pillow numbers its filters: 0 nearest, 2 bilinear, 3 bicubic.
     filters: dict[int, Literal["nearest", "bilinear", "bicubic"]] = {0: "nearest", 2: "bilinear"}
     plain = Preprocess(
-        size=(high, wide) if known else None,
+        size=seen,
         resize=edge or (min(height, width) if height and width else None),
-        crop=min(high, wide) if known else None,
+        crop=None if seen is None else min(seen),
         interpolation=filters.get(int(getattr(processor, "resample", 2)), "bicubic"),
         mean=(0.0, 0.0, 0.0),
         std=(1.0, 1.0, 1.0),

@@ -118,7 +118,7 @@ def _version(report: Report, measurement: Measurement) -> str:
 def _scores(report: Report) -> Table:
     rows = [artifact for artifact in report.artifacts if report.score(artifact.name) is not None]
     asks = [Ask(report, row) for row in rows]
-    alone = [network for network in report.networks if network.role == "alone" and network.test_accuracy is not None]
+    alone = [network for network in report.networks if network.role.startswith("alone") and network.test_accuracy is not None]
     drops = [_drop(ask) for ask in asks]
 
     def column(read: Callable[[Ask], Seen], text: units.Text) -> list[str]:
@@ -137,7 +137,7 @@ def _scores(report: Report) -> Table:
     ]
     counts = sorted({score.n for score in report.scores if score.split == "test"})
     note = f"test images: {' or '.join(map(str, counts))}; lost and agreement: against the teacher on the same images"
-    names = [_label(row.name, set(report.shipped.values())) for row in rows] + [f"alone/{network.name}" for network in alone]
+    names = [_label(row.name, set(report.shipped.values())) for row in rows] + [f"{network.role}/{network.name}" for network in alone]
     return _table("Scores", note if counts else "", names, columns)
 
 

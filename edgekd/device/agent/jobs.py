@@ -96,10 +96,15 @@ class Desk:
         warm_ms: float = 20.0,
         batch: int = 1,
         dims: Optional[Dict[str, int]] = None,
-        period_ms: Optional[float] = None,
+        frame_ms: Optional[float] = None,
     ) -> Answer:
-        """One block: its samples in ms. The first block after `open` also gives the first inference's time, as `first_ms`."""
+        """One block: its samples in ms, and how many images each of them took.
+
+        The first block after `open` also gives the first inference's time, as `first_ms`. `frame_ms` is the time from one of a camera's images to
+        the next: an inference of several starts once that many have come.
+        """
         model = self._opened()
+        images = model.images(batch, dims or {})
         first = None
         if self._feeds is None:
             self._feeds = model.feeds(batch, dims or {})
@@ -113,6 +118,7 @@ class Desk:
             model.run(feeds)
 
         begin = time.perf_counter()
+        period_ms = None if frame_ms is None else frame_ms * images
         samples = block(run, warm_ms=warm_ms, min_ms=min_ms, min_runs=min_runs, max_ms=max_ms, period_ms=period_ms)
         seconds = time.perf_counter() - begin
         energy = machine.joules(before, machine.rapl()[0]) if before else None
@@ -120,6 +126,7 @@ class Desk:
         settle()
         return {
             "samples": samples,
+            "batch": images,
             "first_ms": first,
             "clock_mhz": clocks,
             "peak": machine.peak_memory(),
@@ -131,7 +138,7 @@ class Desk:
     def flow(self, batch: int, min_ms: float, streams: int = 1, dims: Optional[Dict[str, int]] = None) -> Answer:
         """Images a second over `min_ms` or more, `batch` at a time, `streams` batches in flight."""
         model = self._opened()
-        feeds = model.feeds(batch, dims or {})
+        feeds, images = model.feeds(batch, dims or {}), model.images(batch, dims or {})
         model.run(feeds)
         begin = time.perf_counter()
         end = begin + min_ms / 1e3
@@ -142,7 +149,7 @@ class Desk:
             try:
                 while time.perf_counter() < end:
                     model.run(feeds)
-                    counts[at] += batch
+                    counts[at] += images
             except Exception as error:  # of a thread of its own: handed to the job below
                 failures.append(error)
 
@@ -155,7 +162,7 @@ class Desk:
         if failures:
             raise failures[0]
         settle()
-        return {"images_per_s": sum(counts) / taken, "batch": batch, "streams": streams}
+        return {"images_per_s": sum(counts) / taken, "batch": images, "streams": streams}
 
     def _opened(self) -> onnxrt.Model:
         if self._model is None:

@@ -72,6 +72,10 @@ class Model:
         known = [size for size in fixed if isinstance(size, int)]
         return max(known) if known else None
 
+    def images(self, batch: int, dims: Dict[str, int]) -> int:
+        """Images that one inference takes when it is fed by `feeds(batch, dims)`: the length of the first input's first axis."""
+        return ([*shape(self.inputs[0], batch, dims), 1] if self.inputs else [1])[0]
+
     def run(self, feeds: Dict[str, Any]) -> List[Any]:
         """One inference; outputs in the file's order."""
         answer: List[Any] = self._session.run(None, feeds)

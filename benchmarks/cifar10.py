@@ -1,0 +1,174 @@
+"""CIFAR-10, resnet56 → resnet8 and resnet20: the student alone, plain KD at T=4 and at T=3, and two phases, by the same steps, views and seeds.
+
+    python -m benchmarks.cifar10 [--students resnet8 resnet20] [--seeds 0 1 2] [--minutes 100] [--quick]
+
+Plain KD is T=4, 0.9·soft + 0.1·hard on all images, fixed before any run; the second phase was chosen on validation images by `phase2_search.py`.
+Last epoch; test images are read once per trained student. Goes on where it was stopped.
+"""
+
+import argparse
+import functools
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+import torch
+
+from benchmarks.result import ROOT, WORK, data_file, save
+from edgekd import stats
+from edgekd.data import source
+from edgekd.data.batches import Batches
+from edgekd.distill import alone, distill, filled
+from edgekd.evaluate import evaluate
+from edgekd.events import Event, Note, Trained
+from edgekd.files import write_atomic
+from edgekd.models.load import Network, build
+from edgekd.recipe import Kd, Label, Phase, Recipe, Temperature, Train, read_recipe
+from edgekd.record import Preprocess
+
+TEACHER = "resnet56-4bfd9763.th"
+EPOCHS = {"resnet8": 8.0, "resnet20": 3.0}
+"""Passes over the 45,000 training images, phases together. Few, as two cores do them; the same for every way."""
+TERMS = (Kd(weight=0.9), Label(weight=0.1))
+IMAGENET = Preprocess(mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225))
+"""What the teacher was taught with."""
+
+
+@functools.cache
+def images() -> source.Source:
+    """CIFAR-10 with a tenth of train held out for validation."""
+    return source.load(f"npz:{data_file('cifar10.npz')}")
+
+
+@functools.cache
+def batches(split: str) -> Batches:
+    """A split, resident."""
+    return Batches(getattr(images(), split))
+
+
+@functools.cache
+def teacher() -> Network:
+    """The brought resnet56."""
+    network = build("resnet56", classes=10, shape=(32, 32, 3), weights=str(data_file(TEACHER)), preprocess=IMAGENET)
+    return network.eval()
+
+
+def train_settings(recipe: Recipe) -> Train:
+    """The recipe's, with what is open filled in; precision pinned, so that all ways are computed alike."""
+    settings = filled(recipe.train, images=len(images().train), shape=(32, 32, 3), flip=True, brought=False)
+    return msgspec.structs.replace(settings, precision="bf16", channels_last=True)
+
+
+def scaled(phases: tuple[Phase, ...], epochs: float) -> tuple[Phase, ...]:
+    """The phases in the same shares of so many epochs."""
+    whole = sum(phase.epochs for phase in phases)
+    return tuple(msgspec.structs.replace(phase, epochs=phase.epochs * epochs / whole) for phase in phases)
+
+
+def ways(recipe: Recipe, epochs: float) -> dict[str, tuple[Phase, ...]]:
+    """What is compared, each as its phases."""
+    two = scaled(recipe.phase, epochs)
+
+    def plain(temperature: float | Temperature) -> tuple[Phase, ...]:
+        return (Phase(name="kd", epochs=epochs, temperature=temperature, terms=TERMS),)
+
+    return {"alone": alone(two), "kd": plain(4.0), "kd_t3": plain(3.0), "two_phase": two}
+
+
+def run(student: str, way: str, phases: tuple[Phase, ...], seed: int, train: Train, folder: Path, *, quick: bool) -> dict[str, Any]:
+    """One student's row: read where it is done, else trained (going on from its checkpoint) and tested once."""
+    done = folder / "row.json"
+    if done.is_file():
+        return dict(json.loads(done.read_text()))
+    torch.manual_seed(seed)
+    network = build(student, classes=10, shape=(32, 32, 3), preprocess=IMAGENET)
+    training = distill(
+        network,
+        None if way == "alone" else teacher(),
+        data=batches("train"),
+        data_sha256=images().sha256,
+        valid=batches("valid"),
+        phases=phases,
+        train=train,
+        folder=folder,
+        memory=WORK / "cifar10" / ("quick-memory" if quick else "memory"),
+        how="alone" if way == "alone" else "distilled",
+        seed=seed,
+        emit=tell,
+    )
+    row: dict[str, Any] = {"student": student, "way": way, "seed": seed, "steps": training.steps, "seconds": round(training.seconds, 1)}
+    for split in ("valid", "test"):
+        scored, logits = evaluate(network.predict, getattr(images(), split), artifact=way, split=split, classes=images().classes)
+        row[f"{split}_accuracy"] = round(100 * scored.metrics["accuracy"].value, 3)
+        row[f"{split}_nll"] = round(scored.metrics["nll"].value, 4)
+        assert np.isfinite(logits).all()
+    write_atomic(done, json.dumps(row))
+    return row
+
+
+def tell(event: Event) -> None:
+    """A line where something was decided or validated."""
+    if isinstance(event, Note):
+        print(f"  {event.text}", flush=True)
+    elif isinstance(event, Trained) and event.valid_accuracy is not None:
+        print(f"  {event.network} {event.phase} {event.step}/{event.steps} valid {100 * event.valid_accuracy:.2f} {event.seconds_left:.0f} s left", flush=True)
+
+
+def order(seeds: list[int]) -> list[tuple[str, int]]:
+    """The three ways that the claim rests on seed by seed, then KD at T=3."""
+    return [(way, seed) for seed in seeds for way in ("two_phase", "kd", "alone")] + [("kd_t3", seed) for seed in seeds]
+
+
+def figures(rows: list[dict[str, Any]]) -> dict[str, float]:
+    """Means over seeds and of paired differences; resnet20's with its name before them."""
+    found: dict[str, float] = {}
+    for student in EPOCHS:
+        prefix = "" if student == "resnet8" else f"{student}_"
+        by = {way: {r["seed"]: r["test_accuracy"] for r in rows if (r["student"], r["way"]) == (student, way)} for way in ("alone", "kd", "kd_t3", "two_phase")}
+        for way, seeds in by.items():
+            if seeds:
+                found[f"{prefix}{way}"] = float(np.mean(list(seeds.values())))
+        for other in ("alone", "kd", "kd_t3"):
+            both = sorted(set(by["two_phase"]) & set(by[other]))
+            if both:
+                gaps = [by["two_phase"][s] - by[other][s] for s in both]
+                found[f"{prefix}two_phase_minus_{other}"] = float(np.mean(gaps))
+                if len(gaps) > 1:
+                    _, low, high = stats.mean_interval(gaps)
+                    found[f"{prefix}two_phase_minus_{other}_low"], found[f"{prefix}two_phase_minus_{other}_high"] = low, high
+    return found
+
+
+def main() -> None:
+    """Every row that is not there yet, seed by seed, as long as the time lasts."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--students", nargs="+", default=list(EPOCHS), choices=list(EPOCHS))
+    parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
+    parser.add_argument("--minutes", type=float, default=110.0, help="start no new run after so many")
+    parser.add_argument("--quick", action="store_true", help="a smoke test: a few steps, one seed, results thrown away")
+    args = parser.parse_args()
+    begun = time.monotonic()
+    recipe = read_recipe(ROOT / "recipes" / "two-phase.toml")
+    train = train_settings(recipe)
+    scored, _ = evaluate(teacher().predict, images().test, artifact="teacher", split="test", classes=images().classes)
+    rows: list[dict[str, Any]] = []
+    top = {"teacher_accuracy": 100 * scored.metrics["accuracy"].value, "validation_images": float(len(images().valid))}
+    print(f"teacher {top['teacher_accuracy']:.2f}", flush=True)
+    for student in args.students:
+        epochs = 0.02 if args.quick else EPOCHS[student]
+        settings = msgspec.structs.replace(train, views=1) if args.quick else train
+        for way, seed in order(args.seeds[:1] if args.quick else args.seeds):
+            folder = WORK / "cifar10" / ("quick" if args.quick else "runs") / student / way / str(seed)
+            if time.monotonic() - begun > 60 * args.minutes and not (folder / "row.json").is_file():
+                continue
+            row = run(student, way, ways(recipe, epochs)[way], seed, settings, folder, quick=args.quick)
+            print(json.dumps(row), flush=True)
+            rows.append(row)
+            save("cifar10", figures=top | figures(rows), rows=rows, seconds=sum(r["seconds"] for r in rows), quick=args.quick)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,115 @@
+"""A run killed by SIGKILL at a random moment and continued ends with the same student, bit for bit, and leaves no half file under a final name.
+
+    python -m benchmarks.kills [--kills 20] [--quick]
+
+One small job (a teacher, two phases, fp32 export) is run undisturbed, then `--kills` times in a folder of its own, each killed once or twice at a moment drawn
+evenly over the time that the undisturbed run took, and started again with the same command. Precision and memory format are pinned.
+After each kill every file with a final name must read whole: weights, checkpoints, ONNX, JSON, remembered answers.
+"""
+
+import argparse
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import safetensors.torch
+import torch
+
+from benchmarks.result import WORK, save
+from edgekd.files import sha256_file
+
+JOB = [
+    "compress", "--teacher", "resnet14", "--student", "resnet8", "--epochs", "4", "--data", "digits", "--size", "16",
+    "--set", "train.teacher_epochs=1", "--set", "train.precision=fp32", "--set", "train.channels_last=false", "--set", "train.views=2",
+    "--set", "export.precisions=['fp32']", "--set", "train.threads=1", "--set", "on={}", "--set", "checkpoint_s=0.5",
+]  # fmt: skip
+
+
+def start(folder: Path) -> "subprocess.Popen[bytes]":
+    """The job in its folder; checkpoints come every half second, so that kills fall between them and not only before the first."""
+    return subprocess.Popen(
+        [sys.executable, "-m", "edgekd", *JOB, "--out", str(folder), "-q"],
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+    )
+
+
+def finish(folder: Path) -> None:
+    """Run the job to its end."""
+    process = start(folder)
+    _, said = process.communicate()
+    if process.returncode:
+        raise SystemExit(f"the job failed with {process.returncode}: {said.decode()}")
+
+
+def student(folder: Path) -> str:
+    """The hash of the student's weights."""
+    (file,) = folder.glob("distill/resnet8-*/weights.safetensors")
+    return sha256_file(file)
+
+
+def broken(folder: Path) -> list[str]:
+    """Files under a final name that do not read whole."""
+    found = []
+    readers: dict[str, Any] = {
+        ".safetensors": safetensors.torch.load_file,
+        ".pt": lambda file: torch.load(file, weights_only=True),
+        ".onnx": lambda file: onnx.checker.check_model(onnx.load(file)),
+        ".json": lambda file: json.loads(file.read_text()),
+        ".npy": lambda file: np.load(file, allow_pickle=False),
+    }
+    for file in folder.rglob("*"):
+        if file.is_file() and file.suffix in readers and not file.name.startswith(".part-"):
+            try:
+                readers[file.suffix](file)
+            except Exception as error:
+                found.append(f"{file.relative_to(folder)}: {error}")
+    return found
+
+
+def main() -> None:
+    """The undisturbed run, then the kills."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--kills", type=int, default=20)
+    parser.add_argument("--quick", action="store_true", help="two kills")
+    args = parser.parse_args()
+    work = WORK / "kills"
+    subprocess.run(["rm", "-rf", str(work)], check=True)
+    begun = time.monotonic()
+    finish(work / "undisturbed")
+    whole = time.monotonic() - begun
+    wanted = student(work / "undisturbed")
+    draw = random.Random(0)
+    rows: list[dict[str, Any]] = []
+    for number in range(2 if args.quick else args.kills):
+        folder = work / str(number)
+        after = draw.uniform(0.05, 0.98) * whole
+        process = start(folder)
+        time.sleep(after)
+        alive = process.poll() is None
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+        torn = broken(folder)
+        stage = max((f.parent.name for f in folder.rglob("*") if f.is_file()), key=len, default="")
+        finish(folder)
+        rows.append({"kill": number, "after_s": round(after, 2), "alive": alive, "identical": student(folder) == wanted, "broken": torn + broken(folder), "last": stage})
+        print(json.dumps(rows[-1]), flush=True)
+    figures = {
+        "kills": float(sum(row["alive"] for row in rows)),
+        "identical": float(sum(row["identical"] and row["alive"] and not row["broken"] for row in rows)),
+        "undisturbed_s": whole,
+    }
+    print(save("kills", figures=figures, rows=rows, seconds=time.monotonic() - begun, quick=args.quick))
+
+
+if __name__ == "__main__":
+    main()

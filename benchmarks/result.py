@@ -1,0 +1,59 @@
+"""Results as the design's section 9 has them: one JSON per script, with the figures, the rows behind them, and where and when they came about.
+
+A script that runs in pieces calls `save` after each: what stands there then is what is known so far.
+"""
+
+import datetime
+import json
+import os
+import shlex
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from edgekd.device.agent import machine
+from edgekd.files import write_atomic
+
+ROOT = Path(__file__).resolve().parent
+WORK = ROOT / "work"
+"""Checkpoints and other things that come and go; git-ignored."""
+RESULTS = ROOT / "results"
+
+
+def data_file(name: str) -> Path:
+    """An image set or weights: in EDGEKD_DATA, else in benchmarks/data.
+
+    Raises:
+        SystemExit: neither has it.
+    """
+    for folder in (os.environ.get("EDGEKD_DATA", ""), ROOT / "data"):
+        if folder and (Path(folder) / name).is_file():
+            return Path(folder) / name
+    raise SystemExit(f"{name} is neither in EDGEKD_DATA nor in {ROOT / 'data'}")
+
+
+def save(name: str, *, figures: Mapping[str, float], rows: Sequence[Mapping[str, Any]], seconds: float, quick: bool = False) -> Path:
+    """Write results/NAME.json; a quick run goes to work/, where it counts as nothing."""
+    facts = machine.facts()
+    host = {key: facts[key] for key in ("cpu", "cores", "memory", "system")}
+    document = {
+        "schema": 1,
+        "script": f"benchmarks/{name}.py",
+        "command": shlex.join(["python", "-m", f"benchmarks.{Path(sys.argv[0]).stem}", *sys.argv[1:]]),
+        "commit": _commit(),
+        "date": datetime.date.today().isoformat(),
+        "seconds": round(seconds, 1),
+        "host": host,
+        "figures": {key: round(value, 4) for key, value in figures.items()},
+        "rows": list(rows),
+    }
+    file = (WORK / "quick" if quick else RESULTS) / f"{name}.json"
+    write_atomic(file, json.dumps(document, indent=1, ensure_ascii=False) + "\n")
+    return file
+
+
+def _commit() -> str:
+    done = subprocess.run(["git", "rev-parse", "--short", "HEAD"], cwd=ROOT, capture_output=True, text=True, check=False)
+    return done.stdout.strip()

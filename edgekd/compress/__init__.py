@@ -1,0 +1,79 @@
+"""The whole story on one page: images → teacher and students → files → scores, times → verdicts → report.
+
+`compress` does all of it; `teach`, `distill`, `export_files`, `evaluate_files` and `bench_files` each do one step with what must come before. All work in
+one run folder: a step whose result stands there is not done again, and every report tells all that the folder holds.
+
+    from edgekd.compress import compress
+    report = compress(Recipe(data="folder:photos"), folder=Path("runs/photos"))
+"""
+
+from pathlib import Path
+from typing import Literal
+
+from edgekd.compress import files, learn
+from edgekd.compress.plan import plan
+from edgekd.compress.story import Story
+from edgekd.events import Emit, silent
+from edgekd.recipe import Recipe
+from edgekd.record import Report
+
+__all__ = ["bench_files", "compress", "distill", "evaluate_files", "export_files", "plan", "teach"]
+
+Step = Literal["teach", "distill", "export", "evaluate", "bench"]
+
+
+def compress(recipe: Recipe, *, folder: Path, origin: str = "python", base: Path = Path(), emit: Emit = silent) -> Report:
+    """Teach or load the teacher, distil it into each student, export, score and time the files, and hold them to the recipe's limits.
+
+    Args:
+        folder: the run's; a killed run goes on in it.
+        origin: whose run the folder is; another origin's folder is refused.
+        base: what the recipe's paths are relative to.
+        emit: told of all that happens, beside the run's events.jsonl.
+
+    Returns:
+        The report, as it stands in report.json and report.md.
+
+    Raises:
+        EdgekdError: whatever cannot be done, with its remedy; finished stages stand.
+    """
+    return _walk(recipe, {"teach", "distill", "export", "evaluate", "bench"}, folder, origin, base, emit)
+
+
+def teach(recipe: Recipe, *, folder: Path, origin: str = "python", base: Path = Path(), emit: Emit = silent) -> Report:
+    """Teach the teacher, or check the weights that it came with; arguments as `compress`."""
+    return _walk(recipe, {"teach"}, folder, origin, base, emit)
+
+
+def distill(recipe: Recipe, *, folder: Path, origin: str = "python", base: Path = Path(), emit: Emit = silent) -> Report:
+    """Distil the teacher into each student; arguments as `compress`."""
+    return _walk(recipe, {"teach", "distill"}, folder, origin, base, emit)
+
+
+def export_files(recipe: Recipe, *, folder: Path, origin: str = "python", base: Path = Path(), emit: Emit = silent) -> Report:
+    """Write checked files of teacher and students; arguments as `compress`."""
+    return _walk(recipe, {"teach", "distill", "export"}, folder, origin, base, emit)
+
+
+def evaluate_files(recipe: Recipe, *, folder: Path, origin: str = "python", base: Path = Path(), emit: Emit = silent) -> Report:
+    """Score every file on validation and test images; arguments as `compress`."""
+    return _walk(recipe, {"teach", "distill", "export", "evaluate"}, folder, origin, base, emit)
+
+
+def bench_files(recipe: Recipe, *, folder: Path, origin: str = "python", base: Path = Path(), emit: Emit = silent) -> Report:
+    """Time every file on the targets, anew where they were timed before; arguments as `compress`."""
+    return _walk(recipe, {"teach", "distill", "export", "bench"}, folder, origin, base, emit, anew=True)
+
+
+def _walk(recipe: Recipe, do: set[Step], folder: Path, origin: str, base: Path, emit: Emit, *, anew: bool = False) -> Report:
+    """Do these steps, and take up what stands of the others."""
+    with Story.opened(recipe, folder, origin, base, emit) as story:
+        files.check_targets(recipe)
+        learners = [learn.teacher(story)]
+        learners += learn.students(story, learners[0], do="distill" in do)
+        made = files.export(story, learners, do="export" in do)
+        if made:
+            files.evaluate(story, made, do="evaluate" in do)
+            files.bench(story, made, do="bench" in do, anew=anew)
+            files.ship(story)
+        return story.told()

@@ -1,0 +1,239 @@
+"""The files of a run: exported, scored, timed, and which of them ships on each target.
+
+In: an open `Story` and its learners, the teacher first. Each file's scores and all files' times are stages of their own, which stand as long as the files do.
+"""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from edgekd import target, units
+from edgekd.bench import FULL, QUICK, resolve
+from edgekd.bench import bench as measure
+from edgekd.budget import choose
+from edgekd.compress.learn import Learner
+from edgekd.compress.story import Story
+from edgekd.device.host import connect
+from edgekd.device.predict import open_predict
+from edgekd.evaluate import compare
+from edgekd.evaluate import evaluate as score
+from edgekd.export import export as write
+from edgekd.files import atomic_path
+from edgekd.models.load import fingerprint
+from edgekd.recipe import Recipe
+from edgekd.record import Artifact, Host, Measurement, Ratio, Score
+from edgekd.stats import median
+
+_PARITY = 64
+"""Real images on which each file is held to the step before."""
+_LOGITS = "logits.npz"
+QUICK_IMAGES = 2000
+"""A data set of no more images is a try-out: its files are timed in a shorter bench."""
+
+
+class Files(msgspec.Struct, frozen=True, kw_only=True):
+    """What an export comes to."""
+
+    artifacts: list[Artifact]
+
+
+class Scores(msgspec.Struct, frozen=True, kw_only=True):
+    """One file's, on validation (where there are images) and test."""
+
+    scores: list[Score]
+
+
+class Times(msgspec.Struct, frozen=True, kw_only=True):
+    """All files' on all targets."""
+
+    measurements: list[Measurement]
+    ratios: list[Ratio]
+    hosts: dict[str, Host]
+    failures: dict[str, str]
+
+
+def check_targets(recipe: Recipe) -> None:
+    """Refuse targets and hosts that could not be measured, before anything is trained; raises as `bench.resolve`."""
+    resolve(recipe.on)
+    for limit in recipe.limit:
+        if limit.target is not None:
+            target.load(limit.target)
+
+
+# Export ---------------------------------------------------------------------------------------------------------------
+
+
+def export(story: Story, learners: Sequence[Learner], *, do: bool) -> list[Artifact]:
+    """Every learner's files, the teacher's first; [] where they do not all stand and nothing is to be done."""
+    found: list[Artifact] = []
+    for learner in learners:
+        network = learner.network
+        key = {
+            "data": story.images.sha256,
+            "network": fingerprint(network),
+            "preprocess": network.preprocess,
+            "order": getattr(getattr(network, "box", None), "order", None),
+            "export": story.recipe.export,
+        }
+        name = f"export/{learner.role}-{network.name}"
+        if not do and not story.run.stands(name, key):
+            return []
+        stage = story.run.stage(name, key)
+        if not stage.done:
+            stage.finish(Files(artifacts=_written(story, learner, stage.folder)))
+        found += stage.result(Files).artifacts
+    story.add(artifacts=found)
+    return found
+
+
+def _written(story: Story, learner: Learner, folder: Path) -> list[Artifact]:
+    images, settings = story.images, story.recipe.export
+    real = images.valid if len(images.valid) >= _PARITY else images.train
+    artifacts = write(
+        learner.network.cpu(),
+        folder,
+        role=learner.role,
+        name=learner.network.name,
+        classes=story.classes,
+        settings=settings,
+        calibration=images.train.read(_spread(len(images.train), settings.calibration_images)),
+        parity=real.read(_spread(len(real), _PARITY)),
+        emit=story.run.emit,
+    )
+    where = folder.relative_to(story.run.folder)
+    return [msgspec.structs.replace(artifact, path=(where / artifact.path).as_posix()) for artifact in artifacts]
+
+
+def _spread(count: int, most: int) -> NDArray[np.int64]:
+    """At most so many positions, evenly over all."""
+    return np.linspace(0, count - 1, min(count, max(1, most))).round().astype(np.int64)
+
+
+# Scores ---------------------------------------------------------------------------------------------------------------
+
+
+def evaluate(story: Story, artifacts: Sequence[Artifact], *, do: bool) -> None:
+    """Score every file on validation and test images, paired with the teacher's own; then choose what ships."""
+    first = artifacts[0]
+    teacher: Mapping[str, NDArray[np.float32]] = {}
+    scores: list[Score] = []
+    for artifact in artifacts:
+        key = {"data": story.images.sha256, "file": artifact.sha256, "teacher": first.sha256}
+        name = f"evaluate/{artifact.role}-{artifact.network}-{artifact.precision}"
+        if not do and not story.run.stands(name, key):
+            return
+        stage = story.run.stage(name, key)
+        if not stage.done:
+            found, logits = _scored(story, artifact, {} if artifact is first else teacher)
+            if artifact is first:
+                _keep(stage.folder / _LOGITS, logits)
+            stage.finish(Scores(scores=found))
+        if artifact is first:
+            teacher = _kept(stage.folder / _LOGITS)
+        scores += stage.result(Scores).scores
+    story.add(scores=scores)
+
+
+def _scored(story: Story, artifact: Artifact, teacher: Mapping[str, NDArray[np.float32]]) -> tuple[list[Score], dict[str, NDArray[np.float32]]]:
+    """One file's scores and logits by split, answered by the file itself in a process of its own."""
+    scores, logits = [], {}
+    with connect("local") as session, open_predict(session, story.run.folder / artifact.path) as answer:
+        for split in ("valid", "test"):
+            images = story.images.valid if split == "valid" else story.images.test
+            if len(images) < 2:
+                continue
+            found, logits[split] = score(
+                answer, images, artifact=artifact.name, split=split, classes=story.classes, host="local",
+                teacher_logits=teacher.get(split), emit=story.run.emit,
+            )  # fmt: skip
+            scores.append(found)
+    return scores, logits
+
+
+def _keep(file: Path, logits: Mapping[str, NDArray[np.float32]]) -> None:
+    with atomic_path(file) as part, part.open("wb") as out:
+        np.savez(out, allow_pickle=False, **logits)
+
+
+def _kept(file: Path) -> dict[str, NDArray[np.float32]]:
+    with np.load(file, allow_pickle=False) as archive:
+        return {split: archive[split] for split in archive.files}
+
+
+# Times ----------------------------------------------------------------------------------------------------------------
+
+
+def bench(story: Story, artifacts: Sequence[Artifact], *, do: bool, anew: bool) -> None:
+    """Time every file on every target that has a host, all in turn."""
+    if not any(story.recipe.on.values()):
+        if do:
+            story.note("no target has a host: nothing is timed")
+        return
+    key = {"files": {artifact.name: artifact.sha256 for artifact in artifacts}, "on": story.recipe.on, "seed": story.recipe.seed}
+    if not do and not story.run.stands("bench", key):
+        return
+    stage = story.run.stage("bench", key, anew=anew and do)
+    if not stage.done:
+        quick = len(story.images.train) <= QUICK_IMAGES
+        found = measure(
+            [(artifact, story.run.folder / artifact.path) for artifact in artifacts],
+            story.recipe.on,
+            pairs=_pairs(story, artifacts),
+            seed=story.recipe.seed,
+            max_s=10.0 + 2.0 * len(artifacts) if quick else 15.0 * len(artifacts),
+            plan=QUICK if quick else FULL,
+            emit=story.run.emit,
+        )
+        stage.finish(Times(measurements=found.measurements, ratios=found.ratios, hosts=found.hosts, failures=found.failures))
+    times = stage.result(Times)
+    story.add(
+        measurements=times.measurements,
+        ratios=times.ratios,
+        hosts=times.hosts,
+        doubts=[*story.report.doubts, *(f"{name} was not measured: {why}" for name, why in times.failures.items())],
+    )
+
+
+def _pairs(story: Story, artifacts: Sequence[Artifact]) -> list[tuple[str, str]]:
+    """Every file against the teacher's own, and against what a limit names."""
+    first = artifacts[0].name
+    pairs = [(artifact.name, first) for artifact in artifacts if artifact.name != first]
+    for limit in story.recipe.limit:
+        if limit.speedup is None or limit.against is None:
+            continue
+        for artifact in artifacts:
+            other = choose.against(story.report, artifact, limit.against)
+            if not isinstance(other, str) and other.name != artifact.name:
+                pairs.append((artifact.name, other.name))
+    return list(dict.fromkeys(pairs))
+
+
+# What ships -----------------------------------------------------------------------------------------------------------
+
+
+def ship(story: Story) -> None:
+    """On each target, each student's fastest file whose loss on validation images to its own fp32 file is within `max_drop`; of a teacher alone likewise."""
+    report, allowed = story.report, units.parse_fraction(story.recipe.max_drop)
+    role = "student" if any(artifact.role == "student" for artifact in report.artifacts) else "teacher"
+    shipped = {}
+    for name in dict.fromkeys(measurement.target for measurement in report.measurements):
+        times = {m.artifact: median(m.timing.samples) for m in report.measurements if m.target == name}
+        for network in dict.fromkeys(artifact.network for artifact in report.artifacts if artifact.role == role):
+            files = [artifact for artifact in report.artifacts if (artifact.role, artifact.network) == (role, network) and artifact.name in times]
+            fitting = [artifact for artifact in files if artifact is files[0] or _loss(story, files[0], artifact) <= allowed]
+            if fitting:
+                shipped[f"{name}/{network}"] = min(fitting, key=lambda artifact: times[artifact.name]).name
+    story.add(shipped=shipped)
+
+
+def _loss(story: Story, own: Artifact, artifact: Artifact) -> float:
+    """What a file loses on validation images to its network's first file; without validation images nothing may be chosen by a guess."""
+    first, second = story.report.score(own.name, "valid"), story.report.score(artifact.name, "valid")
+    if first is None or second is None:
+        return float("inf")
+    if story.recipe.train.prior != "data":
+        return first.metrics["balanced_accuracy"].value - second.metrics["balanced_accuracy"].value
+    return compare(first, second).value

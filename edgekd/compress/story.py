@@ -1,0 +1,164 @@
+"""What the steps of one run share: the open run folder, the images, the device, and the report as it grows.
+
+`Story.opened` loads the data and takes the lock; `told` judges, writes report.json, report.md and the manifest. Which steps there are is `__init__`'s.
+"""
+
+import contextlib
+import datetime
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import torch
+
+from edgekd import __version__, budget, units
+from edgekd.data import source
+from edgekd.data.batches import Batches
+from edgekd.data.source import DOUBT_OWN_SPLIT, class_counts
+from edgekd.errors import UsageError
+from edgekd.events import Emit, Note, Wrote
+from edgekd.files import write_atomic
+from edgekd.models.zoo import published_preprocess
+from edgekd.recipe import Recipe, Student, Teacher, encode_recipe, recipe_table
+from edgekd.record import DataSummary, Report, encode_report
+from edgekd.report.markdown import markdown
+from edgekd.run import Run
+
+UNBALANCED = 3.0
+"""Images of the commonest class over those of the rarest, from which on class frequencies are worth a word."""
+
+
+@dataclass
+class Story:
+    """One run, open. `report` grows with each step."""
+
+    run: Run
+    recipe: Recipe
+    base: Path
+    images: source.Source
+    device: torch.device
+    report: Report
+    _batches: dict[str, Batches] = field(default_factory=dict)
+
+    @classmethod
+    @contextlib.contextmanager
+    def opened(cls, recipe: Recipe, folder: Path, origin: str, base: Path, emit: Emit) -> Iterator["Story"]:
+        """A story with its folder locked and its images loaded.
+
+        Raises:
+            EdgekdError: the folder is another run's or in use, the data is not as it should be, or there is no such device.
+        """
+        device = training_device(recipe)
+        with Run.open(folder, origin=origin, recipe_toml=encode_recipe(recipe), emit=emit) as run:
+            if recipe.train.threads is not None:
+                torch.set_num_threads(recipe.train.threads)
+            images = load_images(recipe, base, run.emit)
+            report = Report(
+                edgekd=__version__,
+                name=folder.resolve().name,
+                created=datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
+                seed=recipe.seed,
+                recipe=recipe_table(recipe),
+            )
+            story = cls(run, recipe, base, images, device, report)
+            story.add(data=story._summary())
+            yield story
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Height, width, channels of the images."""
+        return self.images.train.shape
+
+    @property
+    def classes(self) -> list[str]:
+        """The data's class names, by label."""
+        return list(self.images.classes)
+
+    def batches(self, split: str) -> Batches:
+        """A split on the training device."""
+        if split not in self._batches:
+            self._batches[split] = Batches(getattr(self.images, split), device=self.device)
+        return self._batches[split]
+
+    def note(self, text: str, *, warning: bool = False) -> None:
+        """Say a decision now, and keep it for the report."""
+        self.run.emit(Note(text=text, level="warning" if warning else "info"))
+        self.add(notes=[*self.report.notes, text])
+
+    def add(self, **parts: Any) -> None:
+        """Put parts into the report in place of what stood there."""
+        self.report = msgspec.structs.replace(self.report, **parts)
+
+    def told(self) -> Report:
+        """Judge the report, write it in its forms, and the manifest."""
+        self.add(verdicts=budget.judge(self.report, self.recipe.limit))
+        write_atomic(self.run.folder / "report.json", encode_report(self.report))
+        write_atomic(self.run.folder / "report.md", markdown(self.report))
+        self.run.emit(Wrote(path=str(self.run.folder / "report.json"), what="report"))
+        self.run.write_manifest(seed=self.recipe.seed)
+        return self.report
+
+    def _summary(self) -> DataSummary:
+        images, counts = self.images, class_counts(self.images.train.labels, len(self.images.classes))
+        present = counts[counts > 0]
+        if self.recipe.train.prior == "data" and present.max() >= UNBALANCED * present.min():
+            self.note(
+                f"the commonest class has {present.max()} training images, the rarest {present.min()}. If the device meets all classes alike, "
+                '--set train.prior=uniform takes the frequencies off the teacher\'s answers and balances the last phase.',
+                warning=True,
+            )
+        brought = self.recipe.teacher is not None and brings(self.recipe.teacher)
+        return DataSummary(
+            spec=images.spec,
+            sha256=images.sha256,
+            classes=list(images.classes),
+            train=len(images.train),
+            valid=len(images.valid),
+            test=len(images.test),
+            shape=images.train.shape,
+            class_counts=counts.tolist(),
+            unreadable=list(images.unreadable),
+            notes=[note for note in images.notes if brought or note != DOUBT_OWN_SPLIT],
+        )
+
+
+def brings(spec: Teacher | Student) -> bool:
+    """Whether a network comes with weights."""
+    return spec.weights is not None or spec.model.endswith((".onnx", ".safetensors"))
+
+
+def training_device(recipe: Recipe) -> torch.device:
+    """Where training runs: as the recipe says, else on a GPU where there is one.
+
+    Raises:
+        UsageError: torch does not know the device, or it is not there.
+    """
+    name = recipe.device or ("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+        torch.zeros(1, device=device)
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        reason = str(error).splitlines()[0].rstrip(".")
+        raise UsageError(f"device must be one that torch sees here, got {name!r}: {reason}. `edgekd doctor` lists them; cpu is always there.") from None
+    return device
+
+
+def load_images(recipe: Recipe, base: Path, emit: Emit) -> source.Source:
+    """The recipe's images. Pictures are held at the size that the recipe or the teacher states, arrays as they are."""
+    stated = None if recipe.teacher is None else recipe.teacher.preprocess or published_preprocess(recipe.teacher.model, recipe.teacher.weights)
+    pictures = recipe.data.startswith(("folder:", "csv:"))
+    crop = stated.crop / stated.resize if stated is not None and stated.crop and stated.resize else 1.0
+    return source.load(
+        recipe.data,
+        size=recipe.size or (stated.size if pictures and stated is not None else None),
+        channels=recipe.channels,
+        validation=units.parse_fraction(recipe.train.validation),
+        seed=recipe.seed,
+        test=recipe.test,
+        crop_fraction=crop,
+        download=recipe.download,
+        base=base,
+        emit=emit,
+    )

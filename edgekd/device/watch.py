@@ -1,0 +1,54 @@
+"""How the machine was while something ran: its states, and the cores that other programs kept busy.
+
+In: what agents answer to `state`, by the artifact that each holds. Out: `states` and `others`, as `doubts` wants them. Nothing is asked here.
+"""
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import msgspec
+
+from edgekd.device.host import state_record
+from edgekd.record import State
+
+
+@dataclass(frozen=True)
+class Look:
+    """CPU seconds spent at a moment: by all programs together (None where the machine does not tell), and by this process and its agents."""
+
+    at: float
+    busy_s: float | None
+    own_s: float
+    of: frozenset[str]
+
+
+@dataclass
+class Watch:
+    """Looks at one machine, from the first to the last."""
+
+    states: list[State] = field(default_factory=list)
+    others: list[float] = field(default_factory=list)
+    """Cores that other programs kept busy, by pair of looks."""
+    _first: Mapping[str, Any] = field(default_factory=dict)
+
+    def look(self, told: Mapping[str, Mapping[str, Any]]) -> Look:
+        """Keep the state in the last of these answers; what CPU time was spent until now."""
+        last = next(reversed(list(told.values())), None)
+        if last is not None:
+            self._first = self._first or last
+            self.states.append(state_record(last, "during" if self.states else "before", self._first))
+        own = time.process_time() + sum(answer["cpu_s"] for answer in told.values())
+        return Look(time.monotonic(), last["busy_s"] if last else None, own, frozenset(told))
+
+    def count_others(self, before: Look, after: Look) -> None:
+        """Cores that were busy with other programs between two looks; only where the same agents were looked at."""
+        if before.busy_s is not None and after.busy_s is not None and before.of == after.of:
+            busy, own = after.busy_s - before.busy_s, after.own_s - before.own_s
+            self.others.append((busy - own) / max(after.at - before.at, 1e-3))
+
+    def end(self) -> None:
+        """The last state was the one after the work."""
+        if self.states:
+            self.states[-1] = msgspec.structs.replace(self.states[-1], when="after")

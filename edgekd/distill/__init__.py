@@ -1,0 +1,110 @@
+"""How a student learns: phases of weighted terms, one loop, a teacher that answers.
+
+`distill` teaches a student by a teacher's answers; without a teacher it teaches by the labels alone, as a teacher itself is taught.
+Both go on from a checkpoint in their folder where there is one. Which networks, which data and which files come of it is others' business.
+"""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from edgekd.data.batches import Batches
+from edgekd.distill.defaults import all_steps, filled, paced
+from edgekd.distill.subset import NEEDS_TEACHER
+from edgekd.distill.teacher import Adjusted, Live, Remembered, Teacher, check_classes, memory_key
+from edgekd.distill.train import Job, fit
+from edgekd.events import Emit, Note, silent
+from edgekd.files import sha256_json
+from edgekd.models.load import Network, OnnxTeacher, fingerprint
+from edgekd.recipe import Label, Phase, Subset, Train
+from edgekd.record import Training
+from edgekd.tasks.classify import Frequencies
+
+__all__ = ["alone", "distill", "filled", "supervised"]
+
+
+def distill(
+    student: Network,
+    teacher: Network | None,
+    *,
+    data: Batches,
+    data_sha256: str,
+    valid: Batches | None = None,
+    phases: Sequence[Phase],
+    train: Train,
+    folder: Path,
+    memory: Path | None = None,
+    how: str = "distilled",
+    seed: int = 0,
+    frequencies: Frequencies | None = None,
+    wanted: Frequencies | None = None,
+    checkpoint_s: float = 30.0,
+    kept: Callable[[], None] = lambda: None,
+    emit: Emit = silent,
+) -> Training:
+    """Teach `student` in place; it ends in eval mode, on the device of `data`.
+
+    Args:
+        teacher: who answers the soft terms and chooses subsets; None where no phase asks for it.
+        data: training images; `data_sha256` is their hash, which a remembered teacher's answers are kept under.
+        train: with batch, optimiser and augmentation stated (`filled`); precision and memory format are measured where they are open.
+        folder: where the checkpoint stands; a killed run goes on from it, bit for bit on the CPU.
+        memory: where the teacher's answers are kept, to be shared by students; None: in `folder`.
+        frequencies: (classes,) class frequencies of the teacher's own training, which are taken off its logits; None: nothing is.
+        wanted: (classes,) class frequencies to put in their place; None: all alike.
+        kept: called after each checkpoint.
+
+    Raises:
+        UsageError: teacher and student answer different numbers of classes.
+        TrainingError: the loss is not a number, or a subset is empty. RunError: the checkpoint is another job's.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    student.to(data.device)
+    assert train.batch is not None, "the defaults are not filled in"
+    train = paced(train, student, data, folder, steps=all_steps(phases, len(data), train.batch), emit=emit)
+    answers = None
+    if teacher is not None and any(phase.soft or (phase.subset is not None and phase.subset.by in NEEDS_TEACHER) for phase in phases):
+        check_classes(teacher.classes, student.classes)
+        answers = _answers(teacher.to(data.device).eval(), data, data_sha256, train, memory or folder / "remembered", emit)
+        answers = answers if frequencies is None else Adjusted(answers, frequencies, wanted)
+    job = Job(name=student.name, how=how, phases=tuple(phases), train=train, seed=seed, folder=folder, checkpoint_s=checkpoint_s, kept=kept)
+    return fit(student, job, data=data, valid=valid, teacher=answers, emit=emit)
+
+
+def _answers(teacher: Network, data: Batches, data_sha256: str, train: Train, memory: Path, emit: Emit) -> Teacher:
+    """The teacher, remembered where its answers may be kept. It answers in the precision that students are trained in."""
+    assert train.augment is not None
+    bf16 = train.precision == "bf16" and not isinstance(teacher, OnnxTeacher)
+    if not train.views:
+        emit(Note(text=f"{teacher.name} answers live: train.views is 0"))
+        return Live(teacher, data, bf16=bf16)
+    key = memory_key(
+        weights=fingerprint(teacher),
+        preprocess=teacher.preprocess,
+        data=sha256_json({"data": data_sha256, "images": len(data)}),
+        augment=train.augment,
+        view_seed=train.view_seed,
+        precision="bf16" if bf16 else "fp32",
+    )
+    return Remembered(
+        teacher, data, memory / key, classes=teacher.classes, augment=train.augment, view_seed=train.view_seed, emit=emit, bf16=bf16
+    )
+
+
+def alone(phases: Sequence[Phase], *, keep_subsets: bool = False) -> tuple[Phase, ...]:
+    """The same schedule without a teacher: the same steps, cross entropy with weight 1, on all data or on the phases' own subsets."""
+    return tuple(
+        Phase(
+            name=phase.name,
+            epochs=phase.epochs,
+            terms=(Label(),),
+            temperature=1.0,
+            subset=phase.subset if keep_subsets else None,
+            batchnorm=phase.batchnorm,
+        )
+        for phase in phases
+    )
+
+
+def supervised(epochs: float, subset: Subset | None = None) -> tuple[Phase, ...]:
+    """One phase of cross entropy: how a teacher is taught."""
+    return (Phase(name="teach", epochs=epochs, terms=(Label(),), temperature=1.0, subset=subset),)

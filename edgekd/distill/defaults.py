@@ -1,0 +1,87 @@
+"""Training settings that depend on the data, the network and the machine: filled in where the recipe left them open, each with its reason.
+
+In: a recipe's `Train`. Out: the same with optimiser, augmentation, precision and memory format stated. Nothing is trained here;
+`paced` times a few steps and writes its choice down, so that a run that goes on computes as it began.
+"""
+
+import math
+from collections.abc import Sequence
+from pathlib import Path
+
+import msgspec
+import torch
+
+from edgekd.data.batches import Batches
+from edgekd.data.views import default_augment
+from edgekd.distill import schedule
+from edgekd.distill.pace import Pace, choose_pace
+from edgekd.events import Emit, Note
+from edgekd.files import write_atomic
+from edgekd.models.load import Network
+from edgekd.recipe import Optimizer, Phase, Train
+
+SCRATCH = Optimizer(name="sgd", lr=0.1, momentum=0.9, weight_decay=5e-4)
+"""For weights at random."""
+TUNED = Optimizer(name="adamw", lr=1e-3, body_lr=1e-4, weight_decay=1e-2)
+"""For weights that were learnt elsewhere: only the head is new."""
+BATCH, LEAST_BATCH, STEPS = 128, 16, 32
+"""Images a step where there are plenty, where there are few, and the steps that a pass should have."""
+WORTH_TIMING = 100
+"""Steps below which a choice of precision costs more than it saves."""
+_PACE = "pace.json"
+
+
+def filled(train: Train, *, images: int, shape: tuple[int, int, int], flip: bool, brought: bool) -> Train:
+    """The settings with batch, optimiser and augmentation stated.
+
+    A batch that the recipe leaves open is 128, or as much smaller as gives a pass `STEPS` steps; the learning rate of plain SGD then goes down by the
+    square root (Krizhevsky 2014, arXiv:1404.5997, section 5).
+
+    Args:
+        images: how many there are to learn from.
+        shape: height, width, channels of the images.
+        flip: whether a mirrored image means the same.
+        brought: the network starts from weights that it came with.
+    """
+    batch = train.batch or min(BATCH, max(LEAST_BATCH, 2 ** int(math.log2(max(1, images / STEPS)))))
+    slower = msgspec.structs.replace(SCRATCH, lr=SCRATCH.lr * math.sqrt(min(1.0, batch / BATCH)))
+    return msgspec.structs.replace(
+        train,
+        batch=batch,
+        optimizer=train.optimizer or (TUNED if brought else slower),
+        augment=train.augment or default_augment(shape, flip),
+    )
+
+
+def paced(train: Train, network: Network, data: Batches, folder: Path, *, steps: int, emit: Emit) -> Train:
+    """The settings with precision and memory format stated: as `folder` has them written down, else as a few timed steps are fastest."""
+    if train.precision is not None and train.channels_last is not None:
+        return train
+    file = folder / _PACE
+    try:
+        pace = msgspec.json.decode(file.read_bytes(), type=Pace)
+    except (FileNotFoundError, msgspec.MsgspecError):
+        pace = _timed(train, network, data, steps)
+        write_atomic(file, msgspec.json.encode(pace))
+        emit(Note(text=f"{network.name} is trained in {pace.precision}{', channels last' if pace.channels_last else ''}: {_reason(pace, steps)}"))
+    channels_last = pace.channels_last if train.channels_last is None else train.channels_last
+    return msgspec.structs.replace(train, precision=train.precision or pace.precision, channels_last=channels_last)
+
+
+def _timed(train: Train, network: Network, data: Batches, steps: int) -> Pace:
+    if steps < WORTH_TIMING:
+        return Pace(precision=train.precision or "fp32", channels_last=bool(train.channels_last))
+    assert train.batch is not None, "the defaults are not filled in"
+    images, labels, _ = data.plain(torch.arange(min(train.batch, len(data))))
+    return choose_pace(network, images, labels, precision=train.precision, channels_last=train.channels_last)
+
+
+def _reason(pace: Pace, steps: int) -> str:
+    if not pace.seconds:
+        return "the recipe says so" if steps >= WORTH_TIMING else f"{steps} steps are too few to be worth a choice"
+    return ", ".join(f"{name} {1e3 * seconds:.0f} ms" for name, seconds in pace.seconds.items()) + " a step"
+
+
+def all_steps(phases: Sequence[Phase], images: int, batch: int) -> int:
+    """Steps of all phases together."""
+    return sum(schedule.phase_steps(phases, images, min(batch, images)))

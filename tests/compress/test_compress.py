@@ -1,0 +1,207 @@
+"""The whole way on a small job: what a run folder and its report hold, and what is done again and what is not."""
+
+import json
+from pathlib import Path
+
+import msgspec
+import numpy as np
+import onnxruntime
+import pytest
+
+from edgekd.events import Event, Note, StageFinished, StageStarted
+from edgekd.recipe import Export, Limit, Student, Teacher, read_recipe
+from edgekd.record import Report, read_report
+from tests.compress.jobs import recipe, run, workplace
+
+
+def stages(told: list[Event], *, reused: bool) -> list[str]:
+    """Which stages stood already, or were done."""
+    return [event.stage for event in told if isinstance(event, StageFinished) and event.reused is reused]
+
+
+def notes(told: list[Event]) -> str:
+    """All that was decided."""
+    return "\n".join(event.text for event in told if isinstance(event, Note))
+
+
+@pytest.fixture(scope="module")
+def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A workplace that the tests of this module share."""
+    return workplace(tmp_path_factory.mktemp("work"))
+
+
+@pytest.fixture(scope="module")
+def whole(base: Path) -> Report:
+    """One run with everything: three precisions, times, limits, the student alone."""
+    limits = (Limit(artifact="fp32", target="cpu", size="1 MB"), Limit(artifact="fp32", target="cpu", size="1 kB"))
+    job = recipe(export=Export(), on={"cpu": "local", "jetson-orin-nano": ""}, alone=True, limit=limits)
+    return run(base, job, out="whole")[0]
+
+
+def test_the_report_holds_every_file_with_its_scores_and_times(whole: Report) -> None:
+    """Teacher and student, in three precisions, on both splits, each timed against the teacher's own."""
+    names = [f"{role}/{precision}" for role in ("teacher/wide", "student/thin") for precision in ("fp32", "fp16", "int8-cpu")]
+    assert [artifact.name for artifact in whole.artifacts] == names
+    assert [(score.artifact, score.split) for score in whole.scores] == [(name, split) for name in names for split in ("valid", "test")]
+    assert {measurement.artifact for measurement in whole.measurements} == set(names)
+    assert [(ratio.artifact, ratio.against) for ratio in whole.ratios] == [(name, names[0]) for name in names[1:]]
+    assert whole.artifacts[3].params < whole.artifacts[0].params
+    for artifact in whole.artifacts[1:]:
+        score = whole.score(artifact.name)
+        assert score is not None
+        assert {"agreement", "flips", "accuracy_drop"} <= set(score.against)
+
+
+def test_the_networks_learnt(whole: Report) -> None:
+    """Far above the third that guessing gives; the two ways alone stand beside the student."""
+    assert [(network.role, network.name) for network in whole.networks] == [
+        ("teacher", "wide"), ("student", "thin"), ("alone", "thin"), ("alone-on-subset", "thin"),
+    ]  # fmt: skip
+    for network in whole.networks:
+        assert network.valid_accuracy is not None
+        assert network.valid_accuracy > 0.6
+    distilled, lonely = whole.networks[1], whole.networks[2]
+    assert distilled.training.steps == lonely.training.steps
+    assert {point.phase for point in distilled.training.curve} == {"transfer", "refine"}
+    assert lonely.test_accuracy is not None
+
+
+def test_what_ships_is_a_students_file_that_was_timed(whole: Report) -> None:
+    """One for the target and the student."""
+    assert list(whole.shipped) == ["cpu/thin"]
+    assert whole.artifact(whole.shipped["cpu/thin"]).role == "student"
+
+
+def test_the_limits_were_judged(whole: Report) -> None:
+    """One holds and one cannot."""
+    assert [verdict.state for verdict in whole.verdicts] == ["pass", "over"]
+
+
+def test_the_folder_holds_what_the_report_says(base: Path, whole: Report) -> None:
+    """report.json reads back equal, each file is the size and has the weights it says, the recipe reads, the manifest hashes all."""
+    folder = base / "whole"
+    assert read_report(folder) == whole
+    assert (folder / "report.md").read_text().startswith("# ")
+    read_recipe(folder / "recipe.toml")
+    manifest = json.loads((folder / "manifest.json").read_text())
+    for artifact in whole.artifacts:
+        assert (folder / artifact.path).stat().st_size == artifact.size
+        assert manifest["files"][artifact.path] == artifact.sha256
+    assert not [file for file in folder.rglob("*") if file.name.startswith((".part-", ".checkpoint"))]
+
+
+def test_a_file_answers_by_itself(base: Path, whole: Report) -> None:
+    """Outside edgekd, in plain ONNX Runtime, at a batch of its own."""
+    session = onnxruntime.InferenceSession(str(base / "whole" / whole.artifacts[3].path), providers=["CPUExecutionProvider"])
+    (logits,) = session.run(None, {"images": np.zeros((5, 3, 8, 8), np.float32)})
+    assert np.asarray(logits).shape == (5, 3)
+
+
+def test_a_second_time_nothing_is_done_again(tmp_path: Path) -> None:
+    """Every stage stands, and the report says the same."""
+    workplace(tmp_path)
+    first, _ = run(tmp_path, recipe())
+    second, told = run(tmp_path, recipe())
+    assert stages(told, reused=False) == []
+    assert not [event for event in told if isinstance(event, StageStarted)]
+    assert msgspec.structs.replace(second, created=first.created) == first
+
+
+def test_only_what_a_change_touches_is_done_again(tmp_path: Path) -> None:
+    """Another precision exports and scores anew; another seed teaches anew."""
+    workplace(tmp_path)
+    run(tmp_path, recipe())
+    _, told = run(tmp_path, recipe(export=Export(precisions=("fp32", "fp16"))))
+    assert stages(told, reused=True) == ["teach", "distill/thin", "evaluate/teacher-wide-fp32", "evaluate/student-thin-fp32"]
+    assert set(stages(told, reused=False)) >= {"export/teacher-wide", "export/student-thin", "evaluate/student-thin-fp16"}
+    _, told = run(tmp_path, recipe(seed=1))
+    assert "teach" in stages(told, reused=False)
+
+
+def test_each_step_stops_where_it_says_and_takes_up_what_stands(tmp_path: Path) -> None:
+    """teach, then distill, then export, then evaluate; afterwards teach alone still tells of everything."""
+    workplace(tmp_path)
+    report, _ = run(tmp_path, recipe(), verb="teach")
+    assert ([network.role for network in report.networks], report.artifacts) == (["teacher"], [])
+    report, told = run(tmp_path, recipe(), verb="distill")
+    assert ([network.role for network in report.networks], report.artifacts) == (["teacher", "student"], [])
+    assert stages(told, reused=True) == ["teach"]
+    report, _ = run(tmp_path, recipe(), verb="export_files")
+    assert (len(report.artifacts), report.scores) == (2, [])
+    report, _ = run(tmp_path, recipe(), verb="evaluate_files")
+    assert len(report.scores) == 4
+    again, told = run(tmp_path, recipe(), verb="teach")
+    assert (again.scores, stages(told, reused=False)) == (report.scores, [])
+
+
+def test_bench_times_anew_and_keeps_the_scores(tmp_path: Path) -> None:
+    """Asked for by name, it is not taken from the shelf."""
+    workplace(tmp_path)
+    first, _ = run(tmp_path, recipe(on={"cpu": "local"}))
+    second, told = run(tmp_path, recipe(on={"cpu": "local"}), verb="bench_files")
+    assert "bench" in stages(told, reused=False)
+    assert second.measurements[0].timing != first.measurements[0].timing
+    assert second.scores == first.scores
+
+
+def test_the_teacher_alone(tmp_path: Path) -> None:
+    """student = [] exports and ships the teacher's own files."""
+    workplace(tmp_path)
+    report, _ = run(tmp_path, recipe(student=(), on={"cpu": "local"}, export=Export(precisions=("fp32", "int8"))))
+    assert [artifact.name for artifact in report.artifacts] == ["teacher/wide/fp32", "teacher/wide/int8-cpu"]
+    assert report.shipped["cpu/wide"].startswith("teacher/wide/")
+
+
+def test_a_teacher_that_edgekd_taught_is_brought_to_another_run(tmp_path: Path) -> None:
+    """By its safetensors, and by its ONNX file as a black box: checked, not taught."""
+    workplace(tmp_path)
+    first, _ = run(tmp_path, recipe(), out="first")
+    (weights,) = (tmp_path / "first").glob("teach-*/weights.safetensors")
+    for number, spec in enumerate([Teacher(model="nets.py:wide", weights=str(weights)), Teacher(model=str(tmp_path / "first" / first.artifacts[0].path))]):
+        job = recipe(teacher=spec, train=msgspec.structs.replace(recipe().train, teacher_epochs=None))
+        report, _ = run(tmp_path, job, out=f"other-{number}")
+        assert report.networks[0].training.how == "brought"
+        score, before = report.score(report.artifacts[0].name), first.score(first.artifacts[0].name)
+        assert score is not None
+        assert before is not None
+        assert score.metrics["accuracy"] == before.metrics["accuracy"]
+
+
+def test_a_student_is_picked_with_its_reason(tmp_path: Path) -> None:
+    """Where none is named; a dry run says it too, with steps, sizes and time, and writes nothing."""
+    from edgekd.compress import plan
+
+    workplace(tmp_path)
+    lines = "\n".join(plan(recipe(student=None, teacher=Teacher(model="resnet14")), base=tmp_path))
+    assert "no student is named: resnet8 is the smallest of" in lines
+    assert "student   resnet8: 74.8k parameters" in lines
+    assert "about" in lines
+    assert not list(tmp_path.glob("run*"))
+
+
+def test_an_open_batch_shrinks_for_few_images_and_says_so(tmp_path: Path) -> None:
+    """216 of 240 images, ten of them validation: 16 at a time."""
+    workplace(tmp_path)
+    _, told = run(tmp_path, recipe(train=msgspec.structs.replace(recipe().train, batch=None)), verb="teach")
+    assert "training images are few: the batch shrinks from 128 to 16" in notes(told)
+
+
+def test_unbalanced_classes_are_said_and_the_prior_evens_them(tmp_path: Path) -> None:
+    """8:1:1; under `uniform` the last phase is balanced, so that the rare classes are seen as often."""
+    workplace(tmp_path, train=300, counts=(8, 1, 1))
+    report, told = run(tmp_path, recipe(), verb="teach")
+    assert "If the device meets all classes alike, --set train.prior=uniform" in notes(told)
+    assert any("train.prior=uniform" in note for note in report.notes)
+    even = recipe(train=msgspec.structs.replace(recipe().train, prior="uniform"))
+    _, told = run(tmp_path, even, verb="distill")
+    assert "train.prior" not in notes(told)
+    assert "distill/thin" in stages(told, reused=False)
+
+
+def test_two_students_in_one_run(tmp_path: Path) -> None:
+    """Each with its files; both read one remembered teacher."""
+    workplace(tmp_path)
+    report, _ = run(tmp_path, recipe(student=(Student(model="nets.py:thin"), Student(model="nets.py:wide"))))
+    assert [artifact.name for artifact in report.artifacts] == ["teacher/wide/fp32", "student/thin/fp32", "student/wide/fp32"]
+    (memory,) = (tmp_path / "run" / "remembered").iterdir()
+    assert sorted(file.name for file in memory.iterdir()) == ["view-0.npy", "view-1.npy"]

@@ -1,0 +1,205 @@
+"""What a run refuses, and with which words; nothing is lost by any of it."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+import pytest
+
+from edgekd import files as whole_files
+from edgekd.errors import EdgekdError, MissingError, RunError, TrainingError, UsageError
+from edgekd.events import silent
+from edgekd.recipe import Export, Limit, Recipe, Student, Subset, Teacher, encode_recipe
+from edgekd.run import Run
+from tests.compress.jobs import PHASES, recipe, run, workplace
+from tests.toys import brightness
+
+
+@pytest.fixture
+def base(tmp_path: Path) -> Path:
+    """A workplace of its own for each test."""
+    return workplace(tmp_path)
+
+
+def refused(base: Path, kind: type[EdgekdError], words: str, **changes: Any) -> None:
+    """The job is refused with these words."""
+    with pytest.raises(kind, match=words):
+        run(base, recipe(**changes))
+
+
+def test_two_students_of_one_name(base: Path) -> None:
+    """Their files could not be told apart."""
+    refused(base, UsageError, "students need names of their own, and two are called thin", student=(Student(model="nets.py:thin"),) * 2)
+
+
+def test_a_device_that_is_not_there(base: Path) -> None:
+    """With the word that names those that are."""
+    refused(base, UsageError, "device must be one that torch sees here, got 'warp'.*`edgekd doctor` lists them", device="warp")
+
+
+def test_an_unknown_target_before_anything_is_trained(base: Path) -> None:
+    """In [on] or in a limit."""
+    refused(base, MissingError, "no target is called 'cpuu'. Did you mean 'cpu'", on={"cpuu": "local"})
+    refused(base, MissingError, "no target is called 'cpuu'", limit=(Limit(target="cpuu", size="1 MB"),))
+    assert not list((base / "run").glob("teach*"))
+
+
+def test_a_host_over_ssh(base: Path) -> None:
+    """Not yet, and said before anything is trained."""
+    refused(base, UsageError, "ssh hosts are not supported yet, got 'user@orin'", on={"cpu": "user@orin"})
+
+
+def test_an_onnx_teacher_of_other_classes_or_size(base: Path) -> None:
+    """Two outputs for three classes; 4×4 pixels for 8×8 is resized, as its file states its size."""
+    file = brightness(base / "teacher.onnx")
+    refused(base, UsageError, "answers 2", teacher=Teacher(model=file.name))
+
+
+def test_an_onnx_teacher_told_a_size_it_does_not_take(base: Path) -> None:
+    """The file's own size is named."""
+    file = brightness(base / "teacher.onnx")
+    stated = msgspec.json.decode(b'{"size": [8, 8], "mean": [0.0], "std": [1.0], "colour": "grey"}', type=whole_preprocess())
+    refused(base, UsageError, "takes images of 4x4 and nothing else, and preprocess says 8x8", teacher=Teacher(model=file.name, preprocess=stated))
+
+
+def whole_preprocess() -> Any:
+    """The record of how a network wants its images."""
+    from edgekd.record import Preprocess
+
+    return Preprocess
+
+
+def test_classes_of_a_teacher_that_are_not_the_datas(base: Path) -> None:
+    """The missing one is named."""
+    run(base, recipe(), verb="teach")
+    (weights,) = (base / "run").glob("teach-*/weights.safetensors")
+    spec = Teacher(model="nets.py:wide", weights=str(weights), classes=["above", "below", "right"])
+    job = recipe(teacher=spec, train=msgspec.structs.replace(recipe().train, teacher_epochs=None))
+    with pytest.raises(UsageError, match="missing: 'left'; not in the data: 'right'"):
+        run(base, job, out="other")
+
+
+def test_a_file_of_classes_that_is_not_there(base: Path) -> None:
+    """Named by its path."""
+    run(base, recipe(), verb="teach")
+    (weights,) = (base / "run").glob("teach-*/weights.safetensors")
+    spec = Teacher(model="nets.py:wide", weights=str(weights), classes="names.txt")
+    with pytest.raises(UsageError, match=r"the teacher's classes stand in a text file, one a line; .*names\.txt does not read"):
+        run(base, recipe(teacher=spec, train=msgspec.structs.replace(recipe().train, teacher_epochs=None)), out="other")
+
+
+def test_a_loss_that_needs_three_classes(base: Path) -> None:
+    """dkd on two."""
+    with np.load(base / "images.npz") as archive:
+        arrays = dict(archive)
+    for split in ("train", "test"):
+        keep = arrays[f"y_{split}"] < 2
+        arrays[f"x_{split}"], arrays[f"y_{split}"] = arrays[f"x_{split}"][keep], arrays[f"y_{split}"][keep]
+    np.savez(base / "two.npz", **{**arrays, "classes": arrays["classes"][:2]})
+    phases = msgspec.convert([{"name": "a", "epochs": 1, "terms": [{"loss": "dkd"}]}], type=tuple[type(PHASES[0]), ...])
+    refused(base, UsageError, "with 2 classes the losses that fit are label, kd, dist, got 'dkd'", data="npz:two.npz", phase=phases)
+
+
+def test_one_class_only(base: Path) -> None:
+    """There is nothing to tell apart."""
+    with np.load(base / "images.npz") as archive:
+        np.savez(base / "one.npz", **{**archive, "y_train": np.zeros_like(archive["y_train"]), "y_test": np.zeros_like(archive["y_test"])})
+    refused(base, UsageError, "a classifier needs two classes or more", data="npz:one.npz")
+
+
+def test_an_empty_folder_of_images(base: Path) -> None:
+    """The rule and what was found."""
+    (base / "photos").mkdir()
+    with pytest.raises(EdgekdError, match="photos"):
+        run(base, recipe(data="folder:photos"))
+
+
+def test_nan_stops_and_names_term_and_phase(base: Path) -> None:
+    """The teacher stands; the student's stage may be taken up with another setting."""
+    refused(base, TrainingError, "in phase 'transfer' the term kd and label is not", student=(Student(model="nets.py:nan"),))
+    report, _ = run(base, recipe())
+    assert len(report.artifacts) == 2
+
+
+def test_another_origins_folder(base: Path) -> None:
+    """Whose it is, and what to do."""
+    with Run.open(base / "run", origin="another.toml", recipe_toml=encode_recipe(Recipe()), emit=silent):
+        pass
+    refused(base, RunError, "holds the run of another.toml, not of test. Choose another folder with --out")
+
+
+def test_a_folder_in_use(base: Path) -> None:
+    """By which process."""
+    with Run.open(base / "run", origin="test", recipe_toml=encode_recipe(Recipe()), emit=silent):
+        refused(base, RunError, f"is in use by process {os.getpid()}")
+
+
+def test_a_checkpoint_that_is_not_one(base: Path) -> None:
+    """Named, with what to do; nothing of it is run."""
+    with pytest.raises(KeyboardInterrupt):
+        interrupted(base)
+    (checkpoint,) = (base / "run").glob("distill/thin-*/.checkpoint.pt")
+    checkpoint.write_bytes(b"not a checkpoint")
+    refused(base, RunError, r"\.checkpoint\.pt does not read as a checkpoint.*Remove it")
+
+
+def interrupted(base: Path) -> None:
+    """A run that stops as the student's second phase begins, with its checkpoint."""
+    from edgekd import compress as verbs
+    from edgekd.events import Event, PhaseStarted
+
+    def emit(event: Event) -> None:
+        if isinstance(event, PhaseStarted) and event.phase == "refine":
+            raise KeyboardInterrupt
+
+    verbs.compress(recipe(), folder=base / "run", origin="test", base=base, emit=emit)
+
+
+def test_an_interrupted_run_goes_on_to_the_same_bits(base: Path) -> None:
+    """The student's file equals that of an undisturbed run."""
+    with pytest.raises(KeyboardInterrupt):
+        interrupted(base)
+    report, _ = run(base, recipe())
+    other, _ = run(base, recipe(), out="undisturbed")
+    assert report.artifacts[1].sha256 == other.artifacts[1].sha256
+
+
+@pytest.fixture
+def full_disk(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """A disk that fills up when an ONNX file is finished."""
+    before = whole_files._sync
+
+    def sync(path: Path) -> None:
+        if path.suffix == ".onnx":
+            raise OSError(28, "No space left on device", str(path))
+        before(path)
+
+    monkeypatch.setattr(whole_files, "_sync", sync)
+    yield
+
+
+def test_a_full_disk_while_exporting(base: Path, full_disk: None) -> None:
+    """No half file stays, and what was learnt stands."""
+    refused(base, RunError, "no room to write .*wide-fp32.onnx: the disk at .* Free some and run the same command again")
+    assert not list((base / "run").rglob("*.onnx"))
+    assert list((base / "run").glob("distill/thin-*/stage.json"))
+
+
+def test_no_images_to_choose_by_ships_fp32(base: Path) -> None:
+    """With validation = 0 % nothing may be chosen, so the plain file ships."""
+    job = recipe(
+        train=msgspec.structs.replace(recipe().train, validation="0 %"), on={"cpu": "local"}, export=Export(precisions=("fp32", "int8")),
+    )  # fmt: skip
+    report, _ = run(base, job)
+    assert report.shipped == {"cpu/thin": "student/thin/fp32"}
+    assert report.networks[1].valid_accuracy is None
+
+
+def test_a_subset_that_only_a_teacher_can_choose_is_not_asked_of_the_student_alone(base: Path) -> None:
+    """`hard` in the last phase: alone is taught on all images, and no second time on the subset."""
+    hard = (PHASES[0], msgspec.structs.replace(PHASES[1], subset=Subset(by="hard", fraction=0.5)))
+    report, _ = run(base, recipe(phase=hard, alone=True), verb="distill")
+    assert [network.role for network in report.networks] == ["teacher", "student", "alone"]

@@ -1,0 +1,132 @@
+"""edgekd.distill.objective: terms weighted and added up, named, and told apart."""
+
+import math
+
+import pytest
+import torch
+from torch import Tensor
+
+from edgekd.distill import losses
+from edgekd.distill.objective import Objective
+from edgekd.recipe import Dist, Dkd, Kd, Label, Phase, Temperature, Term
+
+STUDENT = torch.tensor([[0.0, 0.0]])
+TEACHER = torch.tensor([[0.75, 0.25]]).log()
+LABEL = torch.tensor([0])
+KD = 0.75 * math.log(1.5) + 0.25 * math.log(0.5)
+"""KL of the teacher's (0.75, 0.25) from the student's (0.5, 0.5) at T = 1."""
+
+
+def objective(*terms: Term, temperature: float | Temperature = 1.0) -> Objective:
+    return Objective(Phase(name="p", epochs=1, terms=terms, temperature=temperature))
+
+
+def batch(samples: int = 5, classes: int = 4) -> tuple[Tensor, Tensor, Tensor]:
+    """Student's logits, teacher's logits, labels."""
+    generator = torch.Generator().manual_seed(3)
+    student, teacher = torch.randn(2, samples, classes, generator=generator)
+    return student, teacher, torch.randint(classes, (samples,), generator=generator)
+
+
+def test_a_weighted_sum_by_hand() -> None:
+    """0.9 of kd and 0.2 of label: the weights are taken as they are, and each part stands for itself."""
+    loss = objective(Kd(weight=0.9), Label(weight=0.2))(STUDENT, TEACHER, LABEL, progress=0, confidence=None)
+    assert loss.parts.tolist() == pytest.approx([0.9 * KD, 0.2 * math.log(2)], abs=1e-6)
+    assert loss.total.item() == pytest.approx(0.9 * KD + 0.2 * math.log(2), abs=1e-6)
+
+
+def test_every_term_gets_its_own_options() -> None:
+    """The total is the sum of the plain functions, each with the term's settings."""
+    student, teacher, labels = batch()
+    heat = torch.full((5,), 2.0)
+    terms = (Label(weight=0.5, smoothing=0.1), Kd(weight=2), Kd(weight=3, standardise=True), Dkd(alpha=0.5, beta=2.0), Dist(beta=0.7, gamma=0.3))
+    expected = [
+        0.5 * losses.label(student, labels, smoothing=0.1),
+        2 * losses.kd(student, teacher, heat),
+        3 * losses.kd(losses.standardise(student), losses.standardise(teacher), heat),
+        losses.dkd(student, teacher, labels, heat, alpha=0.5, beta=2.0),
+        losses.dist(student, teacher, heat, beta=0.7, gamma=0.3),
+    ]
+    loss = objective(*terms, temperature=2.0)(student, teacher, labels, progress=0, confidence=None)
+    torch.testing.assert_close(loss.parts, torch.stack(expected))
+    torch.testing.assert_close(loss.total, torch.stack(expected).sum())
+
+
+def test_half_precision_teachers_are_widened() -> None:
+    """A teacher that was remembered in fp16 counts with its stored values."""
+    student, teacher, labels = batch()
+    narrow = objective(Kd())(student, teacher.half(), labels, progress=0, confidence=None)
+    wide = objective(Kd())(student, teacher.half().float(), labels, progress=0, confidence=None)
+    assert narrow.total.dtype == torch.float32
+    assert torch.equal(narrow.total, wide.total)
+
+
+def test_only_the_total_goes_back() -> None:
+    """Parts and temperature are kept for the log, and hold no graph in memory."""
+    student, teacher, labels = batch()
+    loss = objective(Kd(), Label())(student.requires_grad_(), teacher, labels, progress=0, confidence=None)
+    assert loss.total.requires_grad
+    assert not loss.parts.requires_grad
+    assert not loss.temperature.requires_grad
+
+
+def test_labels_alone_need_no_teacher() -> None:
+    """Without soft terms there is nothing to ask."""
+    assert objective(Label())(STUDENT, None, LABEL, progress=0.5, confidence=None).total.item() == pytest.approx(math.log(2))
+
+
+@pytest.mark.parametrize(
+    ("terms", "names"),
+    [
+        ((Kd(), Label()), ("kd", "label")),
+        ((Kd(), Label(), Kd(standardise=True)), ("kd-1", "label", "kd-2")),
+        ((Dist(), Dist(), Dkd(), Dist()), ("dist-1", "dist-2", "dkd", "dist-3")),
+    ],
+)
+def test_repeated_terms_are_numbered(terms: tuple[Term, ...], names: tuple[str, ...]) -> None:
+    """A loss that stands once is called by its name."""
+    assert objective(*terms).names == names
+
+
+def test_gradient_shares_by_hand() -> None:
+    """At the logits kd pulls with (−0.25, 0.25) and label with (−0.5, 0.5): 0.9 to 0.1 of them is 9 to 2."""
+    shares = objective(Kd(weight=0.9), Label(weight=0.1)).gradient_shares(STUDENT, TEACHER, LABEL, progress=0, confidence=None)
+    assert shares == pytest.approx({"kd": 9 / 11, "label": 2 / 11}, abs=1e-6)
+
+
+def test_gradient_shares_leave_the_graph_alone() -> None:
+    """Asked for after the step, they neither go back through the network nor touch its gradients."""
+    student, teacher, labels = batch()
+    student.requires_grad_()
+    shares = objective(Kd(), Dkd(), Label()).gradient_shares(student * 1, teacher, labels, progress=0, confidence=None)
+    assert sum(shares.values()) == pytest.approx(1)
+    assert student.grad is None
+
+
+def test_gradient_shares_of_nothing_are_nothing() -> None:
+    """A student that equals its teacher is pulled nowhere, and nothing is divided by 0."""
+    assert objective(Kd()).gradient_shares(STUDENT, STUDENT, LABEL, progress=0, confidence=None) == {"kd": 0.0}
+
+
+def test_the_teachers_confidence_sets_each_samples_temperature() -> None:
+    """From 4 to 1 by its largest probability: 0.75 and 0.5 give T = 1.75 and 2.5."""
+    student = torch.tensor([[0.0, 1.0], [2.0, 0.0]])
+    teacher = torch.tensor([[0.75, 0.25], [0.5, 0.5]]).log()
+    spec = Temperature(start=4, end=1, shape="teacher-confidence")
+    loss = objective(Kd(), temperature=spec)(student, teacher, torch.tensor([0, 1]), progress=0.3, confidence=None)
+    torch.testing.assert_close(loss.total, losses.kd(student, teacher, torch.tensor([1.75, 2.5])))
+    assert loss.temperature.item() == pytest.approx(2.125)
+
+
+def test_the_students_confidence_sets_one_for_all() -> None:
+    """From 6 to 0.5 at 0.5: T = 3.25, whatever the progress."""
+    student, teacher, labels = batch()
+    spec = Temperature(start=6, end=0.5, shape="student-confidence")
+    loss = objective(Kd(), temperature=spec)(student, teacher, labels, progress=0.9, confidence=torch.tensor(0.5))
+    torch.testing.assert_close(loss.total, losses.kd(student, teacher, torch.full((5,), 3.25)))
+
+
+def test_progress_moves_the_temperature() -> None:
+    """Linear from 3 to 1, halfway through the phase: 2."""
+    spec = Temperature(start=3, end=1, shape="linear")
+    assert objective(Kd(), temperature=spec)(STUDENT, TEACHER, LABEL, progress=0.5, confidence=None).temperature.item() == 2.0
