@@ -1,6 +1,6 @@
 """The default: `edgekd compress` with no arguments, as a process of its own in an empty folder, timed from start to end.
 
-    python -m benchmarks.digits [--quick]
+python -m benchmarks.digits [--quick]
 """
 
 import argparse

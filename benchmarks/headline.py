@@ -2,8 +2,8 @@
 
     python -m benchmarks.headline [--quick]
 
-Everything is in recipes/headline.toml: the teacher taught here, the student distilled in two phases and taught alone by the same schedule, files, scores, times.
-The last epoch counts, the test images are read once per file. Killed, it goes on; the figures are read from the run's own report.json.
+Everything is in recipes/headline.toml: the teacher taught here, the student distilled in two phases and taught alone by the same schedule, files,
+scores, times. The last epoch counts, the test images are read once per file. Killed, it goes on; the figures are read from the run's own report.json.
 """
 
 import argparse
@@ -16,7 +16,14 @@ from edgekd.models.load import build, save_weights
 from edgekd.recipe import override, read_recipe
 from edgekd.record import Artifact, Report
 
-QUICK = ["phase.0.epochs=0.02", "phase.1.epochs=0.02", "train.teacher_epochs=0.02", "train.views=0", "student.0.model=resnet8", "teacher.model=resnet14"]
+QUICK = [
+    "phase.0.epochs=0.02",
+    "phase.1.epochs=0.02",
+    "train.teacher_epochs=0.02",
+    "train.views=0",
+    "student.0.model=resnet8",
+    "teacher.model=resnet14",
+]
 
 
 def tell(event: Event) -> None:

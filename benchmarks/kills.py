@@ -2,8 +2,8 @@
 
     python -m benchmarks.kills [--kills 20] [--quick]
 
-One small job (a teacher, two phases, fp32 export) is run undisturbed, then `--kills` times in a folder of its own, each killed once or twice at a moment drawn
-evenly over the time that the undisturbed run took, and started again with the same command. Precision and memory format are pinned.
+One small job (a teacher, two phases, fp32 export) is run undisturbed, then `--kills` times in a folder of its own, each killed once or twice at a
+moment drawn evenly over the time that the undisturbed run took, and started again with the same command. Precision and memory format are pinned.
 After each kill every file with a final name must read whole: weights, checkpoints, ONNX, JSON, remembered answers.
 """
 
@@ -101,7 +101,16 @@ def main() -> None:
         torn = broken(folder)
         stage = max((f.parent.name for f in folder.rglob("*") if f.is_file()), key=len, default="")
         finish(folder)
-        rows.append({"kill": number, "after_s": round(after, 2), "alive": alive, "identical": student(folder) == wanted, "broken": torn + broken(folder), "last": stage})
+        rows.append(
+            {
+                "kill": number,
+                "after_s": round(after, 2),
+                "alive": alive,
+                "identical": student(folder) == wanted,
+                "broken": torn + broken(folder),
+                "last": stage,
+            }
+        )
         print(json.dumps(rows[-1]), flush=True)
     figures = {
         "kills": float(sum(row["alive"] for row in rows)),

@@ -1,6 +1,6 @@
 """benchmarks/README.md and the table in the project's README, written from results/*.json and never by hand.
 
-    python -m benchmarks.render [--check]
+python -m benchmarks.render [--check]
 """
 
 import argparse
@@ -48,8 +48,8 @@ def section(name: str, result: dict[str, Any]) -> str:
 def page(found: dict[str, dict[str, Any]]) -> str:
     """The whole of benchmarks/README.md."""
     head = (
-        "# Benchmarks\n\nWritten by `python -m benchmarks.render` from `results/*.json`; do not edit. Each script takes `--quick` for a smoke test and goes on "
-        "where it was stopped. Accuracies in %, differences in points."
+        "# Benchmarks\n\nWritten by `python -m benchmarks.render` from `results/*.json`; do not edit. "
+        "Each script takes `--quick` for a smoke test and goes on where it was stopped. Accuracies in %, differences in points."
     )
     return "\n\n".join([head, *(section(name, result) for name, result in found.items())]) + "\n"
 
@@ -73,7 +73,8 @@ def headline(found: dict[str, dict[str, Any]]) -> str:
     if "digits" in found:
         f = found["digits"]["figures"]
         lines.append(
-            f"| digits, no arguments: {f['wall_s']:.0f} s in all | {f['shipped_size_ratio']:.0f}× smaller, {f['shipped_speedup']:.0f}× faster as shipped | "
+            f"| digits, no arguments: {f['wall_s']:.0f} s in all "
+            f"| {f['shipped_size_ratio']:.0f}× smaller, {f['shipped_speedup']:.0f}× faster as shipped | "
             f"{f['teacher_accuracy']:.1f} → {f['shipped_accuracy']:.1f} % |"
         )
     return "\n".join(["| what | gain | accuracy |", "|---|---|---|", *lines])

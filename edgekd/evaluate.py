@@ -182,8 +182,7 @@ def _right(scored: Score) -> NDArray[np.bool_]:
 def _check(logits: Logits, shape: tuple[int, int], artifact: str) -> None:
     if logits.shape != shape:
         raise UsageError(
-            f"{artifact} must have {shape[1]} logits for each of {shape[0]} images, got an array of shape {logits.shape}. "
-            "Evaluate it on this split."
+            f"{artifact} must have {shape[1]} logits for each of {shape[0]} images, got an array of shape {logits.shape}. Evaluate it on this split."
         )
     broken = ~np.isfinite(logits).all(axis=1)
     if broken.any():

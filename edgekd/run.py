@@ -203,9 +203,7 @@ class Run:
     def write_manifest(self, *, seed: int | None = None, host: str = "") -> None:
         """Write manifest.json in full: the sha256 of every file, the versions of edgekd's packages, the seed and the host."""
         files = {str(file.relative_to(self.folder)): sha256_file(file) for file in _files(self.folder) if file.name != _MANIFEST}
-        manifest = Manifest(
-            origin=self.origin, seed=seed, host=host or platform.platform(), versions=_versions(), files=dict(sorted(files.items()))
-        )
+        manifest = Manifest(origin=self.origin, seed=seed, host=host or platform.platform(), versions=_versions(), files=dict(sorted(files.items())))
         write_atomic(self.folder / _MANIFEST, _json(manifest))
 
 

@@ -175,12 +175,10 @@ def test_throughput_that_cannot_be_had_is_a_doubt(tmp_path: Path) -> None:
 
 
 def test_the_time_is_kept(tmp_path: Path) -> None:
-    """A plan of ten thousand rounds is cut to what fits, with a round at the least."""
+    """A plan of ten thousand rounds of 50 ms is cut to the 2 s that there are, with a round at the least."""
     endless = Plan(rounds=10_000, block_ms=50, block_runs=1, warm_ms=1, flow_ms=150)
-    began = time.monotonic()
     (measurement,) = one(tmp_path, plan=endless, max_s=2).measurements
-    assert time.monotonic() - began < 45
-    assert 1 <= len(measurement.timing.launches[0].rounds) < 1000
+    assert 1 <= len(measurement.timing.launches[0].rounds) <= 40
 
 
 class Answering(module._Contender):

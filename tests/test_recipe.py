@@ -82,7 +82,7 @@ def test_a_phase_of_labels_only_is_not_soft() -> None:
     [
         ("data = ", "r.toml is not TOML: "),
         ("sead = 1", "r.toml: unknown key 'sead'; did you mean 'seed'?"),
-        ("qqqq = 1", "r.toml: unknown key 'qqqq'; known keys: alone, channels, data, "),
+        ("qqqq = 1", "r.toml: unknown key 'qqqq'; known keys: alone, channels, checkpoint_s, data, "),
         (PHASE + "epoch = 3", "r.toml: unknown key 'epoch' in phase[0]; did you mean 'epochs'?"),
         (PHASE.replace('"kd"', '"kd", alpha = 2'), "unknown key 'alpha' in phase[0].terms[0]; it belongs to loss = \"dkd\"; known"),
         (PHASE.replace('"kd"', '"dkd", wight = 2'), "unknown key 'wight' in phase[0].terms[0]; did you mean 'weight'?"),

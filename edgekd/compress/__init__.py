@@ -1,7 +1,7 @@
 """The whole story on one page: images → teacher and students → files → scores, times → verdicts → report.
 
-`compress` does all of it; `teach`, `distill`, `export_files`, `evaluate_files` and `bench_files` each do one step with what must come before. All work in
-one run folder: a step whose result stands there is not done again, and every report tells all that the folder holds.
+`compress` does all of it; `teach`, `distill`, `export_files`, `evaluate_files` and `bench_files` each do one step with what must come before. All
+work in one run folder: a step whose result stands there is not done again, and every report tells all that the folder holds.
 
     from edgekd.compress import compress
     report = compress(Recipe(data="folder:photos"), folder=Path("runs/photos"))
@@ -10,7 +10,7 @@ one run folder: a step whose result stands there is not done again, and every re
 from pathlib import Path
 from typing import Literal
 
-from edgekd.compress import files, learn
+from edgekd.compress import files, students, teacher
 from edgekd.compress.plan import plan
 from edgekd.compress.story import Story
 from edgekd.events import Emit, silent
@@ -69,8 +69,9 @@ def _walk(recipe: Recipe, do: set[Step], folder: Path, origin: str, base: Path, 
     """Do these steps, and take up what stands of the others."""
     with Story.opened(recipe, folder, origin, base, emit) as story:
         files.check_targets(recipe)
-        learners = [learn.teacher(story)]
-        learners += learn.students(story, learners[0], do="distill" in do)
+        students.check(story)
+        learners = [teacher.learnt_or_brought(story)]
+        learners += students.distilled(story, learners[0], do="distill" in do)
         made = files.export(story, learners, do="export" in do)
         if made:
             files.evaluate(story, made, do="evaluate" in do)

@@ -1,6 +1,7 @@
 """The files of a run: exported, scored, timed, and which of them ships on each target.
 
-In: an open `Story` and its learners, the teacher first. Each file's scores and all files' times are stages of their own, which stand as long as the files do.
+In: an open `Story` and its learners, the teacher first. Each file's scores and all files' times are stages of their own, which stand as long as the
+files do.
 """
 
 from collections.abc import Mapping, Sequence
@@ -14,7 +15,7 @@ from edgekd import target, units
 from edgekd.bench import FULL, QUICK, resolve
 from edgekd.bench import bench as measure
 from edgekd.budget import choose
-from edgekd.compress.learn import Learner
+from edgekd.compress.lesson import Learner
 from edgekd.compress.story import Story
 from edgekd.device.host import connect
 from edgekd.device.predict import open_predict
@@ -215,7 +216,8 @@ def _pairs(story: Story, artifacts: Sequence[Artifact]) -> list[tuple[str, str]]
 
 
 def ship(story: Story) -> None:
-    """On each target, each student's fastest file whose loss on validation images to its own fp32 file is within `max_drop`; of a teacher alone likewise."""
+    """On each target, each student's fastest file whose loss on validation images to its own fp32 file is within `max_drop`; of a teacher alone
+    likewise."""
     report, allowed = story.report, units.parse_fraction(story.recipe.max_drop)
     role = "student" if any(artifact.role == "student" for artifact in report.artifacts) else "teacher"
     shipped = {}

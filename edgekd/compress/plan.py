@@ -9,7 +9,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from edgekd import target, units
-from edgekd.compress import files, learn
+from edgekd.compress import files, students
+from edgekd.compress import teacher as teachers
 from edgekd.compress.story import Story
 from edgekd.distill.defaults import all_steps, filled
 from edgekd.distill.pace import choose_pace
@@ -37,11 +38,15 @@ def plan(recipe: Recipe, *, base: Path) -> list[str]:
 def _lines(story: Story) -> Iterator[str]:
     recipe, images = story.recipe, story.images
     height, width, channels = story.shape
-    yield f"data      {images.spec}: {len(images.train)} train, {len(images.valid)} validation and {len(images.test)} test images of {height}x{width}x{channels}"
+    counts = f"{len(images.train)} train, {len(images.valid)} validation and {len(images.test)} test images"
+    yield f"data      {images.spec}: {counts} of {height}x{width}x{channels}"
     yield f"          {len(images.classes)} classes; training on {story.device}"
-    teacher, phases = learn.planned_teacher(story)
+    teacher, phases = teachers.planned(story)
     seconds = 0.0
-    for role, network, taught in [("teacher", teacher, phases), *(("student", s, learn.phases_of(story)) for s in learn.planned_students(story, teacher))]:
+    for role, network, taught in [
+        ("teacher", teacher, phases),
+        *(("student", s, students.phases_of(story)) for s in students.planned(story, teacher)),
+    ]:
         yield f"{role:9} {network.name}: {units.count_text(parameters(network))} parameters, {units.count_text(macs(network, story.shape))} MACs"
         yield f"          files of about {_sizes(recipe, network)}"
         if taught is not None and not isinstance(network, OnnxTeacher):
@@ -76,7 +81,8 @@ def _memory(story: Story, teacher: Network) -> str:
     images, views = story.images.train, story.recipe.train.views
     remembered = 2 * len(images) * len(story.images.classes) * (views + 1)
     weights = 4 * _TRAINING_COPIES * parameters(teacher)
-    return f"{units.bytes_text(images.nbytes)} of images, {units.bytes_text(remembered)} of remembered answers, {units.bytes_text(weights)} for the teacher's training"
+    held = f"{units.bytes_text(images.nbytes)} of images, {units.bytes_text(remembered)} of remembered answers"
+    return f"{held}, {units.bytes_text(weights)} for the teacher's training"
 
 
 def _floors(recipe: Recipe, network: Network, shape: tuple[int, int, int]) -> Iterator[str]:
@@ -90,7 +96,8 @@ def _floors(recipe: Recipe, network: Network, shape: tuple[int, int, int]) -> It
 
 
 def floor_ms(what: Target, params: int, count: int) -> float:
-    """The least time of one image in fp16, ms: weights over bandwidth, or operations over peak, whichever is longer; infinite where neither is known."""
+    """The least time of one image in fp16, ms: weights over bandwidth, or operations over peak, whichever is longer; infinite where neither is
+    known."""
     chip = what.chip
     parts = [2 * params / chip.bandwidth] if chip.bandwidth else []
     parts += [2 * count / chip.peak_fp16] if chip.peak_fp16 else []

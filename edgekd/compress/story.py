@@ -1,6 +1,7 @@
 """What the steps of one run share: the open run folder, the images, the device, and the report as it grows.
 
-`Story.opened` loads the data and takes the lock; `told` judges, writes report.json, report.md and the manifest. Which steps there are is `__init__`'s.
+`Story.opened` loads the data and takes the lock; `told` judges, writes report.json, report.md and the manifest. Which steps there are is
+`__init__`'s.
 """
 
 import contextlib
@@ -106,7 +107,7 @@ class Story:
         if self.recipe.train.prior == "data" and present.max() >= UNBALANCED * present.min():
             self.note(
                 f"the commonest class has {present.max()} training images, the rarest {present.min()}. If the device meets all classes alike, "
-                '--set train.prior=uniform takes the frequencies off the teacher\'s answers and balances the last phase.',
+                "--set train.prior=uniform takes the frequencies off the teacher's answers and balances the last phase.",
                 warning=True,
             )
         brought = self.recipe.teacher is not None and brings(self.recipe.teacher)
@@ -141,7 +142,9 @@ def training_device(recipe: Recipe) -> torch.device:
         torch.zeros(1, device=device)
     except (RuntimeError, AssertionError, NotImplementedError) as error:
         reason = str(error).splitlines()[0].rstrip(".")
-        raise UsageError(f"device must be one that torch sees here, got {name!r}: {reason}. `edgekd doctor` lists them; cpu is always there.") from None
+        raise UsageError(
+            f"device must be one that torch sees here, got {name!r}: {reason}. `edgekd doctor` lists them; cpu is always there."
+        ) from None
     return device
 
 

@@ -59,7 +59,7 @@ class BlackBox(nn.Module):
     def answer(self, images: NDArray[np.float32]) -> NDArray[Any]:
         """The file's own output `(n, width)` for prepared images, in as many runs as its batch asks for."""
         batch = self.batch or max(len(images), 1)
-        parts = [self._run(images[start : start + batch], batch) for start in range(0, len(images), batch)]
+        parts = [self._run(images[start : start + batch], batch) for start in range(0, max(len(images), 1), batch)]
         return np.concatenate(parts)
 
     def _run(self, images: NDArray[np.float32], batch: int) -> NDArray[Any]:

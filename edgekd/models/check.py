@@ -65,15 +65,15 @@ def check_brought(network: Network, images: Float[Tensor, "n c h w"], labels: In
     images, labels = images[:IMAGES], labels[:IMAGES]
     answers = _answers(network, network.preprocess, images)
     right = answers == labels
-    better = _better_setting(network, images, labels, right)
+    better = _better_setting(network, images, labels, right, _chance(labels, len(classes)))
+    _refuse_order(network, answers, labels, classes, who, least=0 if better is None else int(better[1].sum()))
     if better is not None:
-        setting, share = better
+        setting, other = better
         raise UsageError(
             f"{who} {network.name} has {_percent(right)} of {len(labels)} validation images right as stated ({_toml(network.preprocess)}), "
-            f"and {share} with {setting.words}. Set preprocess = {_toml(setting.preprocess)} beside its model{_flags(setting.preprocess)}."
+            f"and {_percent(other)} with {setting.words}. Set preprocess = {_toml(setting.preprocess)} beside its model{_flags(setting.preprocess)}."
         )
-    _refuse_order(network, answers, labels, classes, who)
-    _refuse_chance(network, right, labels, len(classes), who)
+    _refuse_chance(network, right, labels, _chance(labels, len(classes)), who)
     return float(right.float().mean())
 
 
@@ -90,8 +90,13 @@ def _answers(network: Network, preprocess: Preprocess, images: Tensor) -> Tensor
         network.train(training)
 
 
-def _better_setting(network: Network, images: Tensor, labels: Tensor, right: Tensor) -> tuple[_Setting, str] | None:
-    """The best of the other settings on a few images, where it is clearly better on all; and its accuracy in words."""
+def _chance(labels: Tensor, classes: int) -> float:
+    """What naming the commonest class each time has right, or guessing where that is more."""
+    return max(float(torch.bincount(labels).max()) / len(labels), 1 / classes)
+
+
+def _better_setting(network: Network, images: Tensor, labels: Tensor, right: Tensor, chance: float) -> tuple[_Setting, Tensor] | None:
+    """The best of the other settings on a few images, where it is clearly better on all, and than chance; and which images it has right."""
     room = 1 - float(right.float().mean())
     if room < MARGIN:
         return None
@@ -105,7 +110,8 @@ def _better_setting(network: Network, images: Tensor, labels: Tensor, right: Ten
         return None
     other = _answers(network, best.preprocess, images) == labels
     gain, low, _ = stats.paired_difference(int((other & ~right).sum()), int((right & ~other).sum()), len(labels))
-    return (best, _percent(other)) if gain >= MARGIN and low > 0 else None
+    knows = stats.proportion(int(other.sum()), len(labels))[1] > chance
+    return (best, other) if gain >= MARGIN and low > 0 and knows else None
 
 
 def _settings(stated: Preprocess) -> Iterator[_Setting]:
@@ -121,8 +127,8 @@ def _settings(stated: Preprocess) -> Iterator[_Setting]:
                 yield _Setting(f"{words}{' mean and std' if words not in own else ''}{'' if colour == stated.colour else f' in the order {colour}'}", setting)
 
 
-def _refuse_order(network: Network, answers: Tensor, labels: Tensor, classes: Sequence[str], who: str) -> None:
-    """Refuse a network whose mistakes are a reordering of the classes."""
+def _refuse_order(network: Network, answers: Tensor, labels: Tensor, classes: Sequence[str], who: str, *, least: int) -> None:
+    """Refuse a network whose mistakes are a reordering of the classes, where that explains more than `least` images, those of another setting."""
     count = len(classes)
     table = torch.bincount(labels * count + answers, minlength=count * count).view(count, count)
     seen = table.sum(1) > 0
@@ -131,7 +137,7 @@ def _refuse_order(network: Network, answers: Tensor, labels: Tensor, classes: Se
     if len(set(answered)) < len(answered) or bool((usual[seen] == torch.arange(count)[seen]).all()):
         return
     as_stated, reordered = int(table.diagonal().sum()), int(table.max(1).values.sum())
-    if reordered - as_stated <= 0.3 * len(labels) or reordered < 0.5 * len(labels):
+    if reordered - as_stated <= 0.3 * len(labels) or reordered < 0.5 * len(labels) or reordered <= least:
         return
     theirs = _their_order(usual, seen, classes)
     known = "alphabetical order: " if theirs == sorted(classes) else ""
@@ -148,9 +154,8 @@ def _their_order(usual: Tensor, seen: Tensor, classes: Sequence[str]) -> list[st
     return [theirs[place] if place in theirs else next(left) for place in range(len(classes))]
 
 
-def _refuse_chance(network: Network, right: Tensor, labels: Tensor, classes: int, who: str) -> None:
+def _refuse_chance(network: Network, right: Tensor, labels: Tensor, chance: float, who: str) -> None:
     """Refuse a network that does no better than naming the commonest class each time."""
-    chance = max(float(torch.bincount(labels).max()) / len(labels), 1 / classes)
     _, low, high = stats.proportion(int(right.sum()), len(labels))
     if low > chance:
         return

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from edgekd import __version__
 from edgekd.errors import UsageError
-from edgekd.files import sha256_file, write_atomic
+from edgekd.files import sha256_file, sha256_json, write_atomic
 from edgekd.models import weights as files
 from edgekd.models import zoo
 from edgekd.models.blackbox import OnnxTeacher, onnx_teacher
@@ -140,9 +140,10 @@ def parameters(network: nn.Module) -> int:
 
 
 def fingerprint(network: Network) -> str:
-    """A hash of what a network computes with: its weights and buffers, or the bytes of its ONNX file."""
+    """A hash of what a network computes with: its weights and buffers, or the bytes of its ONNX file and the order of its answers."""
     if isinstance(network, OnnxTeacher):
-        return sha256_file(network.path)
+        content = sha256_file(network.path)
+        return content if network.box.order is None else sha256_json([content, network.box.order])
     digest = hashlib.sha256()
     for name, tensor in sorted(network.state_dict().items()):
         digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())

@@ -7,6 +7,7 @@ Only `torch.load(weights_only=True)` and safetensors are used. It builds no netw
 import argparse
 import pickle
 import re
+import warnings
 import zipfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -88,7 +89,8 @@ def _unpickle(file: Path) -> Any:
     """What a torch file holds, without running any of it."""
     _refuse_program(file)
     try:
-        with torch.serialization.safe_globals([argparse.Namespace]):
+        with torch.serialization.safe_globals([argparse.Namespace]), warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "Detected pickle protocol")  # what cannot be read is refused below
             return torch.load(file, map_location="cpu", weights_only=True)
     except (pickle.UnpicklingError, EOFError, RuntimeError, ValueError, KeyError, IndexError, AttributeError, TypeError, OSError) as error:
         unknown = _unsafe_globals(file, str(error))
@@ -117,7 +119,7 @@ def _refuse_program(file: Path) -> None:
 
 
 def _unsafe_globals(file: Path, refusal: str) -> list[str]:
-    """Names of what a file wants to build beyond tensors and plain values; none where it cannot be told.
+    """Names of what a file wants to build beyond tensors and plain values, torch's own last; none where it cannot be told.
 
     Files from before torch 1.6 are no archives to list: there it is the first name, which torch's refusal tells.
     """
@@ -125,13 +127,13 @@ def _unsafe_globals(file: Path, refusal: str) -> list[str]:
         found = torch.serialization.get_unsafe_globals_in_checkpoint(file)
     except (pickle.UnpicklingError, EOFError, RuntimeError, ValueError, KeyError, IndexError, AttributeError, TypeError, OSError):
         found = re.findall(r"GLOBAL (\S+) was not an allowed global", refusal)
-    return [name for name in found if name != "argparse.Namespace"]
+    return sorted((name for name in found if name != "argparse.Namespace"), key=lambda name: (name.startswith("torch."), name))
 
 
 def _reason(error: Exception) -> str:
     """Why torch could not read a file, in a line, without its advice to run what the file holds."""
     if isinstance(error, pickle.UnpicklingError):
-        return "it is a pickle of another writer"
+        return "it is a pickle of a kind that is not read without running it"
     lines = str(error).strip().splitlines()
     return f"{type(error).__name__}: {lines[0].rstrip('.')}" if lines else type(error).__name__
 

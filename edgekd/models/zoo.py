@@ -70,18 +70,19 @@ def torchvision_body(name: str, classes: int, *, pretrained: bool, replace_head:
             "timm:NAME, hf:NAME, FILE.py:function, or FILE.onnx."
         )
     published = models.get_model_weights(name).DEFAULT
-    preprocess = _from_torchvision(published.transforms())
-    options: dict[str, Any] = {"aux_logits": False} if name in _AUXILIARY else {}
+    preprocess = _published(name)
     if not pretrained:
-        options |= {"init_weights": True} if name in _AUXILIARY else {}
+        options = {"aux_logits": False, "init_weights": True} if name in _AUXILIARY else {}
         return Made(models.get_model(name, weights=None, num_classes=classes, **options), preprocess)
     try:
-        body: nn.Module = models.get_model(name, weights=published, progress=False, **options)
+        body: nn.Module = models.get_model(name, weights=published, progress=False, **({"transform_input": False} if name in _AUXILIARY else {}))
     except (OSError, RuntimeError) as error:
         raise MissingError(
             f"the published weights of {name} could not be fetched from {published.url}: {error}. "
             f"Put that file into {torch.hub.get_dir()}/checkpoints, or give a file of weights."
         ) from None
+    if name == "inception_v3":  # with published weights torchvision builds it with its auxiliary head, whatever is asked
+        body.aux_logits, body.AuxLogits = False, None  # type: ignore[assignment]
     notes = _fit_head(body, name, len(published.meta["categories"]), classes, replace_head)
     return Made(body, preprocess, True, notes)
 
@@ -90,9 +91,15 @@ def published_preprocess(name: str, weights: str | None) -> Preprocess | None:
     """How torchvision's published weights of that name want their images; None for other networks and other weights."""
     if weights != "pretrained" or name in NAMES or not name.isidentifier():
         return None
+    return _published(name) if name in torchvision_names() else None
+
+
+def _published(name: str) -> Preprocess:
+    """As the library states it; but Inception networks, which lead ImageNet's mean and std back to [-1, 1] inside, are given [-1, 1] here."""
     from torchvision import models
 
-    return _from_torchvision(models.get_model_weights(name).DEFAULT.transforms()) if name in torchvision_names() else None
+    stated = _from_torchvision(models.get_model_weights(name).DEFAULT.transforms())
+    return msgspec.structs.replace(stated, mean=(0.5,) * 3, std=(0.5,) * 3) if name in _AUXILIARY else stated
 
 
 def _from_torchvision(transforms: Any) -> Preprocess:

@@ -13,7 +13,7 @@ from edgekd.recipe import Kd as KdTerm
 from edgekd.recipe import Label as LabelTerm
 from edgekd.record import Report
 
-NETS = '''
+NETS = """
 from torch import nn
 
 def wide(classes):
@@ -26,7 +26,7 @@ def nan(classes):
     net = thin(classes)
     nn.init.constant_(net[-1].bias, float("nan"))
     return net
-'''
+"""
 PHASES = (
     Phase(name="transfer", epochs=3, temperature=3.0, terms=(KdTerm(weight=0.9), LabelTerm(weight=0.1))),
     Phase(

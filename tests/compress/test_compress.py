@@ -157,7 +157,9 @@ def test_a_teacher_that_edgekd_taught_is_brought_to_another_run(tmp_path: Path) 
     workplace(tmp_path)
     first, _ = run(tmp_path, recipe(), out="first")
     (weights,) = (tmp_path / "first").glob("teach-*/weights.safetensors")
-    for number, spec in enumerate([Teacher(model="nets.py:wide", weights=str(weights)), Teacher(model=str(tmp_path / "first" / first.artifacts[0].path))]):
+    for number, spec in enumerate(
+        [Teacher(model="nets.py:wide", weights=str(weights)), Teacher(model=str(tmp_path / "first" / first.artifacts[0].path))]
+    ):
         job = recipe(teacher=spec, train=msgspec.structs.replace(recipe().train, teacher_epochs=None))
         report, _ = run(tmp_path, job, out=f"other-{number}")
         assert report.networks[0].training.how == "brought"

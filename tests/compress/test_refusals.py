@@ -11,8 +11,8 @@ import pytest
 
 from edgekd import files as whole_files
 from edgekd.errors import EdgekdError, MissingError, RunError, TrainingError, UsageError
-from edgekd.events import silent
-from edgekd.recipe import Export, Limit, Recipe, Student, Subset, Teacher, encode_recipe
+from edgekd.events import Note, silent
+from edgekd.recipe import Export, Limit, Phase, Recipe, Student, Subset, Teacher, encode_recipe
 from edgekd.run import Run
 from tests.compress.jobs import PHASES, recipe, run, workplace
 from tests.toys import brightness
@@ -33,6 +33,20 @@ def refused(base: Path, kind: type[EdgekdError], words: str, **changes: Any) -> 
 def test_two_students_of_one_name(base: Path) -> None:
     """Their files could not be told apart."""
     refused(base, UsageError, "students need names of their own, and two are called thin", student=(Student(model="nets.py:thin"),) * 2)
+
+
+def test_a_student_that_does_not_exist_before_the_teacher_is_taught(base: Path) -> None:
+    """With near names."""
+    refused(base, UsageError, "no network is called 'resnet9'", student=(Student(model="resnet9"),))
+    assert not list((base / "run").glob("teach*"))
+
+
+def test_a_teacher_that_learnt_nothing_is_doubted(base: Path) -> None:
+    """As after a single step: said at once and in the report."""
+    train = msgspec.structs.replace(recipe().train, teacher_epochs=0.01)
+    report, told = run(base, recipe(train=train), verb="teach")
+    assert "hardly more than the commonest class alone gives" in report.doubts[0]
+    assert any(isinstance(event, Note) and event.level == "warning" for event in told)
 
 
 def test_a_device_that_is_not_there(base: Path) -> None:
@@ -99,7 +113,7 @@ def test_a_loss_that_needs_three_classes(base: Path) -> None:
         keep = arrays[f"y_{split}"] < 2
         arrays[f"x_{split}"], arrays[f"y_{split}"] = arrays[f"x_{split}"][keep], arrays[f"y_{split}"][keep]
     np.savez(base / "two.npz", **{**arrays, "classes": arrays["classes"][:2]})
-    phases = msgspec.convert([{"name": "a", "epochs": 1, "terms": [{"loss": "dkd"}]}], type=tuple[type(PHASES[0]), ...])
+    phases = msgspec.convert([{"name": "a", "epochs": 1, "terms": [{"loss": "dkd"}]}], type=tuple[Phase, ...])
     refused(base, UsageError, "with 2 classes the losses that fit are label, kd, dist, got 'dkd'", data="npz:two.npz", phase=phases)
 
 

@@ -160,12 +160,13 @@ def learn(
     checkpoint_s: float = NEVER,
     kept: Callable[[], None] = lambda: None,
     events: list[Event] | None = None,
+    seed: int = 0,
     **settings: Any,
 ) -> tuple[Network, Training]:
     """Teach a toy; `settings` are those of Train that differ from the tests' own."""
     student = student or network()
     chosen = msgspec.structs.replace(TRAIN, **settings)
-    job = Job(name="student", how="alone", phases=phases, train=chosen, seed=0, folder=folder, checkpoint_s=checkpoint_s, kept=kept)
+    job = Job(name="student", how="alone", phases=phases, train=chosen, seed=seed, folder=folder, checkpoint_s=checkpoint_s, kept=kept)
     heard = [] if events is None else events
     return student, fit(student, job, data=images or data(), valid=valid, teacher=teacher, emit=heard.append)
 

@@ -80,6 +80,15 @@ def test_each_view_is_answered_once(tmp_path: Path, data: Batches) -> None:
     assert sorted(os.listdir(tmp_path)) == ["plain.npy", "view-0.npy", "view-1.npy"]
 
 
+def test_a_view_is_read_from_disk_once(tmp_path: Path, data: Batches) -> None:
+    """A run holds the views that it has read, whatever becomes of the files."""
+    teacher = remembered(tmp_path, data)
+    first = teacher.answer(shown(data, 0, FEW), FEW, 0)
+    (tmp_path / "view-0.npy").unlink()
+    assert torch.equal(teacher.answer(shown(data, 0, FEW), FEW, 0), first)
+    assert os.listdir(tmp_path) == []
+
+
 def test_answers_are_stored_in_fp16(tmp_path: Path, data: Batches) -> None:
     """The network's logits for that view of all images, in order, rounded; they are given out in float32."""
     teacher = remembered(tmp_path, data)

@@ -2,20 +2,21 @@
 
 import copy
 import errno
+import itertools
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from edgekd.distill import checkpoint, train
 from edgekd.distill.teacher import Live
 from edgekd.distill.train import Job, fit
 from edgekd.errors import RunError, TrainingError
 from edgekd.events import Event, Note, PhaseStarted, Trained
-from edgekd.recipe import Kd, Label, Subset, Train
+from edgekd.recipe import Kd, Label, Subset, Temperature, Train
 from tests.distill import nets
 
 SOFT = (Kd(weight=0.9), Label(weight=0.1))
@@ -106,6 +107,25 @@ def test_shares_add_up_to_one(tmp_path: Path) -> None:
     assert all(set(share) == {"kd-1", "label", "kd-2"} and sum(share.values()) == pytest.approx(1) for share in shares)
 
 
+def test_a_temperature_follows_the_students_running_confidence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The first batch's mean of the highest probability, then a fiftieth of each new one: T = 6 − 5.5 of it, worked out beside."""
+    monkeypatch.setattr(train, "LOG_S", 0.0)
+    student, data = nets.network(), nets.data()
+    events: list[Event] = []
+    sure: list[float] = []
+
+    def look(module: nn.Module, args: object, logits: Tensor) -> None:
+        if module.training:
+            sure.append(logits.detach().softmax(1).amax(1).mean().item())
+
+    student.register_forward_hook(look)
+    spec = Temperature(start=6, end=0.5, shape="student-confidence")
+    teacher = Live(nets.teacher().eval(), data)
+    nets.learn(tmp_path, nets.phase(terms=SOFT, temperature=spec), student=student, images=data, teacher=teacher, events=events)
+    running = itertools.accumulate(sure, lambda before, now: before + 0.02 * (now - before))
+    assert [event.temperature for event in trained(events)] == pytest.approx([6 - 5.5 * confidence for confidence in running], abs=1e-5)
+
+
 def test_slow_steps_are_told_one_by_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Every half second at the latest, while the curve keeps to epochs."""
     monkeypatch.setattr(train, "LOG_S", 0.0)
@@ -150,6 +170,13 @@ def test_a_loss_that_is_no_number_stops(tmp_path: Path) -> None:
     table = torch.load(kept, weights_only=True)
     assert table["place"]["step"] == 2
     assert all(value.isfinite().all() for value in table["states"]["network"].values())
+
+
+def test_weights_that_are_no_numbers_are_never_kept(tmp_path: Path) -> None:
+    """Where the loss breaks between two looks at it, the checkpoint stays that of the step before."""
+    with pytest.raises(TrainingError, match="at step 4 of 4 in phase 'transfer' the term kd and label is not"):
+        nets.learn(tmp_path, nets.phase("transfer", terms=SOFT), teacher=Breaks(), checkpoint_s=nets.ALWAYS)
+    assert torch.load(tmp_path / checkpoint.NAME, weights_only=True)["place"]["step"] == 2
 
 
 def test_a_loss_that_is_no_number_before_any_checkpoint(tmp_path: Path) -> None:

@@ -33,6 +33,21 @@ def test_each_optimiser_learns(tmp_path: Path, name: Any, kind: type[torch.optim
     assert training.curve[-1].loss < training.curve[0].loss
 
 
+def test_the_first_step_is_as_long_as_the_schedule_says(tmp_path: Path) -> None:
+    """One-cycle begins at 1 % of the peak: a hundredth of a constant rate's step."""
+    plain = Optimizer(lr=0.05, momentum=0, weight_decay=0)
+    start, cycle, constant = (
+        torch.cat([parameter.detach().flatten() for parameter in network.parameters()])
+        for network in (
+            nets.network(),
+            nets.learn(tmp_path / "a", nets.phase(), batch=64, optimizer=plain)[0],
+            nets.learn(tmp_path / "b", nets.phase(), batch=64, optimizer=plain, schedule="constant")[0],
+        )
+    )
+    torch.testing.assert_close(100 * (cycle - start), constant - start, rtol=1e-2, atol=1e-4)
+    assert (constant - start).norm() > 1e-2
+
+
 def statistics(network: nn.Module) -> Tensor:
     return torch.cat([value for layer in train.batchnorms(network) for value in (layer.running_mean, layer.running_var) if value is not None])
 

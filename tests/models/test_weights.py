@@ -1,4 +1,4 @@
-"""edgekd.models.weights: checkpoints as trainers write them, and what is refused."""
+"""edgekd.models.weights: checkpoints as trainers write them, and what does not match."""
 
 import argparse
 from collections.abc import Callable

@@ -1,6 +1,7 @@
 """device/agent/jobs.py: the desk's jobs, called without a process around them."""
 
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -8,7 +9,7 @@ import onnxruntime
 import pytest
 from numpy.typing import NDArray
 
-from edgekd.device.agent import machine
+from edgekd.device.agent import jobs, machine
 from edgekd.device.agent.jobs import Desk
 from edgekd.device.agent.protocol import RefusedError
 from tests.device.nets import CLASSES, classifier, heavy
@@ -154,8 +155,8 @@ class Counting:
 def test_throughput_counts_the_images_that_were_fed(monkeypatch: pytest.MonkeyPatch, dims: dict[str, int], images_each: int) -> None:
     """Inferences, but for the first, times the images of each, over the time; an axis that was given its size counts so."""
     clock = iter(range(1000))
-    monkeypatch.setattr("edgekd.device.agent.jobs.time.perf_counter", lambda: next(clock))
-    monkeypatch.setattr("edgekd.device.agent.jobs.settle", lambda: None)
+    monkeypatch.setattr(jobs, "time", SimpleNamespace(perf_counter=lambda: next(clock)))
+    monkeypatch.setattr(jobs, "settle", lambda: None)
     model, counting = Desk(), Counting()
     monkeypatch.setattr(model, "_model", counting)
     told = model.flow(batch=8, min_ms=10_000, dims=dims)

@@ -1,0 +1,162 @@
+"""What teaching any network of a run takes: how it begins, how it is to learn, the stage that it learns in, what is told of it.
+
+In: an open `Story`, a network's spec, a `Lesson`. Out: the network with its weights, and an `Outcome`. How a network learns is `distill`'s; who
+learns from whom is `teacher`'s and `students`'.
+"""
+
+from dataclasses import dataclass
+
+import msgspec
+import numpy as np
+import torch
+
+from edgekd import units
+from edgekd.compress.story import Story, brings
+from edgekd.distill import distill, filled
+from edgekd.distill.checkpoint import NAME as CHECKPOINT
+from edgekd.distill.defaults import BATCH
+from edgekd.evaluate import evaluate
+from edgekd.events import Note
+from edgekd.models.load import Network, build, load_weights, macs, parameters, save_weights
+from edgekd.models.small import factory
+from edgekd.recipe import Phase, Student, Teacher, Train
+from edgekd.record import Metric, Preprocess, Role, Training
+from edgekd.record import Network as Told
+from edgekd.run import Stage
+
+WEIGHTS = "weights.safetensors"
+_SAMPLE = 5000
+"""Training images that mean and std are computed from."""
+
+
+class Outcome(msgspec.Struct, frozen=True, kw_only=True):
+    """What a learning stage comes to."""
+
+    training: Training
+    valid_accuracy: float | None = None
+    test_accuracy: Metric | None = None
+
+
+class Lesson(msgspec.Struct, frozen=True, kw_only=True):
+    """How a network is to learn, with every default stated: part of its stage's key."""
+
+    phases: tuple[Phase, ...]
+    train: Train
+    how: str
+    teacher: str | None = None
+    """Fingerprint of who answers."""
+    frequencies: list[float] | None = None
+    """Of the classes in the teacher's own training, to be taken off its answers."""
+    wanted: list[float] | None = None
+    """Of the classes on the device; None: all alike."""
+
+
+@dataclass
+class Learner:
+    """A network with its weights."""
+
+    role: Role
+    network: Network
+
+
+def built(story: Story, spec: Teacher | Student, *, replace_head: bool) -> Network:
+    """A network as its spec says, at random where it comes without weights: then the same for the same seed."""
+    torch.manual_seed(story.recipe.seed)
+    return build(
+        spec.model,
+        classes=len(story.classes),
+        shape=story.shape,
+        weights=spec.weights,
+        weights_key=spec.weights_key,
+        preprocess=spec.preprocess or (None if brings(spec) else own_preprocess(story, spec.model)),
+        base=story.base,
+        replace_head=replace_head,
+    )
+
+
+def settled(story: Story, train: Train, *, brought: bool) -> Train:
+    """The training settings with their defaults; a batch that had to shrink is said."""
+    full = filled(train, images=len(story.images.train), shape=story.shape, flip=story.images.flip, brought=brought)
+    if train.batch is None and full.batch != BATCH:
+        text = f"{len(story.images.train)} training images are few: the batch shrinks from {BATCH} to {full.batch}, so that a pass has steps enough"
+        if text not in story.report.notes:
+            story.note(text)
+    return full
+
+
+def own_preprocess(story: Story, model: str) -> Preprocess:
+    """The training images' own mean and standard deviation, for a network that starts at random."""
+    images = story.images.train
+    some = images.read(np.linspace(0, len(images) - 1, min(len(images), _SAMPLE)).round().astype(np.int64))
+    mean, std = some.mean(axis=(0, 1, 2)) / 255, some.std(axis=(0, 1, 2)) / 255
+    grey = images.shape[2] == 1 and factory(model) is not None
+    return Preprocess(
+        mean=tuple(round(float(value), 4) for value in mean),
+        std=tuple(round(max(float(value), 0.01), 4) for value in std),
+        colour="grey" if grey else "rgb",
+    )
+
+
+def learnt(story: Story, stage: Stage, network: Network, lesson: Lesson, teacher: Network | None = None) -> Outcome:
+    """Teach a network in its stage, or give it the weights that stand there."""
+    file = stage.folder / WEIGHTS
+    if stage.done:
+        load_weights(network, file)
+        return stage.result(Outcome)
+    for text in network.notes:
+        story.note(text)
+    training = distill(
+        network,
+        teacher,
+        data=story.batches("train"),
+        data_sha256=story.images.sha256,
+        valid=story.batches("valid"),
+        phases=lesson.phases,
+        train=lesson.train,
+        folder=stage.folder,
+        memory=story.run.folder / "remembered",
+        how=lesson.how,
+        seed=story.recipe.seed,
+        frequencies=lesson.frequencies,
+        wanted=lesson.wanted,
+        emit=story.run.emit,
+        checkpoint_s=story.recipe.checkpoint_s,
+        kept=stage.keep_seconds,
+    )
+    network.cpu()
+    outcome = Outcome(
+        training=training,
+        valid_accuracy=_accuracy(story, network, "valid"),
+        test_accuracy=_test_accuracy(story, network) if lesson.how == "alone" else None,
+    )
+    save_weights(network, file)
+    stage.finish(outcome)
+    (stage.folder / CHECKPOINT).unlink(missing_ok=True)
+    return outcome
+
+
+def _accuracy(story: Story, network: Network, split: str) -> float | None:
+    images = getattr(story.images, split)
+    if len(images) < 2:
+        return None
+    return evaluate(network.predict, images, artifact=network.name, split="valid", classes=story.classes)[0].metrics["accuracy"].value
+
+
+def _test_accuracy(story: Story, network: Network) -> Metric:
+    """Of a network that gets no file; the others' files are tested themselves."""
+    return evaluate(network.predict, story.images.test, artifact=network.name, split="test", classes=story.classes)[0].metrics["accuracy"]
+
+
+def tell(story: Story, role: str, network: Network, outcome: Outcome) -> None:
+    told = Told(
+        role=role,  # type: ignore[arg-type]
+        name=network.name,
+        params=parameters(network),
+        macs=macs(network, story.shape),
+        training=outcome.training,
+        valid_accuracy=outcome.valid_accuracy,
+        test_accuracy=outcome.test_accuracy,
+    )
+    story.add(networks=[*story.report.networks, told])
+    if outcome.valid_accuracy is not None:
+        story.run.emit(Note(text=f"{role} {network.name}: {units.percent_text(outcome.valid_accuracy)} of validation images right"))

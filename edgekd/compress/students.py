@@ -1,0 +1,113 @@
+"""The students of a run: named or picked, each distilled, and taught alone beside it where that is asked for.
+
+In: an open `Story` and the teacher. Out: a `Learner` each. What comes of them is `files`'.
+"""
+
+import msgspec
+
+from edgekd import graph
+from edgekd.compress.lesson import Learner, Lesson, built, learnt, settled, tell
+from edgekd.compress.story import Story, brings
+from edgekd.data.source import class_counts
+from edgekd.distill import alone
+from edgekd.distill.subset import NEEDS_TEACHER
+from edgekd.errors import UsageError
+from edgekd.models.load import Network, OnnxTeacher, fingerprint, macs, pick_student
+from edgekd.recipe import Phase, Student, Subset
+from edgekd.tasks.classify import check_losses
+
+
+def distilled(story: Story, of: Learner, *, do: bool) -> list[Learner]:
+    """Every student, distilled, and taught alone beside it where the recipe asks for that; [] where they do not stand and nothing is to be done."""
+    phases = phases_of(story)
+    check_losses({type(term).__name__.lower() for phase in phases for term in phase.terms}, len(story.classes))
+    found: list[Learner] = []
+    for spec in _named(story, of, quiet=not do):
+        network = built(story, spec, replace_head=True)
+        lesson = _lesson(story, spec, of, phases)
+        key = {"data": story.images.sha256, "student": spec, "start": fingerprint(network), "lesson": lesson, "seed": story.recipe.seed}
+        name = f"distill/{network.name}"
+        if not do and not story.run.stands(name, key):
+            return []
+        outcome = learnt(story, story.run.stage(name, key), network, lesson, of.network)
+        tell(story, "student", network, outcome)
+        found.append(Learner("student", network))
+        if story.recipe.alone and do:
+            _alone(story, spec, lesson)
+    return found
+
+
+def check(story: Story) -> None:
+    """Refuse students that cannot be built, before the teacher is taught.
+
+    Raises:
+        UsageError: as `build`, or two of one name.
+    """
+    names = [built(story, spec, replace_head=True).name for spec in story.recipe.student or ()]
+    for name in names:
+        if names.count(name) > 1:
+            raise UsageError(f"students need names of their own, and two are called {name}. Leave one out, or rename its function.")
+
+
+def planned(story: Story, teacher: Network) -> list[Network]:
+    """The students as they would begin."""
+    return [built(story, spec, replace_head=True) for spec in _named(story, Learner("teacher", teacher), quiet=False)]
+
+
+def _named(story: Story, of: Learner, *, quiet: bool) -> list[Student]:
+    """The recipe's students, or one that edgekd picks for the teacher, with the reason."""
+    if story.recipe.student is not None:
+        return list(story.recipe.student)
+    count = graph.summary(of.network.path).macs if isinstance(of.network, OnnxTeacher) else macs(of.network, story.shape)
+    if count is None:
+        raise UsageError("a student is picked by the teacher's MACs, and this teacher's cannot be counted. Name one with --student MODEL.")
+    name, reason = pick_student(count, story.shape, len(story.classes))
+    if not quiet:
+        story.note(f"no student is named: {reason}. Choose another with --student.")
+    return [Student(model=name)]
+
+
+def _lesson(story: Story, spec: Student, of: Learner, phases: tuple[Phase, ...]) -> Lesson:
+    train = msgspec.structs.replace(story.recipe.train, teacher_epochs=None, teacher_optimizer=None)
+    train = settled(story, train, brought=brings(spec))
+    frequencies, wanted = _priors(story)
+    return Lesson(phases=phases, train=train, how="distilled", teacher=fingerprint(of.network), frequencies=frequencies, wanted=wanted)
+
+
+def _alone(story: Story, spec: Student, lesson: Lesson) -> None:
+    """The same student by the labels alone; once more on the phases' own subsets where choosing them needs no teacher."""
+    subsets = [phase.subset for phase in lesson.phases if phase.subset is not None]
+    both = [False, True] if subsets and not any(subset.by in NEEDS_TEACHER for subset in subsets) else [False]
+    for keep in both:
+        network = built(story, spec, replace_head=True)
+        alike = Lesson(phases=alone(lesson.phases, keep_subsets=keep), train=lesson.train, how="alone")
+        key = {"data": story.images.sha256, "student": spec, "start": fingerprint(network), "lesson": alike, "seed": story.recipe.seed}
+        role = "alone-on-subset" if keep else "alone"
+        tell(story, role, network, learnt(story, story.run.stage(f"{role}/{network.name}", key), network, alike))
+
+
+def phases_of(story: Story) -> tuple[Phase, ...]:
+    """The recipe's phases; under another prior than the data's the last one sees as many images of each class."""
+    phases = story.recipe.phase
+    last = phases[-1]
+    if story.recipe.train.prior == "data" or (last.subset is not None and last.subset.by == "balanced"):
+        return phases
+    fraction = last.subset.fraction if last.subset is not None else 0.5
+    return (*phases[:-1], msgspec.structs.replace(last, subset=Subset(by="balanced", fraction=fraction)))
+
+
+def _priors(story: Story) -> tuple[list[float] | None, list[float] | None]:
+    """Class frequencies of the teacher's training and of the device; None, None where the answers stay as they are."""
+    prior = story.recipe.train.prior
+    own = story.recipe.teacher.prior if story.recipe.teacher is not None else None
+    if prior == "data":
+        return None, None
+    counts = class_counts(story.images.train.labels, len(story.classes))
+    frequencies = [1.0] * len(counts) if own == "uniform" else _by_class(own, story, "teacher.prior") if own else [float(n) for n in counts]
+    return frequencies, None if prior == "uniform" else _by_class(prior, story, "train.prior")
+
+
+def _by_class(table: dict[str, float], story: Story, where: str) -> list[float]:
+    if set(table) != set(story.classes):
+        raise UsageError(f"{where} names each class of the data once ({', '.join(story.classes)}); got {', '.join(table)}.")
+    return [table[name] for name in story.classes]
