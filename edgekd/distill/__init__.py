@@ -85,9 +85,7 @@ def _answers(teacher: Network, data: Batches, data_sha256: str, train: Train, me
         view_seed=train.view_seed,
         precision="bf16" if bf16 else "fp32",
     )
-    return Remembered(
-        teacher, data, memory / key, classes=teacher.classes, augment=train.augment, view_seed=train.view_seed, emit=emit, bf16=bf16
-    )
+    return Remembered(teacher, data, memory / key, classes=teacher.classes, augment=train.augment, view_seed=train.view_seed, emit=emit, bf16=bf16)
 
 
 def alone(phases: Sequence[Phase], *, keep_subsets: bool = False) -> tuple[Phase, ...]:

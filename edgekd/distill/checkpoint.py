@@ -1,7 +1,8 @@
 """Everything that resuming needs, in one file that is replaced whole.
 
 The order of batches, the views and the learning rate are pure functions of the step, so that no data loader or schedule has state of its own.
-What is kept: weights, optimiser, averaged weights, the phase's subset, the student's running confidence, torch's generator (dropout) and the curve so far.
+What is kept: weights, optimiser, averaged weights, the phase's subset, the student's running confidence, torch's generator (dropout) and the curve so
+far.
 """
 
 import dataclasses

@@ -28,9 +28,7 @@ LEAST_VARIANCE = 1e-7
 """Added to the variance of logits in `standardise`, so that equal logits stay 0."""
 
 
-def label(
-    student: Float[Tensor, "batch classes"], labels: Int[Tensor, " batch"], *, smoothing: float = 0.0
-) -> Float[Tensor, ""]:
+def label(student: Float[Tensor, "batch classes"], labels: Int[Tensor, " batch"], *, smoothing: float = 0.0) -> Float[Tensor, ""]:
     """Cross entropy with the labels at T = 1, in nats; `smoothing` in [0, 1) is the share given to all classes alike."""
     return F.cross_entropy(_wide(student), labels, label_smoothing=smoothing)
 

@@ -1,7 +1,8 @@
 """One phase's weighted terms → one loss.
 
-loss = Σ wᵢ·Lᵢ with the weights as the recipe has them, not normalised. Each term is a pure function from `losses`; this module chooses their arguments,
-keeps the parts apart so that the log can show each term's share, and asks `temperature` for T. It holds no network and runs no backward pass.
+loss = Σ wᵢ·Lᵢ with the weights as the recipe has them, not normalised. Each term is a pure function from `losses`; this module chooses their
+arguments, keeps the parts apart so that the log can show each term's share, and asks `temperature` for T. It holds no network and runs no
+backward pass.
 """
 
 from collections.abc import Callable
@@ -56,7 +57,9 @@ class Objective:
         parts = torch.stack([term.weight * TERMS[type(term)](term, answer) for term in self.phase.terms])
         return Loss(total=parts.sum(), parts=parts.detach(), temperature=heat.mean().detach())
 
-    def gradient_shares(self, student: Tensor, teacher: Tensor | None, labels: Tensor, *, progress: float, confidence: Tensor | None) -> dict[str, float]:
+    def gradient_shares(
+        self, student: Tensor, teacher: Tensor | None, labels: Tensor, *, progress: float, confidence: Tensor | None
+    ) -> dict[str, float]:
         """Each term's share of the gradient at the logits: its norm over the sum of the terms' norms."""
         heat = self._temperature(teacher, labels, progress=progress, confidence=confidence)
         norms = []
@@ -72,9 +75,7 @@ class Objective:
         spec = self.phase.temperature
         if teacher is not None and isinstance(spec, Temperature) and spec.shape == "teacher-confidence":
             probability = teacher.float().softmax(1).amax(1)
-        return temperature(
-            spec, progress, teacher_probability=probability, student_confidence=confidence, batch=len(labels), device=labels.device
-        )
+        return temperature(spec, progress, teacher_probability=probability, student_confidence=confidence, batch=len(labels), device=labels.device)
 
 
 def _names(terms: tuple[Term, ...]) -> tuple[str, ...]:

@@ -1,7 +1,7 @@
 """Precision and memory format for training on this machine, chosen by a short measurement.
 
-A few steps are timed with each candidate in turn; the plain one (fp32, default layout) is left only for a gain of 5 % or more. What the recipe pins is not measured.
-The choice is written down by the caller and read on resume, so that a run ends as it began.
+A few steps are timed with each candidate in turn; the plain one (fp32, default layout) is left only for a gain of 5 % or more. What the recipe pins
+is not measured. The choice is written down by the caller and read on resume, so that a run ends as it began.
 """
 
 import copy
@@ -56,7 +56,9 @@ def _bf16_runs(device: torch.device) -> bool:
     """Whether bf16 is computed and not emulated there: only then is it worth a try."""
     if device.type == "cuda":
         return bool(torch.cuda.is_bf16_supported(including_emulation=False))
-    return bool(getattr(torch.cpu, "_is_avx512_bf16_supported", lambda: False)()) or bool(getattr(torch.cpu, "_is_amx_tile_supported", lambda: False)())
+    return bool(getattr(torch.cpu, "_is_avx512_bf16_supported", lambda: False)()) or bool(
+        getattr(torch.cpu, "_is_amx_tile_supported", lambda: False)()
+    )
 
 
 class _Stepper:

@@ -1,7 +1,7 @@
 """Steps, passes and learning rates of a training run, as pure functions of the recipe and the number of images.
 
-A *step* is one batch, a *pass* is once over what the phase sees, an *epoch* as many steps as a pass over all training images takes: phases count in epochs,
-so that a phase on half of the images has as many steps as one on all of them.
+A *step* is one batch, a *pass* is once over what the phase sees, an *epoch* as many steps as a pass over all training images takes: phases count in
+epochs, so that a phase on half of the images has as many steps as one on all of them.
 """
 
 import math

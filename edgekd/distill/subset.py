@@ -38,7 +38,7 @@ def choose(subset: Subset, pool: Pool) -> Tensor:
     if len(positions) == 0:
         raise TrainingError(
             f"the subset {subset.by!r} is made of images that the teacher has right, and it has none right here. "
-            "Check the teacher's preprocess and class order, or choose by = \"random\"."
+            'Check the teacher\'s preprocess and class order, or choose by = "random".'
         )
     return positions.sort().values
 
@@ -79,7 +79,8 @@ def _confident(count: int, pool: Pool) -> Tensor:
 
 def _hard(count: int, pool: Pool) -> Tensor:
     """The student is farthest from the teacher, by KL divergence, among images that the teacher has right."""
-    assert pool.teacher is not None and pool.student is not None
+    assert pool.teacher is not None, "the rule needs the teacher's logits"
+    assert pool.student is not None, "the rule needs the student's logits"
     right = _right(pool)
     teacher = pool.teacher.float().log_softmax(1)
     student = pool.student.float().log_softmax(1).to(teacher.device)

@@ -1,6 +1,7 @@
 """Who answers a batch: a live network, or one that is remembered.
 
-A remembered teacher answers each (image, view) once: the first time a view is needed, all images of that view are answered in order, in fixed batches,
+A remembered teacher answers each (image, view) once: the first time a view is needed, all images of that view are answered in order, in fixed
+batches,
 into `view-K.npy` (fp16), which is renamed when whole; training reads only the stored values, so that a first run, a resumed one and a second student
 see the same numbers. The folder is shared by all runs whose key is equal. Terms that need more than logits are not served here.
 """
@@ -75,7 +76,9 @@ class Remembered:
         folder: where views are kept; its name is the key (`memory_key`), so that it holds this teacher's answers on these images only.
     """
 
-    def __init__(self, network: nn.Module, data: Batches, folder: Path, *, classes: int, augment: Augment, view_seed: int, emit: Emit, bf16: bool = False) -> None:
+    def __init__(
+        self, network: nn.Module, data: Batches, folder: Path, *, classes: int, augment: Augment, view_seed: int, emit: Emit, bf16: bool = False
+    ) -> None:
         self.network = network
         self.data = data
         self.folder = folder
@@ -209,5 +212,3 @@ def check_classes(teacher: int, student: int) -> None:
             f"teacher and data must have the same classes: the teacher answers {teacher}, the data has {student}. "
             "Choose the teacher that was taught on these classes, or fine-tune it first with `edgekd teach`."
         )
-
-

@@ -1,8 +1,9 @@
 """How a network learns: phases one after another, in one loop that can be stopped at any step and goes on as if it had not been.
 
-`fit` teaches a network on views of training images, with a teacher's answers where a phase's terms ask for them. On the CPU a resumed run ends with the same
-bits as an undisturbed one, given the same number of threads. The last epoch counts; validation images are looked at and never chosen by. Nothing here exports,
-judges or prints.
+`fit` teaches a network on views of training images, with a teacher's answers where a phase's terms ask for them. On the CPU a resumed run ends with
+the same
+bits as an undisturbed one, given the same number of threads. The last epoch counts; validation images are looked at and never chosen by. Nothing here
+exports, judges or prints.
 """
 
 import dataclasses
@@ -176,7 +177,9 @@ class _Fit:
             return torch.arange(len(self.data))
         needs_teacher, needs_student = phase.subset.by in NEEDS_TEACHER, phase.subset.by in NEEDS_STUDENT
         if needs_teacher and self.teacher is None:
-            raise TrainingError(f"phase {phase.name!r} takes a subset by {phase.subset.by!r}, which only a teacher can choose; without one choose random or balanced.")
+            raise TrainingError(
+                f"phase {phase.name!r} takes a subset by {phase.subset.by!r}, which only a teacher can choose; without one choose random or balanced."
+            )
         student = torch.cat(list(answer_all(self.network, (b[0] for b in self.data.plain_batches(BATCH)), bf16=self.bf16))) if needs_student else None
         return choose(
             phase.subset,
@@ -225,15 +228,32 @@ class _Fit:
         if measure:
             place.curve.append(
                 CurvePoint(
-                    epoch=epoch, step=place.step, phase=step.phase.name, loss=loss, temperature=temperature, shares=shares,
-                    learning_rate=peak * step.factor, valid_accuracy=accuracy,
+                    epoch=epoch,
+                    step=place.step,
+                    phase=step.phase.name,
+                    loss=loss,
+                    temperature=temperature,
+                    shares=shares,
+                    learning_rate=peak * step.factor,
+                    valid_accuracy=accuracy,
                 )
             )
         self.emit(
             Trained(
-                network=self.job.name, phase=step.phase.name, step=place.step, steps=self.steps, epoch=epoch, epochs=self.steps / self.epoch_steps,
-                loss=loss, temperature=temperature, shares=shares, gradient_shares=step.gradient_shares(), learning_rate=peak * step.factor,
-                images_per_s=images_per_s, seconds_left=place.seconds / place.step * (self.steps - place.step), valid_accuracy=accuracy,
+                network=self.job.name,
+                phase=step.phase.name,
+                step=place.step,
+                steps=self.steps,
+                epoch=epoch,
+                epochs=self.steps / self.epoch_steps,
+                loss=loss,
+                temperature=temperature,
+                shares=shares,
+                gradient_shares=step.gradient_shares(),
+                learning_rate=peak * step.factor,
+                images_per_s=images_per_s,
+                seconds_left=place.seconds / place.step * (self.steps - place.step),
+                valid_accuracy=accuracy,
             )
         )
         self._meter.restart()
@@ -244,8 +264,8 @@ class _Fit:
             kept = self.job.folder / checkpoint.NAME
             where = f"The last good checkpoint is kept at {kept}. " if kept.exists() else ""
             raise TrainingError(
-                f"the loss must stay a number; at step {self.place.step} of {self.steps} in phase {step.phase.name!r} the term {' and '.join(wrong)} is not. "
-                f"{where}Lower train.optimizer.lr, or look for broken images and weights."
+                f"the loss must stay a number; at step {self.place.step} of {self.steps} in phase {step.phase.name!r} "
+                f"the term {' and '.join(wrong)} is not. {where}Lower train.optimizer.lr, or look for broken images and weights."
             )
 
     def accuracy(self) -> float:
@@ -319,7 +339,7 @@ class _Meter:
 
 
 def build_optimizer(network: nn.Module, settings: Optimizer) -> torch.optim.Optimizer:
-    """The optimiser, one group for all weights, or body and head apart where they learn at different rates. Each group's `peak` is its rate's peak."""
+    """The optimiser: one group for all weights, or body and head apart where they learn at different rates; `peak` of a group is its rate's peak."""
     head = {id(parameter) for parameter in head_parameters(network)} if settings.body_lr is not None else set()
     parameters = [parameter for parameter in network.parameters() if parameter.requires_grad]
     groups = [{"params": [p for p in parameters if id(p) not in head], "peak": settings.lr if settings.body_lr is None else settings.body_lr}]

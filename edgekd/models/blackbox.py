@@ -160,7 +160,9 @@ def _layout(shape: Sequence[Any], path: Path) -> tuple[int | None, int, tuple[in
         channels, height, width = known[place], known[rest[0]], known[rest[1]]
         if channels in (1, 3):
             return known[0], channels, (height, width) if height and width else None, place == 3
-    raise UsageError(f"an ONNX teacher's input has 1 or 3 channels at its second or last place; {path} takes {list(shape)}. Export it as (n, c, h, w).")
+    raise UsageError(
+        f"an ONNX teacher's input has 1 or 3 channels at its second or last place; {path} takes {list(shape)}. Export it as (n, c, h, w)."
+    )
 
 
 def _output(session: Any, path: Path) -> str:

@@ -1,7 +1,7 @@
 """Is a brought network used as it was taught? It is scored on validation images before anything is trained.
 
-In: a Network, validation images and labels, the class names. Out: its accuracy; or an error that names the setting that fits, where it is near chance or another
-mean, colour order or class order is clearly better. Only the network's own answers are looked at; nothing is changed.
+In: a Network, validation images and labels, the class names. Out: its accuracy; or an error that names the setting that fits, where it is
+near chance or another mean, colour order or class order is clearly better. Only the network's own answers are looked at; nothing is changed.
 """
 
 from collections.abc import Iterator, Sequence
@@ -50,7 +50,9 @@ class _Setting:
     preprocess: Preprocess
 
 
-def check_brought(network: Network, images: Float[Tensor, "n c h w"], labels: Int64[Tensor, "n"], classes: Sequence[str], *, who: str = "the teacher") -> float:
+def check_brought(
+    network: Network, images: Float[Tensor, "n c h w"], labels: Int64[Tensor, "n"], classes: Sequence[str], *, who: str = "the teacher"
+) -> float:
     """The share of validation images that a brought network has right.
 
     Args:
@@ -121,10 +123,11 @@ def _settings(stated: Preprocess) -> Iterator[_Setting]:
     own = {} if stated.colour == "grey" else {"its own mean and std": (stated.mean, stated.std)}
     for words, (mean, std) in {**own, **usual}.items():
         for colour in orders:
-            turned = (colour == "bgr" and (words not in own or stated.colour != "bgr")) or (words in own and colour == "rgb" and stated.colour == "bgr")
+            turned = colour != stated.colour if words in own else colour == "bgr"
             setting = msgspec.structs.replace(stated, mean=mean[::-1] if turned else mean, std=std[::-1] if turned else std, colour=colour)
             if setting != stated:
-                yield _Setting(f"{words}{' mean and std' if words not in own else ''}{'' if colour == stated.colour else f' in the order {colour}'}", setting)
+                order = "" if colour == stated.colour else f" in the order {colour}"
+                yield _Setting(f"{words}{'' if words in own else ' mean and std'}{order}", setting)
 
 
 def _refuse_order(network: Network, answers: Tensor, labels: Tensor, classes: Sequence[str], who: str, *, least: int) -> None:
@@ -143,7 +146,8 @@ def _refuse_order(network: Network, answers: Tensor, labels: Tensor, classes: Se
     known = "alphabetical order: " if theirs == sorted(classes) else ""
     raise UsageError(
         f"{who} {network.name} has {as_stated / len(labels):.1%} of {len(labels)} validation images right, and {reordered / len(labels):.1%} "
-        f"with its classes in another order. Set classes = {_listed(theirs)} beside its model ({known}the order of its outputs), or --teacher-classes."
+        f"with its classes in another order. Set classes = {_listed(theirs)} beside its model ({known}the order of its outputs), "
+        "or --teacher-classes."
     )
 
 

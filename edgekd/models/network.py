@@ -51,8 +51,8 @@ class Network(nn.Module):
         self.notes = list(notes)
         if len(preprocess.mean) not in (1, self.channels):
             raise UsageError(
-                f"mean and std have one value, or one per channel; {name}'s preprocess has mean {list(preprocess.mean)} and std {list(preprocess.std)} "
-                f"for {self.channels} channel(s). Correct them, or colour, in its preprocess."
+                f"mean and std have one value, or one per channel; {name}'s preprocess has mean {list(preprocess.mean)} "
+                f"and std {list(preprocess.std)} for {self.channels} channel(s). Correct them, or colour, in its preprocess."
             )
         self.register_buffer("mean", torch.tensor(preprocess.mean).view(1, -1, 1, 1), persistent=False)
         self.register_buffer("std", torch.tensor(preprocess.std).view(1, -1, 1, 1), persistent=False)

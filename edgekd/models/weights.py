@@ -95,7 +95,9 @@ def _unpickle(file: Path) -> Any:
     except (pickle.UnpicklingError, EOFError, RuntimeError, ValueError, KeyError, IndexError, AttributeError, TypeError, OSError) as error:
         unknown = _unsafe_globals(file, str(error))
         if not unknown:
-            raise UsageError(f"{file} is not a checkpoint that torch wrote: {_reason(error)}. It may be cut short or of another kind: copy it again.") from None
+            raise UsageError(
+                f"{file} is not a checkpoint that torch wrote: {_reason(error)}. It may be cut short or of another kind: copy it again."
+            ) from None
         line = _SAVE.format(load=f'torch.load("{file.name}", weights_only=False)', call="()")
         raise UsageError(
             f"a checkpoint holds weights and plain values; {file} holds a pickled {', '.join(unknown[:3])}, and reading that runs code. "

@@ -72,8 +72,8 @@ def test_students_by_flags() -> None:
 
 
 def test_epochs_are_shared_out_as_before() -> None:
-    """--epochs is the total, split by the recipe's ratio of 30 to 10."""
-    assert [phase.epochs for phase in asked(epochs=20).phase] == [15, 5]
+    """--epochs is the total, split by the recipe's ratio of 35 to 5."""
+    assert [phase.epochs for phase in asked(epochs=20).phase] == [17.5, 2.5]
 
 
 def test_temperature_goes_where_a_phase_holds_or_starts_it() -> None:

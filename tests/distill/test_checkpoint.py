@@ -15,9 +15,7 @@ from edgekd.errors import RunError
 from edgekd.record import CurvePoint
 
 POINT = CurvePoint(epoch=1.5, step=3, phase="p", loss=0.25, temperature=None, shares={"label": 1.0}, learning_rate=0.1, valid_accuracy=0.5)
-PLACE = Place(
-    step=7, phase=1, phase_step=3, first_pass=2, positions=torch.tensor([1, 4]), confidence=torch.tensor(0.5), seconds=1.25, curve=[POINT]
-)
+PLACE = Place(step=7, phase=1, phase_step=3, first_pass=2, positions=torch.tensor([1, 4]), confidence=torch.tensor(0.5), seconds=1.25, curve=[POINT])
 
 
 def write(folder: Path, **changes: Any) -> None:

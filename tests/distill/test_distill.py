@@ -90,6 +90,26 @@ def test_other_answers_are_remembered_elsewhere(tmp_path: Path, change: str) -> 
     assert len(list((tmp_path / "memory").iterdir())) == 2
 
 
+def test_the_teacher_answers_in_the_students_precision(tmp_path: Path) -> None:
+    """In eval mode; what was remembered in one precision is not read in another."""
+    seen: list[tuple[torch.dtype, bool]] = []
+    teacher = nets.network(name="teacher").train()
+    teacher.register_forward_hook(lambda module, args, logits: seen.append((logits.dtype, module.training)))
+    for precision in ("fp32", "bf16", "fp32"):
+        settings = msgspec.structs.replace(nets.TRAIN, precision=precision)
+        teach(tmp_path / f"{len(seen)}", teacher, kd(1), memory=tmp_path / "memory", train=settings)
+    assert seen == [(torch.float32, False), (torch.bfloat16, False)]
+
+
+def test_validation_and_checkpoints_reach_the_loop(tmp_path: Path) -> None:
+    """Accuracy after each epoch, a call after each checkpoint."""
+    calls: list[int] = []
+    _, training = teach(tmp_path, nets.teacher(), kd(2), valid=nets.data(9), checkpoint_s=nets.ALWAYS, kept=lambda: calls.append(1), seed=7)
+    assert [point.valid_accuracy is not None for point in training.curve] == [True, True]
+    assert len(calls) == 8
+    assert training.seed == 7
+
+
 def test_a_live_teacher_is_told_of(tmp_path: Path) -> None:
     """With its reason, and nothing is stored."""
     events: list[Event] = []

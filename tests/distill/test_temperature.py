@@ -25,9 +25,7 @@ def test_a_number_is_every_samples() -> None:
     assert temperature(3.0, 1.0, batch=2).tolist() == [3.0, 3.0]
 
 
-@pytest.mark.parametrize(
-    ("shape", "quarter", "half"), [("linear", 3.25, 2.5), ("cosine", 3.56066, 2.5), ("exponential", 2.82843, 2.0)]
-)
+@pytest.mark.parametrize(("shape", "quarter", "half"), [("linear", 3.25, 2.5), ("cosine", 3.56066, 2.5), ("exponential", 2.82843, 2.0)])
 def test_shapes_over_progress(shape: Shape, quarter: float, half: float) -> None:
     """From 4 to 1: the ends are met, a quarter and a half are the ones worked out by hand."""
     found = [at(shape, progress) for progress in (0.0, 0.25, 0.5, 1.0)]
@@ -74,9 +72,7 @@ def test_progress_outside_a_phase_is_refused(progress: float) -> None:
         temperature(3.0, progress, batch=2)
 
 
-@pytest.mark.parametrize(
-    ("shape", "name"), [("teacher-confidence", "teacher_probability"), ("student-confidence", "student_confidence")]
-)
+@pytest.mark.parametrize(("shape", "name"), [("teacher-confidence", "teacher_probability"), ("student-confidence", "student_confidence")])
 def test_a_confidence_that_is_missing_is_refused(shape: Shape, name: str) -> None:
     """The message names the shape, what it follows and a shape that needs none."""
     with pytest.raises(UsageError, match=rf"'{shape}' follows {name}, got None.*cosine"):

@@ -126,6 +126,15 @@ def test_a_temperature_follows_the_students_running_confidence(tmp_path: Path, m
     assert [event.temperature for event in trained(events)] == pytest.approx([6 - 5.5 * confidence for confidence in running], abs=1e-5)
 
 
+def test_a_temperature_goes_from_end_to_end_of_its_phase(tmp_path: Path) -> None:
+    """Linear from 3 to 1 over the second phase's five steps, whatever came before."""
+    events: list[Event] = []
+    data = nets.data()
+    phases = nets.phase("a", 2), nets.phase("b", 5, terms=SOFT, temperature=Temperature(start=3, end=1, shape="linear"))
+    nets.learn(tmp_path, *phases, images=data, teacher=Live(nets.teacher().eval(), data), events=events, batch=64)
+    assert [event.temperature for event in trained(events)] == [None, None, 3.0, 2.5, 2.0, 1.5, 1.0]
+
+
 def test_slow_steps_are_told_one_by_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Every half second at the latest, while the curve keeps to epochs."""
     monkeypatch.setattr(train, "LOG_S", 0.0)

@@ -11,7 +11,7 @@ import torch
 from onnx import TensorProto, helper
 from torch import Tensor
 
-from edgekd.errors import MissingError, MissingExtra, UsageError
+from edgekd.errors import MissingError, MissingExtra
 from edgekd.models.blackbox import BlackBox, OnnxTeacher, onnx_teacher
 from edgekd.record import Preprocess
 from tests.models.nets import AS_THEY_ARE, GREY_AS_THEY_ARE, IMAGENET, linear_file, matrix, noise, saved

@@ -12,7 +12,9 @@ from edgekd.record import Preprocess
 from tests.models.nets import AS_THEY_ARE, IMAGENET, linear_file, passing_file, saved
 
 
-def refused(path: Path, message: str, preprocess: Preprocess | None = AS_THEY_ARE, *, classes: int = 5, shape: tuple[int, int, int] = (4, 4, 3)) -> None:
+def refused(
+    path: Path, message: str, preprocess: Preprocess | None = AS_THEY_ARE, *, classes: int = 5, shape: tuple[int, int, int] = (4, 4, 3)
+) -> None:
     """Holds that this file is refused in these words."""
     with pytest.raises(UsageError, match=message):
         onnx_teacher(path, classes=classes, shape=shape, preprocess=preprocess, spec=path.name)
@@ -30,7 +32,8 @@ def test_what_is_no_onnx_file(tmp_path: Path) -> None:
 @pytest.mark.parametrize("shapes", [{"a": [1, 3, 4, 4], "b": [1, 3, 4, 4]}, {"a": [1, 48]}])
 def test_other_inputs(tmp_path: Path, shapes: Mapping[str, Sequence[int]]) -> None:
     """Two of them, or rows instead of images: all are listed."""
-    refused(passing_file(tmp_path / "net.onnx", shapes), rf"takes one input of images, .*net\.onnx takes a tensor\(float\) \[1, {shapes['a'][1]}.*Export it with")
+    file = passing_file(tmp_path / "net.onnx", shapes)
+    refused(file, rf"takes one input of images, .*net\.onnx takes a tensor\(float\) \[1, {shapes['a'][1]}.*Export it with")
 
 
 def test_an_input_of_another_type(tmp_path: Path) -> None:
@@ -41,17 +44,19 @@ def test_an_input_of_another_type(tmp_path: Path) -> None:
 @pytest.mark.parametrize("shape", [["batch", 4, 4, 4], ["batch", "channels", 4, 4]])
 def test_another_number_of_channels(tmp_path: Path, shape: Sequence[int | str]) -> None:
     """One or three, at the second or the last place."""
-    refused(passing_file(tmp_path / "net.onnx", {"images": shape}), r"has 1 or 3 channels at its second or last place; .* takes \['batch', .* Export it as \(n, c, h, w\)")
+    file = passing_file(tmp_path / "net.onnx", {"images": shape})
+    refused(file, r"has 1 or 3 channels at its second or last place; .* takes \['batch', .* Export it as \(n, c, h, w\)")
 
 
 def test_an_output_that_is_no_row_of_logits(tmp_path: Path) -> None:
     """As of a network for segmentation."""
-    refused(passing_file(tmp_path / "net.onnx", {"images": ["batch", 3, 4, 4]}), r"a classifier answers \(n, classes\); .* answers images_out \['batch', 3, 4, 4\]")
+    file = passing_file(tmp_path / "net.onnx", {"images": ["batch", 3, 4, 4]})
+    refused(file, r"a classifier answers \(n, classes\); .* answers images_out \['batch', 3, 4, 4\]")
 
 
 def test_other_classes(tmp_path: Path) -> None:
     """How many it answers, and how many the data has."""
-    refused(linear_file(tmp_path / "net.onnx"), r"net\.onnx answers 5 and the data has 7\. Give data with the teacher's classes, or another", classes=7)
+    refused(linear_file(tmp_path / "net.onnx"), r"net\.onnx answers 5 and the data has 7\. Give data with the teacher's classes", classes=7)
 
 
 # Preprocess -----------------------------------------------------------------------------------------------------------
@@ -59,7 +64,7 @@ def test_other_classes(tmp_path: Path) -> None:
 
 def test_a_preprocess_that_nobody_states(tmp_path: Path) -> None:
     """Neither the person nor the file: it is not guessed."""
-    refused(linear_file(tmp_path / "net.onnx"), r"must be stated; the metadata of .*net\.onnx does not say\. Give preprocess = .* --teacher-std", None)
+    refused(linear_file(tmp_path / "net.onnx"), r"must be stated; the metadata of .*net\.onnx does not say\. Give preprocess = .*-std", None)
 
 
 @pytest.mark.parametrize("text", ["{", '{"std": [-1.0], "mean": [0.0]}', '{"size": "large"}'])
@@ -106,4 +111,5 @@ def test_a_size_that_only_running_finds_out(tmp_path: Path) -> None:
 
 def test_mean_and_std_of_another_number_of_channels(tmp_path: Path) -> None:
     """Two values fit neither one channel nor three."""
-    refused(linear_file(tmp_path / "net.onnx"), r"mean and std have one value, or one per channel; net's preprocess has mean \[0\.1, 0\.2\]", Preprocess(mean=(0.1, 0.2), std=(1.0, 1.0)))
+    message = r"mean and std have one value, or one per channel; net's preprocess has mean \[0\.1, 0\.2\]"
+    refused(linear_file(tmp_path / "net.onnx"), message, Preprocess(mean=(0.1, 0.2), std=(1.0, 1.0)))

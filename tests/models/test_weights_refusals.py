@@ -44,7 +44,8 @@ def written(file: Path, content: bytes) -> Path:
 def test_a_pickled_module_is_refused_with_the_remedy(tmp_path: Path, wrap: bool) -> None:
     """Alone or in a checkpoint: what it holds, why that is refused, and three lines that help."""
     file = saved(tmp_path, {"model": Tiny(), "epoch": 3} if wrap else Tiny())
-    with pytest.raises(UsageError, match=r"holds a pickled tests\.models\.nets\.Tiny, torch\..*, and reading that runs code\. Save its state_dict") as caught:
+    message = r"holds a pickled tests\.models\.nets\.Tiny, torch\..*, and reading that runs code\. Save its state_dict"
+    with pytest.raises(UsageError, match=message) as caught:
         read(file)
     assert 'network = torch.load("net.pt", weights_only=False)' in str(caught.value)
     assert str(caught.value).endswith('torch.save(network.state_dict(), "weights.pt")')
@@ -164,7 +165,8 @@ def test_what_is_no_table(tmp_path: Path, content: Any, kind: str) -> None:
 )
 def test_weights_in_another_place(tmp_path: Path, content: Any, has: str) -> None:
     """Where they are looked for, and what there is instead."""
-    with pytest.raises(UsageError, match=rf"looked for under state_dict, model, model_ema, state_dict_ema, or as the file itself; .* has {has}\. --weights-key"):
+    places = "state_dict, model, model_ema, state_dict_ema, or as the file itself"
+    with pytest.raises(UsageError, match=rf"weights are looked for under {places}; .* has {has}\. --weights-key names another place"):
         read(saved(tmp_path, content))
 
 

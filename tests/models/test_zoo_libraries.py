@@ -17,6 +17,7 @@ from edgekd.models.zoo import hf_body, timm_body
 from edgekd.record import Preprocess
 from tests.models.nets import Tiny, noise
 
+
 @pytest.mark.parametrize(("spec", "extra"), [("timm:resnet18", "timm"), ("hf:someone/net", "hf")])
 def test_a_library_that_is_not_installed(monkeypatch: pytest.MonkeyPatch, spec: str, extra: str) -> None:
     """The extra that brings it."""
@@ -29,8 +30,16 @@ def test_a_library_that_is_not_installed(monkeypatch: pytest.MonkeyPatch, spec: 
 # timm -----------------------------------------------------------------------------------------------------------------
 
 
+class Counted(Tiny):
+    """A Tiny that says how many classes it has, as timm's networks do."""
+
+    def __init__(self, classes: int) -> None:
+        super().__init__(classes)
+        self.num_classes = classes
+
+
 @pytest.fixture
-def timm(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+def timm(monkeypatch: pytest.MonkeyPatch) -> None:
     """A module with the three functions of timm that are called: it knows a Tiny of 10 classes, which has published weights."""
     module: Any = ModuleType("timm")
     config = {"input_size": (3, 160, 192), "interpolation": "bicubic", "crop_pct": 0.8, "mean": (0.1, 0.2, 0.3), "std": (0.4, 0.5, 0.6)}
@@ -38,15 +47,12 @@ def timm(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     def create_model(name: str, pretrained: bool, num_classes: int = 10) -> nn.Module:
         if pretrained and name.endswith(".lost"):
             raise OSError("no network")
-        body = Tiny(num_classes)
-        body.num_classes = num_classes
-        return body
+        return Counted(num_classes)
 
     module.list_models = lambda: ["tiny", "tinier"]
     module.create_model = create_model
     module.data = SimpleNamespace(resolve_model_data_config=lambda body: config)
     monkeypatch.setitem(sys.modules, "timm", module)
-    return module
 
 
 @pytest.mark.usefixtures("timm")
@@ -125,7 +131,10 @@ def transformers(monkeypatch: pytest.MonkeyPatch, processor: Mapping[str, Any]) 
             {"size": {"shortest_edge": 18}, **CROPS, "do_center_crop": False, "resample": 3},
             Preprocess(size=(18, 18), resize=18, crop=18, interpolation="bicubic", mean=(0.1, 0.2, 0.3), std=(0.4, 0.5, 0.6)),
         ),
-        ({"do_normalize": False, "resample": 0}, Preprocess(size=(16, 12), resize=12, crop=12, interpolation="nearest", mean=(0.0,) * 3, std=(1.0,) * 3)),
+        (
+            {"do_normalize": False, "resample": 0},
+            Preprocess(size=(16, 12), resize=12, crop=12, interpolation="nearest", mean=(0.0,) * 3, std=(1.0,) * 3),
+        ),
     ],
 )
 def test_an_image_processor_states_the_preprocess(monkeypatch: pytest.MonkeyPatch, changes: Mapping[str, Any], expected: Preprocess) -> None:
