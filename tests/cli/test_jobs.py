@@ -11,6 +11,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import msgspec
 import pytest
 from typer.testing import CliRunner
 
@@ -19,7 +20,7 @@ from edgekd.events import StageFinished, StageStarted, silent
 from edgekd.recipe import Recipe, encode_recipe
 from edgekd.record import Report
 from edgekd.run import Run
-from tests.report.sample import sample_report
+from tests.report.sample import judged_report, sample_report
 
 ROOT = Path(__file__).resolve().parents[2]
 runner = CliRunner()
@@ -104,6 +105,21 @@ def test_a_dry_run_only_says(calls: Calls) -> None:
 def test_json_is_the_report_and_nothing_else(calls: Calls) -> None:
     """One document on stdout."""
     assert json.loads(runner.invoke(app, ["compress", "--json"]).stdout)["name"] == "sample"
+
+
+@pytest.mark.parametrize(("states", "code"), [(["pass", "undecided"], 0), (["pass", "over"], 1), (["pass", "missing"], 2)])
+def test_a_run_with_limits_exits_as_check_does(states: list[str], code: int, calls: Calls, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The report is printed all the same."""
+    report = judged_report()
+    kept = [next(verdict for verdict in report.verdicts if verdict.state == state and not verdict.warn) for state in states]
+
+    def work(*_: Any, **__: Any) -> Report:
+        return msgspec.structs.replace(report, verdicts=kept)
+
+    monkeypatch.setattr(sys.modules["edgekd.compress"], "compress", work)
+    result = runner.invoke(app, ["compress"])
+    assert result.exit_code == code, result.output
+    assert "student/resnet20/int8-cpu" in result.stdout
 
 
 def test_quiet_prints_only_the_result(calls: Calls) -> None:

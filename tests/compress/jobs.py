@@ -16,16 +16,20 @@ from edgekd.record import Report
 NETS = """
 from torch import nn
 
+def net(width, classes):
+    layers = nn.Conv2d(3, width, 3, padding=1), nn.BatchNorm2d(width), nn.ReLU(), nn.AdaptiveAvgPool2d(4)
+    return nn.Sequential(*layers, nn.Flatten(), nn.Linear(16 * width, classes))
+
 def wide(classes):
-    return nn.Sequential(nn.Conv2d(3, 16, 3, padding=1), nn.BatchNorm2d(16), nn.ReLU(), nn.AdaptiveAvgPool2d(4), nn.Flatten(), nn.Linear(256, classes))
+    return net(16, classes)
 
 def thin(classes):
-    return nn.Sequential(nn.Conv2d(3, 4, 3, padding=1), nn.BatchNorm2d(4), nn.ReLU(), nn.AdaptiveAvgPool2d(4), nn.Flatten(), nn.Linear(64, classes))
+    return net(4, classes)
 
 def nan(classes):
-    net = thin(classes)
-    nn.init.constant_(net[-1].bias, float("nan"))
-    return net
+    broken = thin(classes)
+    nn.init.constant_(broken[-1].bias, float("nan"))
+    return broken
 """
 PHASES = (
     Phase(name="transfer", epochs=3, temperature=3.0, terms=(KdTerm(weight=0.9), LabelTerm(weight=0.1))),

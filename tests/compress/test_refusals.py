@@ -1,7 +1,6 @@
 """What a run refuses, and with which words; nothing is lost by any of it."""
 
 import os
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -182,7 +181,7 @@ def test_an_interrupted_run_goes_on_to_the_same_bits(base: Path) -> None:
 
 
 @pytest.fixture
-def full_disk(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def full_disk(monkeypatch: pytest.MonkeyPatch) -> None:
     """A disk that fills up when an ONNX file is finished."""
     before = whole_files._sync
 
@@ -192,7 +191,6 @@ def full_disk(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         before(path)
 
     monkeypatch.setattr(whole_files, "_sync", sync)
-    yield
 
 
 def test_a_full_disk_while_exporting(base: Path, full_disk: None) -> None:

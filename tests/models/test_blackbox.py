@@ -64,11 +64,13 @@ def test_a_file_of_halves(tmp_path: Path) -> None:
 
 
 def test_a_file_of_bytes(tmp_path: Path) -> None:
-    """uint8 in, and nothing to state: it is given each pixel as it was stored."""
+    """uint8 in, and nothing to state: it is given each pixel as it was stored, resized ones rounded and clipped."""
     network = teacher(linear_file(tmp_path / "net.onnx", kind=TensorProto.UINT8), None)
     pixels = torch.randint(0, 256, (3, 3, 4, 4), generator=torch.Generator().manual_seed(0))
     assert (network.preprocess.mean, network.preprocess.std) == ((0.0,), (1.0,))
     torch.testing.assert_close(network(pixels / 255), expected(pixels.float()))
+    torch.testing.assert_close(network((pixels - 0.4) / 255), expected(pixels.float()))
+    torch.testing.assert_close(network(pixels / 255 + 1), expected(torch.full((3, 3, 4, 4), 255.0)))
 
 
 def test_a_grey_file(tmp_path: Path) -> None:

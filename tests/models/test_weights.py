@@ -195,6 +195,14 @@ def test_a_head_of_another_size_is_refused_otherwise(tmp_path: Path) -> None:
         loaded(saved(tmp_path, weights(classes=7)))
 
 
+def test_a_new_head_excuses_nothing_else(tmp_path: Path) -> None:
+    """With a head of another size, what stands before it must still match."""
+    state = weights(classes=7)
+    del state["features.1.bias"]
+    with pytest.raises(UsageError, match=r"missing in the file: features\.1\.bias; of another shape: head\.weight \(7, 6\) for \(4, 6\), head\.bias"):
+        loaded(saved(tmp_path, state), replace_head=True)
+
+
 @pytest.mark.parametrize("replace_head", [False, True])
 def test_what_does_not_match_is_listed(tmp_path: Path, replace_head: bool) -> None:
     """Missing ones, those too many, and shapes, by name."""

@@ -160,6 +160,7 @@ def test_what_is_no_table(tmp_path: Path, content: Any, kind: str) -> None:
     [
         ({"net": Tiny().state_dict(), "epoch": 3}, "net, epoch"),
         ({"state_dict": {"epoch": 3}}, "state_dict"),
+        ({"epoch": 3, "step": 7, "loss": torch.tensor(0.5)}, "epoch, step, loss"),
         ({}, "nothing"),
     ],
 )
