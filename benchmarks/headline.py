@@ -1,4 +1,4 @@
-"""The headline: a real teacher to a student a twentieth of its size, on Fashion-MNIST, by one run of `edgekd compress` and nothing else.
+"""The headline: a real teacher to a student an eleventh of its size, on Fashion-MNIST, by one run of `edgekd compress` and nothing else.
 
     python -m benchmarks.headline [--quick]
 

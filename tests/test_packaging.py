@@ -4,6 +4,7 @@ The quick tests need no network: they build the wheel with what uv has cached an
 """
 
 import importlib.metadata
+import json
 import subprocess
 import sys
 import zipfile
@@ -14,6 +15,7 @@ import pytest
 from packaging.requirements import Requirement
 
 from tests.needs import ROOT, need_tool
+from tests.toys import brightness
 
 GOLDEN = ROOT / "tests" / "golden" / "report-v1.json"
 LATE = ["torch", "torchvision", "numpy", "onnx", "onnxruntime", "matplotlib"]
@@ -116,6 +118,16 @@ def test_the_extra_measure_brings_no_torch(measure: Path, tmp_path: Path) -> Non
     code = "import importlib.util as u; print([n for n in ('numpy', 'onnx', 'onnxruntime', 'torch', 'torchvision') if u.find_spec(n)])"
     assert sh(measure, "-c", code, cwd=tmp_path).strip() == "['numpy', 'onnx', 'onnxruntime']"
     assert sh(measure, "-c", "import edgekd.bench, edgekd.gate, edgekd.graph", cwd=tmp_path) == ""
+
+
+def test_the_extra_measure_times_and_checks_bare_files(measure: Path, tmp_path: Path) -> None:
+    """bench and check, where torch cannot be imported."""
+    files = [brightness(tmp_path / name).name for name in ("old.onnx", "new.onnx")]
+    edgekd = measure.parent / "edgekd"
+    timed = json.loads(sh(edgekd, "bench", *files, "--max-time", "3", "--json", "-q", cwd=tmp_path))
+    assert [found["artifact"] for found in timed["measurements"]] == ["file/old/as-is", "file/new/as-is"]
+    assert "pass" in sh(edgekd, "check", *files, "--limit", "params=40", "--limit", "size=10kB", cwd=tmp_path)
+    assert "over" in sh(edgekd, "check", *files, "--limit", "params=30", cwd=tmp_path, code=1)
 
 
 def test_the_agent_imports_with_the_standard_library_alone(tmp_path: Path) -> None:

@@ -60,6 +60,8 @@ def read(file: Path, key: str | None = None) -> Checkpoint:
         raise MissingError(f"no weights at {file}. A relative path starts at the recipe's folder, or where you are.")
     if file.suffix not in SUFFIXES:
         raise UsageError(f"weights are a file that ends in {', '.join(SUFFIXES)}, or `pretrained`; got {file}")
+    if key is not None and file.suffix == ".safetensors":
+        raise UsageError(f"a safetensors file holds its weights and nothing else, so no weights_key applies to {file}; got {key!r}. Leave it out.")
     checkpoint = _read_safetensors(file) if file.suffix == ".safetensors" else _pick(_unpickle(file), key, file)
     for name, tensor in checkpoint.state.items():
         if tensor.is_floating_point() and not bool(torch.isfinite(tensor).all()):

@@ -192,3 +192,9 @@ def test_weights_that_are_not_finite(tmp_path: Path, value: float) -> None:
     state["head.bias"][2] = value
     with pytest.raises(UsageError, match=r"weights must be finite numbers; head\.bias in .*net\.pt is not\. Take an earlier checkpoint"):
         read(saved(tmp_path, state))
+
+
+def test_a_key_into_a_safetensors_file(tmp_path: Path) -> None:
+    """There is nothing to choose from, and a key that says nothing is not passed over."""
+    with pytest.raises(UsageError, match=r"no weights_key applies to .*a\.safetensors; got 'ema'\. Leave it out"):
+        read(written(tmp_path / "a.safetensors", b""), "ema")
