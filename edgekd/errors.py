@@ -1,13 +1,13 @@
 """What edgekd raises on purpose. Every message says the rule, the value received and the remedy.
 
-    EdgekdError            exit 3   anything that went wrong for a reason we can name
-    ├── UsageError         exit 2   the command, recipe or file cannot be used as it was given
-    │   └── RecipeError    exit 2   a recipe that does not read
-    ├── MissingError       exit 2   something that is needed is not there
-    │   └── MissingExtra   exit 2   a package of an extra that is not installed
-    ├── RunError           exit 3   a run folder that cannot be used, or is in use
-    ├── TrainingError      exit 3   training that cannot go on, as with a loss that is not a number
-    └── DeviceError        exit 3   a device or runtime that refused, crashed or fell silent
+EdgekdError            exit 3   anything that went wrong for a reason we can name
+├── UsageError         exit 2   the command, recipe or file cannot be used as it was given
+│   └── RecipeError    exit 2   a recipe that does not read
+├── MissingError       exit 2   something that is needed is not there
+│   └── MissingExtra   exit 2   a package of an extra that is not installed
+├── RunError           exit 3   a run folder that cannot be used, or is in use
+├── TrainingError      exit 3   training that cannot go on, as with a loss that is not a number
+└── DeviceError        exit 3   a device or runtime that refused, crashed or fell silent
 """
 
 from typing import ClassVar
@@ -42,10 +42,7 @@ class MissingExtra(MissingError):
     """
 
     def __init__(self, package: str, extra: str) -> None:
-        super().__init__(
-            f"{package} is needed here and is not installed. "
-            f"Install it with: pip install 'edgekd[{extra}]'"
-        )
+        super().__init__(f"{package} is needed here and is not installed. Install it with: pip install 'edgekd[{extra}]'")
 
 
 class RunError(EdgekdError):

@@ -17,6 +17,9 @@ SCHEMA = 1
 """Version of report.json. 1: the first (2026-11)."""
 
 Role = Literal["teacher", "student", "file"]
+NetworkRole = Literal["teacher", "student", "alone", "alone-on-subset"]
+How = Literal["taught", "brought", "distilled", "alone"]
+"""How a network came by its weights."""
 Precision = Literal["fp32", "fp16", "int8-cpu", "int8-trt", "as-is"]
 
 
@@ -221,7 +224,7 @@ class CurvePoint(Struct, frozen=True, kw_only=True):
 class Training(Struct, frozen=True, kw_only=True):
     """How a network came by its weights."""
 
-    how: Literal["taught", "brought", "distilled", "alone"]
+    how: How
     steps: int = 0
     seconds: float = 0.0
     """Wall seconds of all sittings together."""
@@ -233,7 +236,7 @@ class Network(Struct, frozen=True, kw_only=True):
     """One network of the run, before export. `alone` is the student taught by the same schedule without soft terms, on all images in every phase;
     `alone-on-subset` on those that the phases saw."""
 
-    role: Literal["teacher", "student", "alone", "alone-on-subset"]
+    role: NetworkRole
     name: str
     params: int
     macs: int | None

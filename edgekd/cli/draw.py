@@ -6,6 +6,7 @@ line per stage and per epoch, the latter at most every few seconds. Both fit 80 
 """
 
 import contextlib
+import textwrap
 import time
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Protocol, TextIO
@@ -106,7 +107,8 @@ class View(_Stages):
         self.note(event)
         lasting = lasting_line(event, self._verbose)
         if lasting is not None:
-            self._live.console.print(lasting, style=_style(event), markup=False, highlight=False, soft_wrap=True)
+            text = textwrap.fill(lasting, self._live.console.width, subsequent_indent="    ", break_on_hyphens=False)
+            self._live.console.print(text, style=_style(event), markup=False, highlight=False, soft_wrap=True)
         if isinstance(event, StageStarted):
             self._draw([event.stage, "starting"])
         elif isinstance(event, StageFinished):

@@ -20,7 +20,7 @@ from edgekd.events import Note
 from edgekd.models.load import Network, build, load_weights, macs, parameters, save_weights
 from edgekd.models.small import factory
 from edgekd.recipe import Phase, Student, Teacher, Train
-from edgekd.record import Metric, Preprocess, Role, Training
+from edgekd.record import How, Metric, NetworkRole, Preprocess, Role, Training
 from edgekd.record import Network as Told
 from edgekd.run import Stage
 
@@ -42,7 +42,7 @@ class Lesson(msgspec.Struct, frozen=True, kw_only=True):
 
     phases: tuple[Phase, ...]
     train: Train
-    how: str
+    how: How
     teacher: str | None = None
     """Fingerprint of who answers."""
     frequencies: list[float] | None = None
@@ -147,9 +147,10 @@ def _test_accuracy(story: Story, network: Network) -> Metric:
     return evaluate(network.predict, story.images.test, artifact=network.name, split="test", classes=story.classes)[0].metrics["accuracy"]
 
 
-def tell(story: Story, role: str, network: Network, outcome: Outcome) -> None:
+def tell(story: Story, role: NetworkRole, network: Network, outcome: Outcome) -> None:
+    """Put a network into the report, and say how it did."""
     told = Told(
-        role=role,  # type: ignore[arg-type]
+        role=role,
         name=network.name,
         params=parameters(network),
         macs=macs(network, story.shape),

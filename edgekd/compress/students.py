@@ -14,6 +14,7 @@ from edgekd.distill.subset import NEEDS_TEACHER
 from edgekd.errors import UsageError
 from edgekd.models.load import Network, OnnxTeacher, fingerprint, macs, pick_student
 from edgekd.recipe import Phase, Student, Subset
+from edgekd.record import NetworkRole
 from edgekd.tasks.classify import check_losses
 
 
@@ -82,7 +83,7 @@ def _alone(story: Story, spec: Student, lesson: Lesson) -> None:
         network = built(story, spec, replace_head=True)
         alike = Lesson(phases=alone(lesson.phases, keep_subsets=keep), train=lesson.train, how="alone")
         key = {"data": story.images.sha256, "student": spec, "start": fingerprint(network), "lesson": alike, "seed": story.recipe.seed}
-        role = "alone-on-subset" if keep else "alone"
+        role: NetworkRole = "alone-on-subset" if keep else "alone"
         tell(story, role, network, learnt(story, story.run.stage(f"{role}/{network.name}", key), network, alike))
 
 

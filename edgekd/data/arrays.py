@@ -80,8 +80,7 @@ def from_function(spec: str, base: Path, wanted: Wanted, emit: Emit) -> Found:
     returned = userfile.call(userfile.anchored(spec, base))
     if not isinstance(returned, Mapping):
         raise UsageError(
-            f"{spec} must return a dict with x_train, y_train, x_test, y_test, or with data sets train and test; "
-            f"got {type(returned).__name__}."
+            f"{spec} must return a dict with x_train, y_train, x_test, y_test, or with data sets train and test; got {type(returned).__name__}."
         )
     classes = returned.get("classes")
     names = None if classes is None else _names(np.asarray(classes), spec)
@@ -92,9 +91,7 @@ def from_function(spec: str, base: Path, wanted: Wanted, emit: Emit) -> Found:
     return from_arrays(arrays, names, spec, wanted, list(returned))
 
 
-def from_arrays(
-    arrays: Mapping[str, NDArray[Any]], classes: tuple[str, ...] | None, name: str, wanted: Wanted, known: Sequence[str] = ()
-) -> Found:
+def from_arrays(arrays: Mapping[str, NDArray[Any]], classes: tuple[str, ...] | None, name: str, wanted: Wanted, known: Sequence[str] = ()) -> Found:
     """Splits from arrays under npz's keys.
 
     Raises:
@@ -156,8 +153,7 @@ def check_labels(labels: Mapping[str, Integers], classes: tuple[str, ...] | None
         if every[0] != 0 or every[-1] != len(every) - 1:
             shown = ", ".join(str(value) for value in every[:6].tolist()) + (", …" if len(every) > 6 else "")
             raise UsageError(
-                f"labels count from 0 without gaps, one number a class; {name} has {shown}. "
-                "Renumber them, or name all classes in `classes`."
+                f"labels count from 0 without gaps, one number a class; {name} has {shown}. Renumber them, or name all classes in `classes`."
             )
         classes = tuple(str(value) for value in range(len(every)))
     elif every[0] < 0 or every[-1] >= len(classes):
@@ -173,8 +169,7 @@ def _split(arrays: Mapping[str, NDArray[Any]], split: str, name: str) -> tuple[P
     x, y = arrays[f"x_{split}"], arrays[f"y_{split}"]
     if x.dtype != np.uint8:
         raise UsageError(
-            f"images are uint8, 0 to 255; x_{split} of {name} is {x.dtype}. "
-            "Save (x * 255).round().astype('uint8') if it runs from 0 to 1."
+            f"images are uint8, 0 to 255; x_{split} of {name} is {x.dtype}. Save (x * 255).round().astype('uint8') if it runs from 0 to 1."
         )
     x = x[..., None] if x.ndim == 3 else x
     if x.ndim != 4 or x.shape[3] not in (1, 3) or 0 in x.shape[1:]:
@@ -196,8 +191,7 @@ def _names(classes: NDArray[Any], name: str) -> tuple[str, ...]:
     names = tuple(item.decode("utf-8") if isinstance(item, bytes) else str(item) for item in classes.reshape(-1).tolist())
     if classes.ndim != 1 or len(set(names)) != len(names):
         raise UsageError(
-            f"classes of {name} must be a list of different names, "
-            f"got {classes.ndim} dimension(s) and {len(set(names))} different of {len(names)}."
+            f"classes of {name} must be a list of different names, got {classes.ndim} dimension(s) and {len(set(names))} different of {len(names)}."
         )
     return names
 
@@ -224,7 +218,6 @@ def _picture(value: Any, name: str) -> Image.Image:
     pixels = np.asarray(value)
     if pixels.dtype != np.uint8 or pixels.ndim not in (2, 3) or (pixels.ndim == 3 and pixels.shape[2] not in (1, 3)):
         raise UsageError(
-            f"{name}: a picture is Pillow's, or uint8 (height, width[, 1 or 3]); "
-            f"got {pixels.dtype} {pixels.shape}. Take transforms off."
+            f"{name}: a picture is Pillow's, or uint8 (height, width[, 1 or 3]); got {pixels.dtype} {pixels.shape}. Take transforms off."
         )
     return pictures.as_picture(pixels)

@@ -74,7 +74,7 @@ def _hold_out_groups(labels: Integers, fraction: float, seed: int, groups: Seque
         if not possible:
             raise UsageError(
                 f"a group never spans train and validation, and each of the {len(names)} group(s) holds all images of some class. "
-                "Make smaller groups, name a split for each image, or train with validation = \"0 %\"."
+                'Make smaller groups, name a split for each image, or train with validation = "0 %".'
             )
         chosen = [min(possible, key=lambda group: float(np.abs(target - table[group]).sum()))]
     return np.asarray(np.isin(member, chosen), dtype=np.bool_)

@@ -16,7 +16,7 @@ from edgekd.events import Emit, Note, silent
 from edgekd.files import sha256_json
 from edgekd.models.load import Network, OnnxTeacher, fingerprint
 from edgekd.recipe import Label, Phase, Subset, Train
-from edgekd.record import Training
+from edgekd.record import How, Training
 from edgekd.tasks.classify import Frequencies
 
 __all__ = ["alone", "distill", "filled", "supervised"]
@@ -33,7 +33,7 @@ def distill(
     train: Train,
     folder: Path,
     memory: Path | None = None,
-    how: str = "distilled",
+    how: How = "distilled",
     seed: int = 0,
     frequencies: Frequencies | None = None,
     wanted: Frequencies | None = None,

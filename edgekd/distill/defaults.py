@@ -11,6 +11,7 @@ from pathlib import Path
 import msgspec
 import torch
 
+from edgekd import units
 from edgekd.data.batches import Batches
 from edgekd.data.views import default_augment
 from edgekd.distill import schedule
@@ -79,7 +80,7 @@ def _timed(train: Train, network: Network, data: Batches, steps: int) -> Pace:
 def _reason(pace: Pace, steps: int) -> str:
     if not pace.seconds:
         return "the recipe says so" if steps >= WORTH_TIMING else f"{steps} steps are too few to be worth a choice"
-    return ", ".join(f"{name} {1e3 * seconds:.0f} ms" for name, seconds in pace.seconds.items()) + " a step"
+    return ", ".join(f"{name} {units.ms_text(1e3 * seconds, 2)}" for name, seconds in pace.seconds.items()) + " a step"
 
 
 def all_steps(phases: Sequence[Phase], images: int, batch: int) -> int:

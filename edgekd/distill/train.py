@@ -27,7 +27,7 @@ from edgekd.events import Emit, Note, PhaseStarted, Trained
 from edgekd.files import sha256_json
 from edgekd.models.load import head_parameters
 from edgekd.recipe import Augment, Optimizer, Phase, Temperature, Train
-from edgekd.record import CurvePoint, Training
+from edgekd.record import CurvePoint, How, Training
 
 LOG_S = 0.5
 VALIDATIONS = 20
@@ -39,7 +39,7 @@ class Job:
     """What is to be learnt. `train` has its optimiser, augmentation, precision and memory format filled in."""
 
     name: str
-    how: str
+    how: How
     phases: tuple[Phase, ...]
     train: Train
     seed: int
@@ -102,7 +102,7 @@ class _Fit:
                 raise
         self._finish()
         place = self.place
-        return Training(how=self.job.how, steps=self.steps, seconds=place.seconds, seed=self.job.seed, curve=place.curve)  # type: ignore[arg-type]
+        return Training(how=self.job.how, steps=self.steps, seconds=place.seconds, seed=self.job.seed, curve=place.curve)
 
     # Steps ------------------------------------------------------------------------------------------------------------
 

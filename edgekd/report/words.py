@@ -129,10 +129,14 @@ def _quantised(report: Report, target: str) -> Artifact | None:
 
 
 def doubts(report: Report) -> list[str]:
-    """What there is to doubt: of the run, of its data, of each measurement."""
+    """What there is to doubt: of the run, of its data, of each measurement; what holds for several files is said once."""
     notes = report.data.notes if report.data else []
-    measured = [f"{each.artifact} on {each.target}: {doubt}" for each in report.measurements for doubt in each.doubts]
-    return list(dict.fromkeys([*report.doubts, *notes, *measured]))
+    measured: dict[tuple[str, str], list[str]] = {}
+    for each in report.measurements:
+        for doubt in each.doubts:
+            measured.setdefault((doubt, each.target), []).append(each.artifact)
+    told = [f"{names[0] if len(names) == 1 else f'{len(names)} files'} on {target}: {doubt}" for (doubt, target), names in measured.items()]
+    return list(dict.fromkeys([*report.doubts, *notes, *told]))
 
 
 def _named(report: Report, name: str) -> Artifact | None:

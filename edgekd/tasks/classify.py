@@ -51,8 +51,7 @@ def check_labels(labels: NDArray[Any], classes: Sequence[str], where: str) -> No
     """
     if labels.ndim != 1 or not np.issubdtype(labels.dtype, np.integer):
         raise UsageError(
-            f"{where} labels must be one whole number per image, got {labels.dtype} of shape {labels.shape}. "
-            "Give the position of each image's class."
+            f"{where} labels must be one whole number per image, got {labels.dtype} of shape {labels.shape}. Give the position of each image's class."
         )
     outside = (labels < 0) | (labels >= len(classes))
     if outside.any():

@@ -88,7 +88,7 @@ def test_plain_batches_cover_all_in_order(images: Images) -> None:
     """Every position once, in order, the last batch smaller; an empty split gives none."""
     seen = [positions.tolist() for _, _, positions in Batches(images).plain_batches(8)]
     assert [len(piece) for piece in seen] == ([8, 8, 4] if len(images) else [])
-    assert sum(seen, []) == list(range(len(images)))
+    assert [position for piece in seen for position in piece] == list(range(len(images)))
 
 
 def test_prefetched_batches_are_read_once() -> None:

@@ -81,7 +81,7 @@ def test_a_class_that_train_lacks(tmp_path: Path, write_images: WriteImages, spl
     """It cannot have been learnt."""
     write_split(write_images, tmp_path / "train", a=2, b=2)
     write_split(write_images, tmp_path / split, a=1, bird=1)
-    with pytest.raises(UsageError, match=r"can only be tested if it can be learnt: .*000\.png is of class 'bird', which train of .* lacks\. Train has: a, b\."):
+    with pytest.raises(UsageError, match=r"if it can be learnt: .*000\.png is of class 'bird', which train of .* lacks\. Train has: a, b\."):
         read(tmp_path)
 
 

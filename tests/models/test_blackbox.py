@@ -20,9 +20,7 @@ BATCHES: dict[str, int | str] = {"open": "batch", "one": 1, "four": 4}
 CARRIED = {"edgekd.preprocess": '{"mean": [0.485, 0.456, 0.406], "std": [0.229, 0.224, 0.225]}'}
 
 
-def teacher(
-    path: Path, preprocess: Preprocess | None = AS_THEY_ARE, *, classes: int = 5, shape: tuple[int, int, int] = (4, 4, 3)
-) -> OnnxTeacher:
+def teacher(path: Path, preprocess: Preprocess | None = AS_THEY_ARE, *, classes: int = 5, shape: tuple[int, int, int] = (4, 4, 3)) -> OnnxTeacher:
     """A teacher of five classes on images of 4×4."""
     return onnx_teacher(path, classes=classes, shape=shape, preprocess=preprocess, spec=path.name)
 

@@ -90,6 +90,12 @@ def test_unmeasured_files_are_compared_by_size() -> None:
     assert sentence.endswith("Its own int8-cpu file: 1.01 MB. The student's is 3.05× smaller.")
 
 
+def test_a_doubt_about_several_files_is_said_once() -> None:
+    """With how many they are."""
+    busy = [replace(each, doubts=["other programs kept 1.2 of 2 cores busy"]) for each in REPORT.measurements]
+    assert words.doubts(replace(REPORT, measurements=busy))[-1] == f"{len(busy)} files on cpu: other programs kept 1.2 of 2 cores busy"
+
+
 def test_doubts_are_gathered_once() -> None:
     """Of the run, the data and each measurement, without repeats."""
     doubled = replace(REPORT, doubts=[*REPORT.doubts, *REPORT.doubts])
