@@ -24,7 +24,7 @@ from edgekd.data.batches import Batches
 from edgekd.distill import alone, distill, filled
 from edgekd.evaluate import evaluate
 from edgekd.events import Event, Note, Trained
-from edgekd.files import write_atomic
+from edgekd.files import sha256_json, write_atomic
 from edgekd.models.load import Network, build
 from edgekd.recipe import Kd, Label, Phase, Recipe, Temperature, Train, read_recipe
 from edgekd.record import Preprocess
@@ -82,8 +82,12 @@ def ways(recipe: Recipe, epochs: float) -> dict[str, tuple[Phase, ...]]:
 def run(student: str, way: str, phases: tuple[Phase, ...], seed: int, train: Train, folder: Path, *, quick: bool) -> dict[str, Any]:
     """One student's row: read where it is done, else trained (going on from its checkpoint) and tested once."""
     done = folder / "row.json"
+    key = sha256_json({"phases": phases, "train": train, "data": images().sha256})
     if done.is_file():
-        return dict(json.loads(done.read_text()))
+        found: dict[str, Any] = json.loads(done.read_text())
+        if found.get("key", key) != key:
+            raise SystemExit(f"{done} was trained by other settings. Remove {folder} to train it anew.")
+        return found
     torch.manual_seed(seed)
     network = build(student, classes=10, shape=(32, 32, 3), preprocess=IMAGENET)
     training = distill(
@@ -100,7 +104,7 @@ def run(student: str, way: str, phases: tuple[Phase, ...], seed: int, train: Tra
         seed=seed,
         emit=tell,
     )
-    row: dict[str, Any] = {"student": student, "way": way, "seed": seed, "steps": training.steps, "seconds": round(training.seconds, 1)}
+    row: dict[str, Any] = {"student": student, "way": way, "seed": seed, "key": key, "steps": training.steps, "seconds": round(training.seconds, 1)}
     for split in ("valid", "test"):
         scored, logits = evaluate(network.predict, getattr(images(), split), artifact=way, split=split, classes=images().classes)
         row[f"{split}_accuracy"] = round(100 * scored.metrics["accuracy"].value, 3)
@@ -122,11 +126,13 @@ def tell(event: Event) -> None:
 
 
 def figures(rows: list[dict[str, Any]]) -> dict[str, float]:
-    """Means over seeds and of paired differences; resnet20's with its name before them."""
+    """Means and paired differences over the seeds that are complete; resnet20's with its name before them."""
     found: dict[str, float] = {}
     for student in EPOCHS:
         prefix = "" if student == "resnet8" else f"{student}_"
         by = {way: {r["seed"]: r["test_accuracy"] for r in rows if (r["student"], r["way"]) == (student, way)} for way in WAYS}
+        whole = set.intersection(*(set(by[way]) for way in ("two_phase", "kd", "alone")))
+        by = {way: {seed: value for seed, value in seeds.items() if seed in whole} for way, seeds in by.items()}
         for way, seeds in by.items():
             if seeds:
                 found[f"{prefix}{way}"] = float(np.mean(list(seeds.values())))
@@ -157,6 +163,7 @@ def main() -> None:
     runs = WORK / "cifar10" / ("quick" if args.quick else "runs")
     top = {"teacher_accuracy": 100 * scored.metrics["accuracy"].value, "validation_images": float(len(images().valid))}
     print(f"teacher {top['teacher_accuracy']:.2f}", flush=True)
+    assert 93.3 <= top["teacher_accuracy"] <= 93.5, "the teacher's images are not prepared as it was taught"
     for student in args.students:
         epochs = 0.02 if args.quick else EPOCHS[student]
         settings = msgspec.structs.replace(train, views=1) if args.quick else train

@@ -67,6 +67,7 @@ def figures(report: Report) -> dict[str, float]:
         "teacher_accuracy": accuracy(report, teacher.name),
         "student_accuracy": accuracy(report, student.name),
         "student_alone_accuracy": 100 * alone,
+        "teacher_minus_alone_points": accuracy(report, teacher.name) - 100 * alone,
         **against(shipped, "shipped_"),
     }
 
@@ -100,7 +101,7 @@ def main() -> None:
 
 def keep_teacher(folder: Path, report: Report) -> None:
     """The teacher's weights as fp16 beside the result, so that it need not be taught again."""
-    weights = next(folder.glob("teach-*/weights.safetensors"))
+    (weights,) = folder.glob("teach-*/weights.safetensors")
     assert report.data is not None
     network = build(str(weights), classes=len(report.data.classes), shape=report.data.shape)
     save_weights(network, RESULTS / "headline-teacher.safetensors", half=True)

@@ -2,18 +2,16 @@
 
     python -m benchmarks.kills [--kills 20] [--quick]
 
-One small job (a teacher, two phases, fp32 export) is run undisturbed, then `--kills` times in a folder of its own, each killed once or twice at a
-moment drawn evenly over the time that the undisturbed run took, and started again with the same command. Precision and memory format are pinned.
+One small job (a teacher, two phases, fp32 files, their scores) is run undisturbed, then as often as is asked for in a folder of its own, killed at a
+moment drawn evenly over the time that the undisturbed run took, and started again. Precision and memory format are pinned.
 After each kill every file with a final name must read whole: weights, checkpoints, ONNX, JSON, remembered answers.
 """
 
 import argparse
 import json
-import os
+import multiprocessing
 import random
-import signal
-import subprocess
-import sys
+import shutil
 import time
 from pathlib import Path
 from typing import Any
@@ -23,32 +21,39 @@ import onnx
 import safetensors.torch
 import torch
 
+from benchmarks import cifar10
 from benchmarks.result import WORK, save
+from edgekd.compress import compress
 from edgekd.files import sha256_file
+from edgekd.recipe import TWO_PHASES, Export, Recipe, Student, Teacher, Train
 
-JOB = [
-    "compress", "--teacher", "resnet14", "--student", "resnet8", "--epochs", "4", "--data", "digits", "--size", "16",
-    "--set", "train.teacher_epochs=1", "--set", "train.precision=fp32", "--set", "train.channels_last=false", "--set", "train.views=2",
-    "--set", "export.precisions=['fp32']", "--set", "train.threads=1", "--set", "on={}", "--set", "checkpoint_s=0.5",
-]  # fmt: skip
+JOB = Recipe(
+    data="digits",
+    size=(16, 16),
+    teacher=Teacher(model="resnet8"),
+    student=(Student(model="resnet8"),),
+    train=Train(batch=64, views=2, teacher_epochs=1, precision="fp32", channels_last=False, threads=1),
+    phase=cifar10.scaled(TWO_PHASES, 3),
+    export=Export(precisions=("fp32",)),
+    on={},
+    checkpoint_s=0.1,
+)
+"""Checkpoints come ten times a second, so that kills fall between them and not only before the first."""
 
 
-def start(folder: Path) -> "subprocess.Popen[bytes]":
-    """The job in its folder; checkpoints come every half second, so that kills fall between them and not only before the first."""
-    return subprocess.Popen(
-        [sys.executable, "-m", "edgekd", *JOB, "--out", str(folder), "-q"],
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-    )
+def start(folder: Path) -> multiprocessing.process.BaseProcess:
+    """The job in its folder, in a process of its own: forked, so that not the import of torch is what is killed."""
+    process = multiprocessing.get_context("fork").Process(target=compress, args=(JOB,), kwargs={"folder": folder})
+    process.start()
+    return process
 
 
 def finish(folder: Path) -> None:
     """Run the job to its end."""
     process = start(folder)
-    _, said = process.communicate()
-    if process.returncode:
-        raise SystemExit(f"the job failed with {process.returncode}: {said.decode()}")
+    process.join()
+    if process.exitcode:
+        raise SystemExit(f"the job failed with {process.exitcode}")
 
 
 def student(folder: Path) -> str:
@@ -66,6 +71,7 @@ def broken(folder: Path) -> list[str]:
         ".onnx": lambda file: onnx.checker.check_model(onnx.load(file)),
         ".json": lambda file: json.loads(file.read_text()),
         ".npy": lambda file: np.load(file, allow_pickle=False),
+        ".npz": lambda file: dict(np.load(file, allow_pickle=False)),
     }
     for file in folder.rglob("*"):
         if file.is_file() and file.suffix in readers and not file.name.startswith(".part-"):
@@ -83,7 +89,7 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="two kills")
     args = parser.parse_args()
     work = WORK / "kills"
-    subprocess.run(["rm", "-rf", str(work)], check=True)
+    shutil.rmtree(work, ignore_errors=True)
     begun = time.monotonic()
     finish(work / "undisturbed")
     whole = time.monotonic() - begun
@@ -98,9 +104,9 @@ def main() -> None:
         after = draw.uniform(0.05, 0.98) * whole
         process = start(folder)
         time.sleep(after)
-        alive = process.poll() is None
-        process.send_signal(signal.SIGKILL)
-        process.wait()
+        alive = process.is_alive()
+        process.kill()
+        process.join()
         torn = broken(folder)
         stage = max((f.parent.name for f in folder.rglob("*") if f.is_file()), key=len, default="")
         finish(folder)

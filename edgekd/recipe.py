@@ -67,6 +67,9 @@ class Label(Struct, frozen=True, kw_only=True, tag_field="loss", tag="label"):
     weight: float = 1.0
     smoothing: float = 0.0
 
+    def __post_init__(self) -> None:
+        _require(0 <= self.smoothing < 1, "smoothing must be at least 0 and below 1", self.smoothing)
+
 
 class Kd(Struct, frozen=True, kw_only=True, tag_field="loss", tag="kd"):
     """KL divergence of softened probabilities, times T² (Hinton et al. 2015)."""
@@ -154,7 +157,10 @@ class Optimizer(Struct, frozen=True, kw_only=True):
     weight_decay: float = 5e-4
 
     def __post_init__(self) -> None:
-        _require(self.lr > 0, "a learning rate must be above 0", self.lr)
+        for rate in (self.lr, self.body_lr):
+            _require(rate is None or rate > 0, "a learning rate must be above 0", rate)
+        _require(0 <= self.momentum < 1, "momentum must be at least 0 and below 1", self.momentum)
+        _require(self.weight_decay >= 0, "weight_decay must be 0 or more", self.weight_decay)
 
 
 class Augment(Struct, frozen=True, kw_only=True):
@@ -168,6 +174,11 @@ class Augment(Struct, frozen=True, kw_only=True):
     flip: bool = False
     scale: float = 1.0
     colour: float = 0.0
+
+    def __post_init__(self) -> None:
+        _require(self.crop >= 0, "crop is padding of 0 pixels or more", self.crop)
+        _require(0 < self.scale <= 1, "scale is a share of the area above 0 and at most 1", self.scale)
+        _require(0 <= self.colour <= 1, "colour must be 0 to 1", self.colour)
 
 
 class Train(Struct, frozen=True, kw_only=True):
@@ -196,6 +207,8 @@ class Train(Struct, frozen=True, kw_only=True):
     teacher_optimizer: Optimizer | None = None
 
     def __post_init__(self) -> None:
+        _require(self.threads is None or self.threads >= 1, "threads must be 1 or more", self.threads)
+        _require(self.teacher_epochs is None or self.teacher_epochs > 0, "teacher_epochs must be above 0", self.teacher_epochs)
         _require(self.batch is None or self.batch >= 2, "a batch needs 2 images or more", self.batch)
         _require(self.views >= 0, "views must be 0 or more", self.views)
         _require(0 <= self.ema < 1, "ema must be at least 0 and below 1", self.ema)
@@ -214,6 +227,8 @@ class Export(Struct, frozen=True, kw_only=True):
 
     def __post_init__(self) -> None:
         _require(18 <= self.opset <= 24, "opset must be 18 to 24", self.opset)
+        _require(self.batch == "dynamic" or self.batch >= 1, 'batch must be 1 or more, or "dynamic"', self.batch)
+        _require(self.calibration_images >= 1, "calibration_images must be 1 or more", self.calibration_images)
 
 
 class Limit(Struct, frozen=True, kw_only=True):

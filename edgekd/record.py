@@ -13,6 +13,9 @@ import msgspec
 
 from edgekd.errors import EdgekdError, MissingError, UsageError
 
+OWN_SPLIT = "edgekd split this data itself: a teacher brought with weights has probably seen the test images; --test SPEC names unseen ones"
+"""A note of a report's data that its accuracy drops must be read with."""
+
 SCHEMA = 1
 """Version of report.json. 1: the first (2026-11)."""
 

@@ -16,6 +16,7 @@ from types import ModuleType
 from typing import Any
 
 from edgekd.errors import EdgekdError, MissingError, UsageError
+from edgekd.files import sha256_file
 
 _SPEC = re.compile(r"(?P<file>.+\.py):(?P<function>[A-Za-z_]\w*)")
 
@@ -29,6 +30,18 @@ def anchored(spec: str, base: Path) -> str:
     """The same spec with its file taken relative to `base`."""
     file, function = _split(spec)
     return f"{base / file}:{function}"
+
+
+def code_hash(spec: str, base: Path) -> str:
+    """The sha256 of the file that a spec names: what its functions do may change while its name stays.
+
+    Raises:
+        MissingError: no such file.
+    """
+    file = base / _split(spec)[0]
+    if not file.is_file():
+        raise MissingError(f"no file at {file}. A relative path starts at the recipe's folder, or where you are.")
+    return sha256_file(file)
 
 
 def call(spec: str, *args: Any, **kwargs: Any) -> Any:

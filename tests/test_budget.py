@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from edgekd.budget import exit_code, judge
 from edgekd.errors import UsageError
 from edgekd.recipe import Limit
-from edgekd.record import Artifact, Metric, Report, Verdict
+from edgekd.record import OWN_SPLIT, Artifact, Metric, Report, Verdict
 from tests.report.sample import SHIPPED, TEACHER, sample_report
 
 REPORT = sample_report()
@@ -124,6 +124,15 @@ def test_one_verdict_for_each_quantity_and_artifact() -> None:
 def test_the_text_says_by_how_much_and_what_to_do(limit: Limit, text: str) -> None:
     """Rounding never hides a byte, and every verdict that is no pass names a remedy."""
     assert text == _one(limit).text
+
+
+def test_a_split_that_edgekd_made_itself_is_doubted_where_the_teacher_is_compared_with() -> None:
+    """A teacher that has seen the test images makes its student look worse; its size is what it is."""
+    assert REPORT.data is not None
+    own = replace(REPORT, data=replace(REPORT.data, notes=[OWN_SPLIT]))
+    assert _one(Limit(accuracy_drop="5 points"), own).text.endswith(f"Doubt: {OWN_SPLIT}.")
+    assert "Doubt" not in _one(Limit(accuracy_drop="5 points")).text
+    assert "Doubt" not in _one(Limit(size="1 MB"), own).text
 
 
 def test_the_limit_reads_as_it_was_written() -> None:

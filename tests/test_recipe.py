@@ -121,6 +121,18 @@ def test_what_does_not_read_names_the_place_and_what_would_do(text: str, words: 
         ("[train]\nema = 1", "ema must be at least 0 and below 1, got 1.0"),
         ("[train.optimizer]\nlr = 0", "a learning rate must be above 0, got 0.0"),
         ("[export]\nopset = 17", "opset must be 18 to 24, got 17"),
+        ("[export]\nbatch = 0", 'batch must be 1 or more, or "dynamic", got 0'),
+        ("[export]\ncalibration_images = 0", "calibration_images must be 1 or more, got 0"),
+        ("[train]\nthreads = 0", "threads must be 1 or more, got 0"),
+        ("[train]\nteacher_epochs = 0", "teacher_epochs must be above 0, got 0.0"),
+        ("[train.optimizer]\nbody_lr = 0", "a learning rate must be above 0, got 0.0"),
+        ("[train.optimizer]\nmomentum = 1", "momentum must be at least 0 and below 1, got 1.0"),
+        ("[train.optimizer]\nweight_decay = -1", "weight_decay must be 0 or more, got -1.0"),
+        ("[train.augment]\ncrop = -1", "crop is padding of 0 pixels or more, got -1"),
+        ("[train.augment]\nscale = 0", "scale is a share of the area above 0 and at most 1, got 0.0"),
+        ("[train.augment]\ncolour = 2", "colour must be 0 to 1, got 2.0"),
+        (PHASE.replace('"kd"', '"label", smoothing = 1'), "smoothing must be at least 0 and below 1, got 1.0"),
+        ("checkpoint_s = -1", "checkpoint_s must be 0 or more, got -1.0"),
     ],
 )
 def test_values_that_cannot_be_are_refused(text: str, words: str) -> None:

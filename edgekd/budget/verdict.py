@@ -10,12 +10,14 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Literal, TypeAlias
 
+import msgspec
+
 from edgekd import units
 from edgekd.budget import choose, figures
 from edgekd.budget.figures import Ask, Seen, Unknown
 from edgekd.errors import UsageError
 from edgekd.recipe import Limit
-from edgekd.record import Report, Verdict
+from edgekd.record import OWN_SPLIT, Report, Verdict
 from edgekd.stats import Interval
 
 Side: TypeAlias = Literal["≤", "≥"]
@@ -51,6 +53,10 @@ class Claim:
     shown: str
 
 
+PAIRED = ("accuracy_drop", "agreement", "flips")
+"""What compares with the teacher on the test images: of little worth where the teacher has seen them."""
+
+
 def judge(report: Report, limits: Sequence[Limit], baseline: Report | None = None) -> list[Verdict]:
     """One verdict for each (quantity, artifact) of each limit, in the limits' order.
 
@@ -83,7 +89,9 @@ def _judge_limit(report: Report, limit: Limit, baseline: Report | None) -> Itera
             continue
         for artifact in found:
             seen = claim.rule.figure(Ask(report, artifact, on, limit.against))
-            yield _verdict(limit, claim, artifact.name, on, seen)
+            verdict = _verdict(limit, claim, artifact.name, on, seen)
+            doubted = claim.quantity in PAIRED and report.data is not None and OWN_SPLIT in report.data.notes
+            yield msgspec.structs.replace(verdict, text=f"{verdict.text} Doubt: {OWN_SPLIT}.") if doubted else verdict
 
 
 def _claims(limit: Limit, baseline: Report | None, on: str | None) -> Iterator[Claim]:

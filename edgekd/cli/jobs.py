@@ -36,6 +36,8 @@ def compress(recipe: RecipeFile = None, *, flags: Flags, out: Out = None, dry_ru
 
     The whole way from a teacher to files that a device can run, judged and reported. Without
     arguments it takes the built-in handwritten digits and teaches its own teacher first.
+
+    Where the recipe has limits, it exits as `check` does: 1 where something is over, 2 where something is missing.
     """
     job = job_from(recipe, flags, out)
     if dry_run:
@@ -46,7 +48,11 @@ def compress(recipe: RecipeFile = None, *, flags: Flags, out: Out = None, dry_ru
         return
     from edgekd.compress import compress as whole
 
-    run_job(face, job, whole)
+    report = run_job(face, job, whole)
+    if report.verdicts:
+        from edgekd.budget import exit_code
+
+        raise typer.Exit(exit_code(report.verdicts))
 
 
 def teach(recipe: RecipeFile = None, *, flags: Flags, out: Out = None, face: Face) -> None:
@@ -118,15 +124,12 @@ def _taken_up(folder: Path, flags: Flags, out: Path | None) -> Job:
     return Job(recipe_from(read_recipe(folder / "recipe.toml"), flags, base=base, cwd=cwd), folder, whose, base)
 
 
-def run_job(face: Face, job: Job, work: "Callable[..., record.Report]") -> None:
-    """Do a job while its events are drawn, then show its report and where its files are; where the recipe has limits, exit as `check` does."""
+def run_job(face: Face, job: Job, work: "Callable[..., record.Report]") -> "record.Report":
+    """Do a job while its events are drawn, then show its report and where its files are."""
     with face.watching(job.folder) as emit:
         report = work(job.recipe, folder=job.folder, origin=job.origin, base=job.base, emit=emit)
     show_report(face, report, _made(job.folder, report))
-    if report.verdicts:
-        from edgekd.budget import exit_code
-
-        raise typer.Exit(exit_code(report.verdicts))
+    return report
 
 
 def show_report(face: Face, report: "record.Report", made: Sequence[str] = ()) -> None:

@@ -1,6 +1,7 @@
 """evaluate, bench, predict: how well and how fast files answer, those of a run or bare ones."""
 
 import contextlib
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import fields
 from pathlib import Path
@@ -157,10 +158,12 @@ def _evaluate_bare(face: Face, files: list[Path], flags: Flags) -> None:
     every = [*([Path(flags.teacher)] if flags.teacher else []), *files]
     report = bare_report(every)
     carried = {file: _carried(file) for file in every}
-    size = parse_size(flags.size, "--size") if flags.size else carried[files[0]].size
+    # Each file takes them down to its own size: none may see pictures that were made smaller for another.
+    largest = max(every, key=lambda file: math.prod(carried[file].size or (0, 0)))
+    size = parse_size(flags.size, "--size") if flags.size else carried[largest].size
     scores, against = [], None
     with face.watching() as emit:
-        wanted: dict[str, Any] = {"size": size, "channels": flags.channels, "crop_fraction": _crop(carried[files[0]])}
+        wanted: dict[str, Any] = {"size": size, "channels": flags.channels, "crop_fraction": _crop(carried[largest])}
         images = source.load(flags.data, test=flags.test, download=flags.download, emit=emit, **wanted)
         for file, artifact in zip(every, report.artifacts, strict=True):
             with _opened(file) as answer:

@@ -68,7 +68,7 @@ def bench_files(recipe: Recipe, *, folder: Path, origin: str = "python", base: P
 def _walk(recipe: Recipe, do: set[Step], folder: Path, origin: str, base: Path, emit: Emit, *, anew: bool = False) -> Report:
     """Do these steps, and take up what stands of the others."""
     with Story.opened(recipe, folder, origin, base, emit) as story:
-        files.check_targets(recipe)
+        files.check(recipe)
         students.check(story)
         learners = [teacher.learnt_or_brought(story)]
         learners += students.distilled(story, learners[0], do="distill" in do)

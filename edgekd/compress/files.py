@@ -11,12 +11,13 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from edgekd import target, units
+from edgekd import budget, target, units
 from edgekd.bench import FULL, QUICK, resolve
 from edgekd.bench import bench as measure
 from edgekd.budget import choose
 from edgekd.compress.lesson import Learner
 from edgekd.compress.story import Story
+from edgekd.device.agent import machine
 from edgekd.device.host import connect
 from edgekd.device.predict import open_predict
 from edgekd.evaluate import compare
@@ -25,7 +26,7 @@ from edgekd.export import export as write
 from edgekd.files import atomic_path
 from edgekd.models.load import fingerprint
 from edgekd.recipe import Recipe
-from edgekd.record import Artifact, Host, Measurement, Ratio, Score
+from edgekd.record import Artifact, Host, Measurement, Ratio, Report, Score
 from edgekd.stats import median
 
 _PARITY = 64
@@ -56,9 +57,11 @@ class Times(msgspec.Struct, frozen=True, kw_only=True):
     failures: dict[str, str]
 
 
-def check_targets(recipe: Recipe) -> None:
-    """Refuse targets and hosts that could not be measured, before anything is trained; raises as `bench.resolve`."""
+def check(recipe: Recipe) -> None:
+    """Refuse targets, hosts and limits that could not be measured or judged, before anything is trained; raises as `bench.resolve` and `judge`."""
     resolve(recipe.on)
+    budget.judge(Report(edgekd="", name="", created=""), recipe.limit)
+    units.parse_fraction(recipe.max_drop)
     for limit in recipe.limit:
         if limit.target is not None:
             target.load(limit.target)
@@ -78,6 +81,7 @@ def export(story: Story, learners: Sequence[Learner], *, do: bool) -> list[Artif
             "preprocess": network.preprocess,
             "order": getattr(getattr(network, "box", None), "order", None),
             "export": story.recipe.export,
+            **learner.code,
         }
         name = f"export/{learner.role}-{network.name}"
         if not do and not story.run.stands(name, key):
@@ -173,7 +177,14 @@ def bench(story: Story, artifacts: Sequence[Artifact], *, do: bool, anew: bool) 
         if do:
             story.note("no target has a host: nothing is timed")
         return
-    key = {"files": {artifact.name: artifact.sha256 for artifact in artifacts}, "on": story.recipe.on, "seed": story.recipe.seed}
+    pairs = _pairs(story, artifacts)
+    key = {
+        "files": {artifact.name: artifact.sha256 for artifact in artifacts},
+        "on": {name: [host, target.load(name)] for name, host in story.recipe.on.items()},
+        "machine": {what: machine.facts()[what] for what in ("cpu", "cores", "system")},
+        "pairs": pairs,
+        "seed": story.recipe.seed,
+    }
     if not do and not story.run.stands("bench", key):
         return
     stage = story.run.stage("bench", key, anew=anew and do)
@@ -182,7 +193,7 @@ def bench(story: Story, artifacts: Sequence[Artifact], *, do: bool, anew: bool) 
         found = measure(
             [(artifact, story.run.folder / artifact.path) for artifact in artifacts],
             story.recipe.on,
-            pairs=_pairs(story, artifacts),
+            pairs=pairs,
             seed=story.recipe.seed,
             max_s=10.0 + 2.0 * len(artifacts) if quick else 15.0 * len(artifacts),
             plan=QUICK if quick else FULL,
@@ -217,15 +228,16 @@ def _pairs(story: Story, artifacts: Sequence[Artifact]) -> list[tuple[str, str]]
 
 def ship(story: Story) -> None:
     """On each target, each student's fastest file whose loss on validation images to its own fp32 file is within `max_drop`; of a teacher alone
-    likewise."""
+    likewise. Nothing ships that was not scored."""
     report, allowed = story.report, units.parse_fraction(story.recipe.max_drop)
     role = "student" if any(artifact.role == "student" for artifact in report.artifacts) else "teacher"
     shipped = {}
-    for name in dict.fromkeys(measurement.target for measurement in report.measurements):
+    for name in dict.fromkeys(measurement.target for measurement in report.measurements) if report.scores else ():
         times = {m.artifact: median(m.timing.samples) for m in report.measurements if m.target == name}
         for network in dict.fromkeys(artifact.network for artifact in report.artifacts if artifact.role == role):
-            files = [artifact for artifact in report.artifacts if (artifact.role, artifact.network) == (role, network) and artifact.name in times]
-            fitting = [artifact for artifact in files if artifact is files[0] or _loss(story, files[0], artifact) <= allowed]
+            own, *others = [artifact for artifact in report.artifacts if (artifact.role, artifact.network) == (role, network)]
+            within = [own, *(artifact for artifact in others if _loss(story, own, artifact) <= allowed)]
+            fitting = [artifact for artifact in within if artifact.name in times]
             if fitting:
                 shipped[f"{name}/{network}"] = min(fitting, key=lambda artifact: times[artifact.name]).name
     story.add(shipped=shipped)

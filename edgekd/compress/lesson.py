@@ -23,6 +23,7 @@ from edgekd.recipe import Phase, Student, Teacher, Train
 from edgekd.record import How, Metric, NetworkRole, Preprocess, Role, Training
 from edgekd.record import Network as Told
 from edgekd.run import Stage
+from edgekd.userfile import code_hash, is_userfile
 
 WEIGHTS = "weights.safetensors"
 _SAMPLE = 5000
@@ -35,6 +36,8 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     training: Training
     valid_accuracy: float | None = None
     test_accuracy: Metric | None = None
+    notes: list[str] = []
+    """What was decided when the network was built."""
 
 
 class Lesson(msgspec.Struct, frozen=True, kw_only=True):
@@ -53,10 +56,11 @@ class Lesson(msgspec.Struct, frozen=True, kw_only=True):
 
 @dataclass
 class Learner:
-    """A network with its weights."""
+    """A network with its weights. `code` is the hash of the person's own file that it is built by, where one is."""
 
     role: Role
     network: Network
+    code: dict[str, str]
 
 
 def built(story: Story, spec: Teacher | Student, *, replace_head: bool) -> Network:
@@ -72,6 +76,11 @@ def built(story: Story, spec: Teacher | Student, *, replace_head: bool) -> Netwo
         base=story.base,
         replace_head=replace_head,
     )
+
+
+def code_of(story: Story, spec: Teacher | Student) -> dict[str, str]:
+    """What a stage's key must know of a network beside its spec and weights: the person's own code, where it is built by such."""
+    return {"code": code_hash(spec.model, story.base)} if is_userfile(spec.model) else {}
 
 
 def settled(story: Story, train: Train, *, brought: bool) -> Train:
@@ -103,8 +112,6 @@ def learnt(story: Story, stage: Stage, network: Network, lesson: Lesson, teacher
     if stage.done:
         load_weights(network, file)
         return stage.result(Outcome)
-    for text in network.notes:
-        story.note(text)
     training = distill(
         network,
         teacher,
@@ -128,6 +135,7 @@ def learnt(story: Story, stage: Stage, network: Network, lesson: Lesson, teacher
         training=training,
         valid_accuracy=_accuracy(story, network, "valid"),
         test_accuracy=_test_accuracy(story, network) if lesson.how == "alone" else None,
+        notes=network.notes,
     )
     save_weights(network, file)
     stage.finish(outcome)
@@ -159,5 +167,8 @@ def tell(story: Story, role: NetworkRole, network: Network, outcome: Outcome) ->
         test_accuracy=outcome.test_accuracy,
     )
     story.add(networks=[*story.report.networks, told])
+    for text in outcome.notes:
+        if text not in story.report.notes:
+            story.note(text)
     if outcome.valid_accuracy is not None:
         story.run.emit(Note(text=f"{role} {network.name}: {units.percent_text(outcome.valid_accuracy)} of validation images right"))

@@ -30,7 +30,7 @@ def plan(recipe: Recipe, *, base: Path) -> list[str]:
     Raises:
         EdgekdError: what the run itself would refuse before training.
     """
-    files.check_targets(recipe)
+    files.check(recipe)
     with tempfile.TemporaryDirectory() as folder, Story.opened(recipe, Path(folder) / "plan", "plan", base, lambda event: None) as story:
         return list(_lines(story))
 
@@ -50,7 +50,7 @@ def _lines(story: Story) -> Iterator[str]:
         yield f"{role:9} {network.name}: {units.count_text(parameters(network))} parameters, {units.count_text(macs(network, story.shape))} MACs"
         yield f"          files of about {_sizes(recipe, network)}"
         if taught is not None and not isinstance(network, OnnxTeacher):
-            times = 1 + (2 if recipe.alone and role == "student" else 0)
+            times = 1 + (len(students.ways_alone(taught)) if recipe.alone and role == "student" else 0)
             took, line = _training(story, network, taught)
             seconds += took * times
             yield f"          {line}{', and again alone' if times > 1 else ''}"
@@ -71,7 +71,7 @@ def _training(story: Story, network: Network, phases: tuple[Phase, ...]) -> tupl
     assert batch is not None
     steps = all_steps(phases, len(data), batch)
     pixels, labels, _ = data.plain(data.index.new_tensor(range(min(batch, len(data)))))
-    pace = choose_pace(network, pixels, labels, precision=train.precision or "fp32", channels_last=None)
+    pace = choose_pace(network.to(story.device), pixels, labels, precision=train.precision or "fp32", channels_last=None)
     step = min(pace.seconds.values())
     names = " → ".join(f"{phase.name} {phase.epochs:g}" for phase in phases)
     return steps * step, f"{steps} steps ({names} epochs) of about {units.ms_text(1e3 * step, 2)}: {units.seconds_text(steps * step)}"

@@ -14,16 +14,17 @@ from typing import Any
 import msgspec
 import torch
 
-from edgekd import __version__, budget, units
+from edgekd import __version__, budget, graph, units
 from edgekd.data import source
 from edgekd.data.batches import Batches
-from edgekd.data.source import DOUBT_OWN_SPLIT, class_counts
+from edgekd.data.source import class_counts
 from edgekd.errors import UsageError
 from edgekd.events import Emit, Note, Wrote
 from edgekd.files import write_atomic
+from edgekd.models.weights import carried_preprocess, read_metadata
 from edgekd.models.zoo import published_preprocess
 from edgekd.recipe import Recipe, Student, Teacher, encode_recipe, recipe_table
-from edgekd.record import DataSummary, Report, encode_report
+from edgekd.record import OWN_SPLIT, DataSummary, Preprocess, Report, encode_report
 from edgekd.report.markdown import markdown
 from edgekd.run import Run
 
@@ -94,7 +95,8 @@ class Story:
 
     def told(self) -> Report:
         """Judge the report, write it in its forms, and the manifest."""
-        self.add(verdicts=budget.judge(self.report, self.recipe.limit))
+        if self.report.artifacts:
+            self.add(verdicts=budget.judge(self.report, self.recipe.limit))
         write_atomic(self.run.folder / "report.json", encode_report(self.report))
         write_atomic(self.run.folder / "report.md", markdown(self.report))
         self.run.emit(Wrote(path=str(self.run.folder / "report.json"), what="report"))
@@ -121,7 +123,7 @@ class Story:
             shape=images.train.shape,
             class_counts=counts.tolist(),
             unreadable=list(images.unreadable),
-            notes=[note for note in images.notes if brought or note != DOUBT_OWN_SPLIT],
+            notes=[note for note in images.notes if brought or note != OWN_SPLIT],
         )
 
 
@@ -148,14 +150,33 @@ def training_device(recipe: Recipe) -> torch.device:
     return device
 
 
+def teachers_preprocess(teacher: Teacher, base: Path) -> Preprocess | None:
+    """How the teacher wants its images, as far as that is known before it is built: as stated, published, or carried by its file.
+
+    What was stated without a size takes size and crop from what is known otherwise.
+    """
+    carried = None
+    if teacher.model.endswith(".onnx"):
+        carried = carried_preprocess(graph.summary(base / teacher.model).metadata, base / teacher.model)
+    elif teacher.model.endswith(".safetensors") or (teacher.weights or "").endswith(".safetensors"):
+        file = base / (teacher.model if teacher.model.endswith(".safetensors") else teacher.weights or "")
+        carried = carried_preprocess(read_metadata(file), file)
+    else:
+        carried = published_preprocess(teacher.model, teacher.weights)
+    stated = teacher.preprocess
+    if stated is None or carried is None or stated.size is not None:
+        return stated or carried
+    return msgspec.structs.replace(stated, size=carried.size, resize=carried.resize, crop=carried.crop)
+
+
 def load_images(recipe: Recipe, base: Path, emit: Emit) -> source.Source:
-    """The recipe's images. Pictures are held at the size that the recipe or the teacher states, arrays as they are."""
-    stated = None if recipe.teacher is None else recipe.teacher.preprocess or published_preprocess(recipe.teacher.model, recipe.teacher.weights)
-    pictures = recipe.data.startswith(("folder:", "csv:"))
+    """The recipe's images. Pictures are held at the size that the recipe or the teacher states, cut as it cuts them; arrays as they are."""
+    pictures = recipe.data.startswith(("folder:", "csv:", "hf:"))
+    stated = teachers_preprocess(recipe.teacher, base) if pictures and recipe.teacher is not None else None
     crop = stated.crop / stated.resize if stated is not None and stated.crop and stated.resize else 1.0
     return source.load(
         recipe.data,
-        size=recipe.size or (stated.size if pictures and stated is not None else None),
+        size=recipe.size or (None if stated is None else stated.size),
         channels=recipe.channels,
         validation=units.parse_fraction(recipe.train.validation),
         seed=recipe.seed,

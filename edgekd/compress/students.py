@@ -3,13 +3,16 @@
 In: an open `Story` and the teacher. Out: a `Learner` each. What comes of them is `files`'.
 """
 
+from typing import Any
+
 import msgspec
 
 from edgekd import graph
-from edgekd.compress.lesson import Learner, Lesson, built, learnt, settled, tell
+from edgekd.compress.lesson import Learner, Lesson, built, code_of, learnt, settled, tell
 from edgekd.compress.story import Story, brings
 from edgekd.data.source import class_counts
 from edgekd.distill import alone
+from edgekd.distill.defaults import pinned
 from edgekd.distill.subset import NEEDS_TEACHER
 from edgekd.errors import UsageError
 from edgekd.models.load import Network, OnnxTeacher, fingerprint, macs, pick_student
@@ -21,29 +24,45 @@ from edgekd.tasks.classify import check_losses
 def distilled(story: Story, of: Learner, *, do: bool) -> list[Learner]:
     """Every student, distilled, and taught alone beside it where the recipe asks for that; [] where they do not stand and nothing is to be done."""
     phases = phases_of(story)
-    check_losses({type(term).__name__.lower() for phase in phases for term in phase.terms}, len(story.classes))
     found: list[Learner] = []
     for spec in _named(story, of, quiet=not do):
         network = built(story, spec, replace_head=True)
         lesson = _lesson(story, spec, of, phases)
-        key = {"data": story.images.sha256, "student": spec, "start": fingerprint(network), "lesson": lesson, "seed": story.recipe.seed}
+        key = {**_key(story, spec, network, lesson), "answered": of.network.preprocess, **{f"teacher's {k}": v for k, v in of.code.items()}}
         name = f"distill/{network.name}"
         if not do and not story.run.stands(name, key):
             return []
-        outcome = learnt(story, story.run.stage(name, key), network, lesson, of.network)
+        stage = story.run.stage(name, key)
+        outcome = learnt(story, stage, network, lesson, of.network)
         tell(story, "student", network, outcome)
-        found.append(Learner("student", network))
-        if story.recipe.alone and do:
-            _alone(story, spec, lesson)
+        found.append(Learner("student", network, code_of(story, spec)))
+        if story.recipe.alone:
+            alike = msgspec.structs.replace(lesson, train=pinned(lesson.train, stage.folder))
+            _alone(story, spec, alike, do=do)
     return found
 
 
+def _key(story: Story, spec: Student, network: Network, lesson: Lesson) -> dict[str, Any]:
+    """What decides how a student that begins so turns out."""
+    code = code_of(story, spec)
+    return {
+        "data": story.images.sha256,
+        "student": spec,
+        "start": fingerprint(network),
+        "lesson": lesson,
+        "seed": story.recipe.seed,
+        **code,
+    }
+
+
 def check(story: Story) -> None:
-    """Refuse students that cannot be built, before the teacher is taught.
+    """Refuse students that cannot be built, losses that do not fit and priors about other classes, before the teacher is taught.
 
     Raises:
         UsageError: as `build`, or two of one name.
     """
+    check_losses({type(term).__name__.lower() for phase in phases_of(story) for term in phase.terms}, len(story.classes))
+    _priors(story)
     names = [built(story, spec, replace_head=True).name for spec in story.recipe.student or ()]
     for name in names:
         if names.count(name) > 1:
@@ -52,7 +71,7 @@ def check(story: Story) -> None:
 
 def planned(story: Story, teacher: Network) -> list[Network]:
     """The students as they would begin."""
-    return [built(story, spec, replace_head=True) for spec in _named(story, Learner("teacher", teacher), quiet=False)]
+    return [built(story, spec, replace_head=True) for spec in _named(story, Learner("teacher", teacher, {}), quiet=False)]
 
 
 def _named(story: Story, of: Learner, *, quiet: bool) -> list[Student]:
@@ -75,16 +94,21 @@ def _lesson(story: Story, spec: Student, of: Learner, phases: tuple[Phase, ...])
     return Lesson(phases=phases, train=train, how="distilled", teacher=fingerprint(of.network), frequencies=frequencies, wanted=wanted)
 
 
-def _alone(story: Story, spec: Student, lesson: Lesson) -> None:
+def _alone(story: Story, spec: Student, lesson: Lesson, *, do: bool) -> None:
     """The same student by the labels alone; once more on the phases' own subsets where choosing them needs no teacher."""
-    subsets = [phase.subset for phase in lesson.phases if phase.subset is not None]
-    both = [False, True] if subsets and not any(subset.by in NEEDS_TEACHER for subset in subsets) else [False]
-    for keep in both:
+    for keep in ways_alone(lesson.phases):
         network = built(story, spec, replace_head=True)
         alike = Lesson(phases=alone(lesson.phases, keep_subsets=keep), train=lesson.train, how="alone")
-        key = {"data": story.images.sha256, "student": spec, "start": fingerprint(network), "lesson": alike, "seed": story.recipe.seed}
+        key = _key(story, spec, network, alike)
         role: NetworkRole = "alone-on-subset" if keep else "alone"
-        tell(story, role, network, learnt(story, story.run.stage(f"{role}/{network.name}", key), network, alike))
+        if do or story.run.stands(f"{role}/{network.name}", key):
+            tell(story, role, network, learnt(story, story.run.stage(f"{role}/{network.name}", key), network, alike))
+
+
+def ways_alone(phases: tuple[Phase, ...]) -> list[bool]:
+    """In which ways a student is taught alone: on all images (False), and on the phases' own subsets (True)."""
+    subsets = [phase.subset for phase in phases if phase.subset is not None]
+    return [False, True] if subsets and not any(subset.by in NEEDS_TEACHER for subset in subsets) else [False]
 
 
 def phases_of(story: Story) -> tuple[Phase, ...]:

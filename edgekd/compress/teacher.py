@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from edgekd import stats, units
-from edgekd.compress.lesson import Learner, Lesson, Outcome, built, learnt, settled, tell
+from edgekd.compress.lesson import Learner, Lesson, Outcome, built, code_of, learnt, settled, tell
 from edgekd.compress.story import Story, brings
 from edgekd.data.source import class_counts
 from edgekd.distill import supervised
@@ -18,6 +18,7 @@ from edgekd.errors import UsageError
 from edgekd.events import Note
 from edgekd.models.check import IMAGES, check_brought
 from edgekd.models.load import Network, fingerprint, reorder
+from edgekd.models.zoo import published_classes
 from edgekd.recipe import Phase, Teacher, Train
 from edgekd.record import Training
 from edgekd.run import Stage
@@ -32,7 +33,7 @@ DIGITS_EPOCHS = 5.0
 def learnt_or_brought(story: Story) -> Learner:
     """The teacher, checked where it was brought, else taught."""
     spec, network, epochs = _start(story)
-    key = {"data": story.images.sha256, "teacher": spec, "start": fingerprint(network)}
+    key = {"data": story.images.sha256, "teacher": spec, "start": fingerprint(network), **code_of(story, spec)}
     if epochs is None:
         stage = story.run.stage("teach", key)
         outcome = stage.result(Outcome) if stage.done else _brought(story, network, stage)
@@ -42,7 +43,7 @@ def learnt_or_brought(story: Story) -> Learner:
         outcome = learnt(story, story.run.stage("teach", {**key, "lesson": lesson, "seed": story.recipe.seed}), network, lesson)
         _doubt_chance(story, network, outcome)
     tell(story, "teacher", network, outcome)
-    return Learner("teacher", network)
+    return Learner("teacher", network, code_of(story, spec))
 
 
 def _doubt_chance(story: Story, network: Network, outcome: Outcome) -> None:
@@ -91,6 +92,8 @@ def _is_taught(story: Story, spec: Teacher) -> bool:
     """Whether it learns here: it has no weights, more epochs were asked for, or published weights know other classes."""
     if spec.model.endswith(".onnx"):
         return False
+    if spec.weights == "pretrained" and published_classes(spec.model) not in (None, len(story.classes)):
+        return True
     return not brings(spec) or story.recipe.train.teacher_epochs is not None or story.recipe.teacher is None
 
 
@@ -123,13 +126,12 @@ def _brought(story: Story, network: Network, stage: Stage) -> Outcome:
     chosen = np.random.default_rng(0).permutation(len(images))[:IMAGES]
     pixels = torch.from_numpy(images.read(chosen)).permute(0, 3, 1, 2).float() / 255
     accuracy = check_brought(network, pixels, torch.from_numpy(images.labels[chosen]), story.classes)
-    for text in network.notes:
-        story.note(text)
-    outcome = Outcome(training=Training(how="brought"), valid_accuracy=accuracy if len(story.images.valid) else None)
+    seen = accuracy if len(story.images.valid) else None
+    outcome = Outcome(training=Training(how="brought"), valid_accuracy=seen, notes=network.notes)
     stage.finish(outcome)
     return outcome
 
 
 def _teacher_settings(train: Train) -> Train:
     """The training settings with the teacher's own optimiser; it learns on fresh views, as nobody has to remember them."""
-    return msgspec.structs.replace(train, optimizer=train.teacher_optimizer, views=0, teacher_epochs=None, teacher_optimizer=None)
+    return msgspec.structs.replace(train, optimizer=train.teacher_optimizer, views=0, prior="data", teacher_epochs=None, teacher_optimizer=None)

@@ -82,11 +82,14 @@ def from_rows(rows: Iterable[Row], name: str, wanted: Wanted, emit: Emit, classe
     splits = {split: every.take(np.flatnonzero(owner == split)) for split in sorted(set(owner.tolist()))}
     if "train" not in splits:
         raise MissingError(f"none of the training images of {name} can be read.")
-    if "test" not in splits and "valid" in splits:
+    borrowed = "test" not in splits and "valid" in splits
+    if borrowed:
         emit(Note(text=f"{name} has no test split: its validation images are the test set, and validation is cut from train"))
         splits["test"] = splits.pop("valid")
     groups = [row.group or row.path.as_posix() for row in kept if row.split == "train"] if any(row.group for row in kept) else None
-    return Found(names, splits["train"], scan.content, splits.get("valid"), splits.get("test"), None, groups, unreadable=scan.bad)
+    return Found(
+        names, splits["train"], scan.content, splits.get("valid"), splits.get("test"), None, groups, unreadable=scan.bad, valid_is_test=borrowed
+    )
 
 
 def _check_classes(rows: Sequence[Row], classes: Sequence[str], name: str) -> None:

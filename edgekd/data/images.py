@@ -94,6 +94,8 @@ class Found:
     flip: bool = True
     unreadable: tuple[str, ...] = ()
     notes: tuple[str, ...] = field(default=())
+    valid_is_test: bool = False
+    """The test images are those that the data calls validation, for want of others."""
 
 
 def class_counts(labels: Integers, classes: int) -> Integers:

@@ -6,7 +6,7 @@ torchvision itself checks the MD5 of its archives, and of CIFAR's pickles before
 
 import importlib
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -120,13 +120,14 @@ def hugging_face(name: str, wanted: Wanted, download: bool, emit: Emit) -> Found
     present = {names[split]: every[split] for split in every if split in names}
     if "train" not in present:
         raise UsageError(f"hf:{name} needs a split called train; it has: {', '.join(every)}.")
-    if "test" not in present and "valid" in present:
+    borrowed = "test" not in present and "valid" in present
+    if borrowed:
         present["test"] = present.pop("valid")
     features = present["train"].features
     image = _column(name, features, "Image", "an image")
     label = _column(name, features, "ClassLabel", "a class label")
     sets = {split: _Columns(rows, image, label) for split, rows in present.items()}
-    return from_datasets(sets, tuple(features[label].names), f"hf:{name}", wanted, emit)
+    return replace(from_datasets(sets, tuple(features[label].names), f"hf:{name}", wanted, emit), valid_is_test=borrowed)
 
 
 def _column(name: str, features: Any, kind: str, meaning: str) -> str:

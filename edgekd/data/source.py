@@ -19,6 +19,7 @@ from edgekd.data.pictures import Wanted
 from edgekd.data.splits import hold_out
 from edgekd.errors import UsageError
 from edgekd.events import Emit, Note, silent
+from edgekd.record import OWN_SPLIT
 
 __all__ = ["Images", "Source", "class_counts", "load"]
 
@@ -26,8 +27,6 @@ OWN_TEST_SHARE = 0.1
 """How much of a set without any split becomes its test set; as much becomes validation."""
 _OWN_TEST_SEED = 0
 """Fixed, so that runs with other seeds are tested on the same images."""
-
-DOUBT_OWN_SPLIT = "edgekd split this data itself: a teacher brought with weights has probably seen the test images; --test SPEC names unseen ones"
 
 
 def load(
@@ -67,9 +66,9 @@ def load(
         if found.lacks_test is not None:
             raise UsageError(found.lacks_test)
         rest, held = rest.cut(OWN_TEST_SHARE, _OWN_TEST_SEED)
-        notes = (*notes, DOUBT_OWN_SPLIT)
+        notes = (*notes, OWN_SPLIT)
         emit(Note(text=f"{spec} has no test split: {len(held)} images, the same share of every class, were cut off for it"))
-    valid = found.valid
+    valid = found.test if test is not None and found.valid_is_test else found.valid
     if valid is None:
         # A share of all that was there to learn from: 10 % is 10 % also where the test images were just cut off.
         rest, valid = rest.cut(validation * len(found.train) / len(rest.images), seed)

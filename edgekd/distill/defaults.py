@@ -69,6 +69,15 @@ def paced(train: Train, network: Network, data: Batches, folder: Path, *, steps:
     return msgspec.structs.replace(train, precision=train.precision or pace.precision, channels_last=channels_last)
 
 
+def pinned(train: Train, folder: Path) -> Train:
+    """The settings with the precision and memory format that another training wrote into its folder, so that both are computed alike."""
+    try:
+        pace = msgspec.json.decode((folder / _PACE).read_bytes(), type=Pace)
+    except (FileNotFoundError, msgspec.MsgspecError):
+        return train  # both were stated
+    return msgspec.structs.replace(train, precision=pace.precision, channels_last=pace.channels_last)
+
+
 def _timed(train: Train, network: Network, data: Batches, steps: int) -> Pace:
     if steps < WORTH_TIMING:
         return Pace(precision=train.precision or "fp32", channels_last=bool(train.channels_last))

@@ -1,9 +1,8 @@
 """How a network learns: phases one after another, in one loop that can be stopped at any step and goes on as if it had not been.
 
 `fit` teaches a network on views of training images, with a teacher's answers where a phase's terms ask for them. On the CPU a resumed run ends with
-the same
-bits as an undisturbed one, given the same number of threads. The last epoch counts; validation images are looked at and never chosen by. Nothing here
-exports, judges or prints.
+the same bits as an undisturbed one, given the same number of threads. The last epoch counts; validation images are looked at and never chosen by.
+Nothing here exports, judges or prints.
 """
 
 import dataclasses

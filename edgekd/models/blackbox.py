@@ -5,7 +5,6 @@ body is a session of ONNX Runtime. A fixed batch is filled up, NHWC and FP16 or 
 a logarithm. It measures nothing and changes no file.
 """
 
-import json
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -19,6 +18,7 @@ from torch import Tensor, nn
 
 from edgekd.errors import MissingError, MissingExtra, UsageError
 from edgekd.models.network import Network, input_size
+from edgekd.models.weights import carried_preprocess
 from edgekd.record import Preprocess
 
 _TYPES = {"tensor(float)": np.float32, "tensor(float16)": np.float16, "tensor(uint8)": np.uint8}
@@ -179,7 +179,7 @@ def _output(session: Any, path: Path) -> str:
 
 def _settle(box: BlackBox, stated: Preprocess | None, shape: tuple[int, int, int]) -> Preprocess:
     """The Preprocess in force: as stated, else as the metadata has it; the file's own size, where it has one."""
-    preprocess = stated or _from_metadata(box)
+    preprocess = stated or carried_preprocess(box.metadata, box.path)
     if preprocess is None and box.integer:
         preprocess = Preprocess(mean=(0.0,), std=(1.0,), colour="grey" if box.channels == 1 else "rgb")
     if preprocess is None:
@@ -202,16 +202,6 @@ def _settle(box: BlackBox, stated: Preprocess | None, shape: tuple[int, int, int
             f"Set size = {list(box.size)}."
         )
     return msgspec.structs.replace(preprocess, size=box.size or wanted or shape[:2])
-
-
-def _from_metadata(box: BlackBox) -> Preprocess | None:
-    text = box.metadata.get("edgekd.preprocess")
-    if text is None:
-        return None
-    try:
-        return msgspec.convert(json.loads(text), Preprocess)
-    except (ValueError, msgspec.ValidationError) as error:
-        raise UsageError(f"the metadata edgekd.preprocess of {box.path} does not read: {error}. State preprocess beside its model.") from None
 
 
 def _probe(box: BlackBox, preprocess: Preprocess) -> NDArray[Any]:

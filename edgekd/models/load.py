@@ -6,7 +6,6 @@ Random weights come from torch's global generator, which the caller seeds. Nothi
 """
 
 import hashlib
-import json
 import re
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -235,14 +234,7 @@ def _rebuild(asked: _Asked) -> Network:
 
 def _as_saved(asked: _Asked, file: Path) -> _Asked:
     """With the Preprocess that edgekd wrote beside the weights, where nothing else was stated."""
-    text = files.read_metadata(file).get("edgekd.preprocess")
-    if asked.preprocess is not None or text is None:
-        return asked
-    try:
-        preprocess = msgspec.convert(json.loads(text), Preprocess)
-    except (ValueError, msgspec.ValidationError) as error:
-        raise UsageError(f"the metadata edgekd.preprocess of {file} does not read: {error}. State preprocess beside its model.") from None
-    return replace(asked, preprocess=preprocess)
+    return asked if asked.preprocess is not None else replace(asked, preprocess=files.carried_preprocess(files.read_metadata(file), file))
 
 
 # Preprocess -----------------------------------------------------------------------------------------------------------

@@ -14,12 +14,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeAlias
 
+import msgspec
 import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
 from edgekd.errors import MissingError, UsageError
 from edgekd.models.heads import find_head
+from edgekd.record import Preprocess
 
 State: TypeAlias = dict[str, Tensor]
 
@@ -74,6 +76,21 @@ def read_metadata(file: Path) -> dict[str, str]:
     if not file.is_file():
         raise MissingError(f"no weights at {file}. A relative path starts at the recipe's folder, or where you are.")
     return _read_safetensors(file, tensors=False).metadata
+
+
+def carried_preprocess(metadata: Mapping[str, str], file: Path) -> Preprocess | None:
+    """The Preprocess that edgekd wrote into a file's metadata; None where there is none.
+
+    Raises:
+        UsageError: it does not read.
+    """
+    text = metadata.get("edgekd.preprocess")
+    if text is None:
+        return None
+    try:
+        return msgspec.json.decode(text, type=Preprocess)
+    except msgspec.MsgspecError as error:
+        raise UsageError(f"the metadata edgekd.preprocess of {file} does not read: {error}. State preprocess beside its model.") from None
 
 
 def _read_safetensors(file: Path, tensors: bool = True) -> Checkpoint:

@@ -87,6 +87,23 @@ def torchvision_body(name: str, classes: int, *, pretrained: bool, replace_head:
     return Made(body, preprocess, True, notes)
 
 
+def published_classes(spec: str) -> int | None:
+    """How many classes the published weights of that spec answer; None where that cannot be told without fetching them."""
+    library, colon, name = spec.partition(":")
+    if library == "timm" and colon:
+        try:
+            import timm
+        except ImportError:
+            raise MissingExtra("timm", "timm") from None
+        known = timm.get_pretrained_cfg(name, allow_unregistered=False)
+        return int(known.num_classes) if known is not None else None
+    if colon or spec in NAMES or spec not in torchvision_names():
+        return None
+    from torchvision import models
+
+    return len(models.get_model_weights(spec).DEFAULT.meta["categories"])
+
+
 def published_preprocess(name: str, weights: str | None) -> Preprocess | None:
     """How torchvision's published weights of that name want their images; None for other networks and other weights."""
     if weights != "pretrained" or name in NAMES or not name.isidentifier():

@@ -78,6 +78,7 @@ def _speeds(report: Report, target: str) -> Table:
     found = {each.artifact: each for each in reversed(report.measurements) if each.target == target}
     rows = [artifact for artifact in report.artifacts if artifact.name in found]
     first = reference(report)
+    base = found.get(first.name) if first else None
     shipped = {name for key, name in report.shipped.items() if key.rpartition("/")[0] == target}
 
     def column(read: Callable[[Ask], Seen], text: units.Text) -> list[str]:
@@ -91,7 +92,9 @@ def _speeds(report: Report, target: str) -> Table:
         ("95 % interval", [_interval(each, units.ratio_text) for each in compared]),
         ("p95", [_cell(stats.percentile(found[row.name].timing.samples, 95), units.ms_text) for row in rows]),
         ("images/s", [_cell(found[row.name].throughput, units.count_text) for row in rows]),
+        ("images/s ×", [_cell(_over(found[row.name].throughput, base.throughput if base else None), units.ratio_text) for row in rows]),
         ("memory", column(figures.memory, units.bytes_text)),
+        ("memory ÷", [_cell(_over(base.memory if base else None, found[row.name].memory), units.ratio_text) for row in rows]),
         ("J/image", column(figures.energy, units.energy_text)),
     ]
     return _table(f"On {target}", _conditions(report, [found[row.name] for row in rows]), [_label(row.name, shipped) for row in rows], columns)
@@ -128,6 +131,7 @@ def _scores(report: Report) -> Table:
     accuracies[len(rows) :] = [units.percent_text(network.test_accuracy.value) for network in alone if network.test_accuracy]
     columns = [
         ("accuracy", accuracies),
+        ("kept", [_kept(ask) for ask in asks] + [units.NOTHING] * len(alone)),
         ("lost, points", [_bare(_value(each, units.points_text)) for each in drops] + [units.NOTHING] * len(alone)),
         ("95 % interval", [_bare(_interval(each, units.points_text)) for each in drops] + [units.NOTHING] * len(alone)),
         ("balanced", column(partial(figures.metric, "balanced_accuracy"), units.percent_text)),
@@ -136,9 +140,16 @@ def _scores(report: Report) -> Table:
         ("NLL", column(partial(figures.metric, "nll"), units.number_text)),
     ]
     counts = sorted({score.n for score in report.scores if score.split == "test"})
-    note = f"test images: {' or '.join(map(str, counts))}; lost and agreement: against the teacher on the same images"
+    note = f"test images: {' or '.join(map(str, counts))}; kept, lost and agreement: against the teacher on the same images"
     names = [_label(row.name, set(report.shipped.values())) for row in rows] + [f"{network.role}/{network.name}" for network in alone]
     return _table("Scores", note if counts else "", names, columns)
+
+
+def _kept(ask: Ask) -> str:
+    """Accuracy as a share of the teacher's."""
+    first = reference(ask.report)
+    own, whole = figures.metric("accuracy", ask), Unknown("") if first is None else figures.metric("accuracy", Ask(ask.report, first))
+    return units.NOTHING if isinstance(own, Unknown) or isinstance(whole, Unknown) or not whole[0] else units.percent_text(own[0] / whole[0])
 
 
 def _drop(ask: Ask) -> Seen:

@@ -7,6 +7,7 @@ import pytest
 from edgekd.data.folders import folder
 from edgekd.data.images import Found
 from edgekd.data.pictures import Wanted
+from edgekd.data.source import load
 from edgekd.errors import MissingError, UsageError
 from edgekd.events import Event, Note, silent
 from tests.data.conftest import WriteImages
@@ -50,6 +51,15 @@ def test_without_test_the_validation_images_are_the_test_set(tmp_path: Path, wri
     assert found.test is not None
     assert len(found.test) == 4
     assert Note(text=f"{tmp_path} has no test split: its validation images are the test set, and validation is cut from train") in events
+
+
+def test_unseen_test_images_leave_the_validation_images_what_they_are(tmp_path: Path, write_images: WriteImages) -> None:
+    """With --test nothing has to be borrowed from them, and none is cut from train."""
+    write_split(write_images, tmp_path / "seen" / "train", a=10, b=10)
+    write_split(write_images, tmp_path / "seen" / "val", a=3, b=2)
+    write_split(write_images, tmp_path / "unseen", a=2, b=2)
+    found = load(f"folder:{tmp_path / 'seen'}", test=f"folder:{tmp_path / 'unseen'}")
+    assert (len(found.train), len(found.valid), len(found.test)) == (20, 5, 4)
 
 
 def test_one_folder_of_classes_has_no_splits(tmp_path: Path, write_images: WriteImages) -> None:

@@ -1,0 +1,104 @@
+"""What makes a finished stage stale: everything that decides its result, and nothing else."""
+
+from pathlib import Path
+
+import msgspec
+import numpy as np
+import pytest
+
+from edgekd.compress.story import load_images, teachers_preprocess
+from edgekd.errors import UsageError
+from edgekd.events import Event, StageFinished, silent
+from edgekd.models.zoo import published_classes
+from edgekd.recipe import Limit, Recipe, Teacher
+from edgekd.record import Preprocess
+from tests.compress.jobs import recipe, run, workplace
+from tests.toys import brightness
+
+
+def done(told: list[Event]) -> list[str]:
+    """The stages that were not taken from the shelf."""
+    return [event.stage for event in told if isinstance(event, StageFinished) and not event.reused]
+
+
+@pytest.fixture
+def base(tmp_path: Path) -> Path:
+    """A workplace of its own for each test."""
+    return workplace(tmp_path)
+
+
+def test_a_teacher_that_sees_its_images_otherwise_teaches_anew(base: Path) -> None:
+    """Its weights are the same, its answers are not: the student learns again."""
+    run(base, recipe(), verb="teach", out="first")
+    (weights,) = (base / "first").glob("teach-*/weights.safetensors")
+    train = msgspec.structs.replace(recipe().train, teacher_epochs=None)
+    for mean, stages in ((0.50, ["teach", "distill/thin"]), (0.50, []), (0.52, ["teach", "distill/thin"])):
+        seen = Preprocess(size=(8, 8), mean=(mean,), std=(0.25,))
+        spec = Teacher(model="nets.py:wide", weights=str(weights), preprocess=seen)
+        _, told = run(base, recipe(teacher=spec, train=train), verb="distill")
+        assert done(told) == stages
+
+
+def test_code_that_changed_under_its_name_is_another_network(base: Path) -> None:
+    """Another activation has the same weights and computes something else."""
+    run(base, recipe(), verb="export_files")
+    text = (base / "nets.py").read_text()
+    (base / "nets.py").write_text(text.replace("nn.ReLU()", "nn.LeakyReLU(0.3)"))
+    _, told = run(base, recipe(), verb="export_files")
+    assert done(told) == ["teach", "distill/thin", "export/teacher-wide", "export/student-thin"]
+
+
+def test_the_student_alone_stays_in_the_report(base: Path) -> None:
+    """Whatever step is asked for next."""
+    first, _ = run(base, recipe(alone=True), verb="distill")
+    again, told = run(base, recipe(alone=True), verb="teach")
+    assert ([network.role for network in again.networks], done(told)) == ([network.role for network in first.networks], [])
+
+
+def test_nothing_ships_that_was_not_scored(base: Path) -> None:
+    """bench alone times the files and chooses none."""
+    report, _ = run(base, recipe(on={"cpu": "local"}), verb="bench_files")
+    assert len(report.measurements) == 2
+    assert report.shipped == {}
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"limit": (Limit(size="4 flurbs"),)}, "limit size: a size is written as"),
+        ({"max_drop": "much"}, "a share is written as"),
+        ({"train": msgspec.structs.replace(recipe().train, prior={"above": 1.0})}, "train.prior names each class of the data once"),
+    ],
+)
+def test_what_does_not_read_is_refused_before_anything_is_taught(changes: dict[str, object], words: str, base: Path) -> None:
+    """Hours of training are not lost to a misspelt limit."""
+    with pytest.raises(UsageError, match=words):
+        run(base, recipe(**changes))
+    assert not list((base / "run").glob("teach*"))
+
+
+def test_arrays_are_held_as_they_are(base: Path) -> None:
+    """Whatever a published teacher's own pictures were cut to."""
+    teacher = Teacher(model="resnet18", weights="pretrained")
+    images = load_images(Recipe(data="npz:images.npz", teacher=teacher), base, silent)
+    with np.load(base / "images.npz") as archive:
+        assert np.array_equal(images.test.read(np.arange(len(images.test))), archive["x_test"])
+
+
+def test_a_teachers_size_is_known_before_it_is_built(base: Path) -> None:
+    """Published, carried by its file, or stated; what was stated without a size takes the size from there."""
+    published = teachers_preprocess(Teacher(model="resnet18", weights="pretrained"), base)
+    assert published is not None
+    assert (published.size, published.crop, published.resize) == ((224, 224), 224, 256)
+    stated = teachers_preprocess(Teacher(model="resnet18", weights="pretrained", preprocess=Preprocess(mean=(0.1,), std=(0.2,))), base)
+    assert stated == msgspec.structs.replace(published, mean=(0.1,), std=(0.2,))
+    carried = teachers_preprocess(Teacher(model=brightness(base / "teacher.onnx").name), base)
+    assert carried is not None
+    assert carried.size == (4, 4)
+    assert teachers_preprocess(Teacher(model="resnet20"), base) is None
+
+
+def test_published_weights_for_other_classes_get_a_new_head() -> None:
+    """A thousand classes are ImageNet's; a small network has no published weights."""
+    assert published_classes("resnet18") == 1000
+    assert published_classes("resnet20") is None
