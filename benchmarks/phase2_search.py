@@ -51,6 +51,10 @@ def candidates(share: float) -> dict[str, Phase]:
         "last 1 of 8, random 80 %, soft weight 4": refine(last, terms=(Kd(weight=4.0), Label(weight=0.1))),
         "last 1 of 8, random 80 %, BatchNorm frozen": refine(last, batchnorm="frozen"),
         "last 1 of 8, mixed 30 %": refine(last, "mixed", 0.3),
+        "last 1 of 8, mixed 50 %, BatchNorm frozen": refine(last, "mixed", 0.5, batchnorm="frozen"),
+        "last 1 of 8, mixed 50 %, soft weight 4": refine(last, "mixed", 0.5, terms=(Kd(weight=4.0), Label(weight=0.1))),
+        "last 1 of 8, random 80 %, BatchNorm anew": refine(last),
+        "last 1 of 8, mixed 50 %, BatchNorm anew": refine(last, "mixed", 0.5),
         "last 1 of 8, mixed 50 %, half labels": refine(last, "mixed", 0.5, terms=(Kd(weight=0.5), Label(weight=0.5))),
     }
 
@@ -122,7 +126,8 @@ def main() -> None:
     for name, second in candidates(share).items():
         first = whole - second.epochs
         start = phase_one(first, refine(second.epochs, fraction=1.0), train, work / f"transfer-{first:g}")
-        rows.append({"second_phase": name, **branch(start, first, second, train, work / name.replace(" ", "-").replace(",", ""))})
+        settings = msgspec.structs.replace(train, reestimate_batchnorm=name.endswith("anew"))
+        rows.append({"second_phase": name, **branch(start, first, second, settings, work / name.replace(" ", "-").replace(",", ""))})
         print(json.dumps(rows[-1]), flush=True)
     best = max((row for row in rows if not row["second_phase"].endswith("all")), key=lambda row: row["valid_accuracy"])
     figures = {"best_valid_accuracy": best["valid_accuracy"], "seed": float(SEED)}

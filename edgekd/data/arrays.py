@@ -5,7 +5,9 @@ npz files follow Keras' convention: x_train, y_train, x_test, y_test and, option
 """
 
 import hashlib
+import operator
 import zipfile
+import zlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -23,6 +25,7 @@ from edgekd.errors import MissingError, UsageError
 from edgekd.events import Emit
 
 _SPLITS = ("train", "valid", "test")
+_KEYS = tuple(f"{axis}_{split}" for split in _SPLITS for axis in "xy")
 _DIGITS_TEST = 0.2
 _DIGITS_SEED = 0
 """Fixed: the digits' test images are the same in every run."""
@@ -41,7 +44,7 @@ def digits(wanted: Wanted) -> Found:
     test = hold_out(labels, _DIGITS_TEST, _DIGITS_SEED)
     names = tuple(str(digit) for digit in range(10))
     arrays = {"x_train": pixels[~test], "y_train": labels[~test], "x_test": pixels[test], "y_test": labels[test]}
-    found = from_arrays(arrays, names, "digits", Wanted())
+    found = from_arrays(arrays, names, "digits", Wanted(crop_fraction=wanted.crop_fraction))
     return Found(found.classes, found.train, found.content, test=found.test, flip=False)
 
 
@@ -53,15 +56,15 @@ def npz(file: Path, wanted: Wanted) -> Found:
         UsageError: not an npz file, or not as the convention has it.
     """
     try:
-        with np.load(file, allow_pickle=False) as archive:
+        with file.open("rb") as stream:  # np.load leaves a file of its own open where it fails
+            archive = np.load(stream, allow_pickle=False)
             if not isinstance(archive, np.lib.npyio.NpzFile):
                 raise UsageError(f"{file} holds one array; npz: needs a file of several: x_train, y_train, x_test, y_test (np.savez writes it).")
-            keys = [f"{axis}_{split}" for split in _SPLITS for axis in "xy"]
-            arrays = {key: archive[key] for key in (*keys, "classes") if key in archive.files}
+            arrays = {key: archive[key] for key in (*_KEYS, "classes") if key in archive.files}
             known = archive.files
     except OSError as error:
         raise MissingError(f"no npz file at {file}: {error.strerror or error}.") from None
-    except (ValueError, zipfile.BadZipFile, EOFError) as error:
+    except (ValueError, zipfile.BadZipFile, zlib.error, EOFError) as error:
         raise UsageError(f"{file} does not read as an npz file of plain arrays: {error}.") from None
     classes = arrays.pop("classes", None)
     names = None if classes is None else _names(classes, str(file))
@@ -83,12 +86,12 @@ def from_function(spec: str, base: Path, wanted: Wanted, emit: Emit) -> Found:
             f"{spec} must return a dict with x_train, y_train, x_test, y_test, or with data sets train and test; got {type(returned).__name__}."
         )
     classes = returned.get("classes")
-    names = None if classes is None else _names(np.asarray(classes), spec)
+    names = None if classes is None else _names(_array(classes, "classes", spec), spec)
     if "train" in returned:
         sets = {split: returned[split] for split in _SPLITS if split in returned}
         return from_datasets(sets, names, spec, wanted, emit)
-    arrays = {key: np.asarray(value) for key, value in returned.items() if key != "classes"}
-    return from_arrays(arrays, names, spec, wanted, list(returned))
+    arrays = {key: _array(value, key, spec) for key, value in returned.items() if key in _KEYS}
+    return from_arrays(arrays, names, spec, wanted, [str(key) for key in returned])
 
 
 def from_arrays(arrays: Mapping[str, NDArray[Any]], classes: tuple[str, ...] | None, name: str, wanted: Wanted, known: Sequence[str] = ()) -> Found:
@@ -123,6 +126,7 @@ def from_datasets(sets: Mapping[str, Any], classes: tuple[str, ...] | None, name
 
     Raises:
         UsageError: an item is not a (picture, label) pair, or the labels do not fit the classes.
+        MissingError: no training image can be read.
     """
     labels = {split: _labels(data, f"{name}, {split}") for split, data in sets.items()}
     classes = check_labels(labels, classes, name)
@@ -130,11 +134,14 @@ def from_datasets(sets: Mapping[str, Any], classes: tuple[str, ...] | None, name
 
     def open_(item: int) -> Image.Image:
         split, number = items[item]
-        return _picture(sets[split][number][0], f"{name}, {split}")
+        return _picture(_item(sets[split], number, f"{name}, {split}")[0], f"{name}, {split}")
 
     scan = pictures.scan(len(items), open_, lambda item: f"{name}, {items[item][0]} image {items[item][1]}", wanted, emit)
     every = Images(np.concatenate(list(labels.values()))[scan.kept], np.arange(len(scan.kept)), scan.shape, scan.pixels, scan.reader)
     owner = np.array([items[item][0] for item in scan.kept])
+    if "train" not in owner:
+        first = next(bad for bad in scan.bad if bad.startswith(f"{name}, train "))
+        raise MissingError(f"none of the training images of {name} can be read; the first is {first}.")
     splits = {split: every.take(np.flatnonzero(owner == split)) for split in sets}
     lacks = f"{name} has no test images: it has {', '.join(sets)}; --test SPEC names unseen images."
     return Found(classes, splits["train"], scan.content, splits.get("valid"), splits.get("test"), lacks, None, flip, scan.bad)
@@ -196,19 +203,39 @@ def _names(classes: NDArray[Any], name: str) -> tuple[str, ...]:
     return names
 
 
+def _array(value: Any, key: str, name: str) -> NDArray[Any]:
+    try:
+        return np.asarray(value)
+    except (TypeError, ValueError) as error:
+        raise UsageError(f"{key} of {name} does not make one array: {error}.") from None
+
+
 def _labels(data: Any, name: str) -> Integers:
     """All labels of a map-style data set: from its list of them where it keeps one, else by reading every item."""
+    if not (hasattr(data, "__len__") and hasattr(data, "__getitem__")):
+        raise UsageError(f"{name}: a data set has a length and gives (picture, label) by number; {type(data).__name__} does not.")
     for key in ("targets", "labels", "_labels"):
         values = getattr(data, key, None)
-        if values is not None and np.ndim(values) == 1 and len(values) == len(data):
+        if values is not None and np.ndim(values) == 1 and len(values) == len(data) and np.issubdtype(np.asarray(values).dtype, np.integer):
             return np.asarray(values).astype(np.int64)
     labels = []
     for number in range(len(data)):
-        item = data[number]
-        if not isinstance(item, (tuple, list)) or len(item) != 2:
-            raise UsageError(f"{name}: each item must be (picture, label); item {number} is {type(item).__name__}.")
-        labels.append(int(item[1]))
+        try:
+            item = _item(data, number, name)
+        except OSError as error:
+            raise UsageError(f"{name}: item {number} has no label that can be read: {error}. With labels in `targets` it is left out.") from None
+        try:
+            labels.append(operator.index(item[1]))
+        except TypeError:
+            raise UsageError(f"{name}: labels are one whole number an image; item {number} has {item[1]!r}.") from None
     return np.array(labels, dtype=np.int64)
+
+
+def _item(data: Any, number: int, name: str) -> Any:
+    item = data[number]
+    if not isinstance(item, (tuple, list)) or len(item) != 2:
+        raise UsageError(f"{name}: each item must be (picture, label); item {number} is {type(item).__name__}.")
+    return item
 
 
 def _picture(value: Any, name: str) -> Image.Image:

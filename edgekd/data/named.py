@@ -83,7 +83,7 @@ def _open(name: str, kind: str, folder: Path, split: dict[str, Any], download: b
     make: Callable[..., Any] = getattr(datasets, kind)
     try:
         return make(folder, **split, download=download)
-    except (RuntimeError, OSError) as error:
+    except (RuntimeError, OSError, EOFError, ValueError) as error:
         remedy = "The download did not arrive whole; try again." if download else "--download fetches it."
         raise MissingError(f"{name} is not in {folder}, or not whole: {error} {remedy}") from None
 
@@ -149,5 +149,5 @@ class _Columns:
     def __len__(self) -> int:
         return len(self.targets)
 
-    def __getitem__(self, number: int) -> tuple[Any, int]:
-        return self.rows[number][self.image], int(self.targets[number])
+    def __getitem__(self, number: int) -> tuple[Any, Any]:
+        return self.rows[number][self.image], self.targets[number]

@@ -1,0 +1,247 @@
+"""edgekd.data.source: from a spec to train, validation and test."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from edgekd.data.source import Images, Source, class_counts, load
+from edgekd.errors import MissingError, UsageError
+from edgekd.events import Event, Note
+from edgekd.record import OWN_SPLIT
+from tests.data.conftest import Arrays, WriteImages, save_npz, toy_arrays, write_mnist
+
+
+def npz(file: Path, arrays: Arrays) -> str:
+    """The spec of an npz file of these arrays."""
+    return f"npz:{save_npz(file, arrays)}"
+
+
+def numbers(images: Images) -> list[int]:
+    """The images' first pixels: in toy arrays their numbers."""
+    return [int(value) for value in images.read(np.arange(len(images)))[:, 0, 0, 0]]
+
+
+def sizes(source: Source) -> tuple[int, int, int]:
+    """Train, validation and test images."""
+    return len(source.train), len(source.valid), len(source.test)
+
+
+@pytest.fixture
+def unsplit(tmp_path: Path, write_images: WriteImages) -> str:
+    """A folder of 20 cats and 40 dogs, without splits."""
+    write_images(tmp_path / "pets" / "cat", 20, (4, 4))
+    write_images(tmp_path / "pets" / "dog", 40, (4, 4))
+    return f"folder:{tmp_path / 'pets'}"
+
+
+@pytest.mark.parametrize(
+    ("spec", "expected"),
+    [
+        ("npz:data.npz", (18, 2, 6)),
+        ("folder:pets", (48, 6, 6)),
+        ("csv:table.csv", (18, 2, 10)),
+        ("data.py:make", (18, 2, 4)),
+        ("mnist:sets", (90, 10, 20)),
+    ],
+)
+def test_every_kind_of_spec(tmp_path: Path, unsplit: str, spec: str, expected: tuple[int, int, int]) -> None:
+    """Relative paths start at `base`, and the spec is kept as it was given."""
+    npz(tmp_path / "data.npz", toy_arrays(train=20, test=6))
+    rows = [f"pets/{kind}/{number:03}.png,{kind},{'train' if number < 10 else 'test'}\n" for kind in ("cat", "dog") for number in range(15)]
+    (tmp_path / "table.csv").write_text("path,label,split\n" + "".join(rows), encoding="utf-8")
+    code = "import numpy as np\n\ndef make():\n    x, y = np.zeros((20, 4, 4), np.uint8), [0, 1] * 10\n"
+    (tmp_path / "data.py").write_text(code + "    return {'x_train': x, 'y_train': y, 'x_test': x[:4], 'y_test': y[:4]}\n", encoding="utf-8")
+    write_mnist(tmp_path / "sets", train=100, test=20)
+    source = load(spec, base=tmp_path)
+    assert sizes(source) == expected
+    assert source.spec == spec
+
+
+@pytest.mark.parametrize("spec", ["", "digit", "npz:", "hf:", "parquet:data", "net.py", "MNIST:data"])
+def test_unknown_kinds_are_refused(spec: str) -> None:
+    """With all that there are."""
+    with pytest.raises(UsageError, match=rf"data is digits, npz:FILE, folder:DIR, .*NAME:DIR with one of cifar10, .*; got '{spec}'\."):
+        load(spec)
+
+
+def test_digits_and_their_size_and_channels() -> None:
+    """Asked for; a tenth of the training images is for validation."""
+    source = load("digits", size=(8, 10), channels=3)
+    assert sizes(source) == (1294, 144, 359)
+    assert {images.shape for images in (source.train, source.valid, source.test)} == {(8, 10, 3)}
+    assert not source.flip
+
+
+@pytest.mark.parametrize(("size", "channels", "shape"), [(None, None, (4, 6, 1)), ((8, 8), None, (8, 8, 1)), (None, 3, (4, 6, 3))])
+def test_size_and_channels_hold_for_every_split(
+    tmp_path: Path, size: tuple[int, int] | None, channels: int | None, shape: tuple[int, int, int]
+) -> None:
+    """The test set of another spec too, whatever it has itself."""
+    spec = npz(tmp_path / "a.npz", toy_arrays(shape=(4, 6), train=20, test=4))
+    other = npz(tmp_path / "b.npz", toy_arrays(shape=(9, 9, 3), train=4))
+    for source in (load(spec, size=size, channels=channels), load(spec, size=size, channels=channels, test=other)):
+        for images in (source.train, source.valid, source.test):
+            assert images.shape == shape
+            assert images.read(np.arange(len(images))).shape == (len(images), *shape)
+
+
+def test_a_crop_shows_less(tmp_path: Path) -> None:
+    """Of the training images and of another spec's test images."""
+    frame = np.pad(np.full((4, 4), 200, np.uint8), 2)
+    spec = npz(tmp_path / "a.npz", {"x_train": np.stack([frame] * 8), "y_train": np.arange(8) % 2})
+    source = load(spec, size=(4, 4), crop_fraction=0.5, test=spec)
+    for images in (source.train, source.test):
+        assert np.unique(images.read(np.arange(len(images)))).tolist() == [200]
+
+
+@pytest.mark.parametrize("share", [-0.1, 1.0])
+def test_a_share_is_a_share(share: float) -> None:
+    """From nothing to not quite all."""
+    with pytest.raises(UsageError, match=rf"validation is a share of train, from 0 % to below 100 %; got {share:.0%}"):
+        load("digits", validation=share)
+
+
+@pytest.mark.parametrize("share", [0.1, 0.25])
+def test_validation_is_the_same_share_of_every_class(tmp_path: Path, share: float) -> None:
+    """Exactly; what was held out is not trained on, and pixels and labels go along."""
+    source = load(npz(tmp_path / "a.npz", toy_arrays(3, train=120, test=6)), validation=share)
+    assert class_counts(source.valid.labels, 3).tolist() == [40 * share] * 3
+    assert sorted(numbers(source.train) + numbers(source.valid)) == list(range(120))
+    for images in (source.train, source.valid):
+        assert numbers(images) == images.index.tolist()
+        assert np.array_equal(images.labels, images.index % 3)
+
+
+def test_without_validation_there_is_none(tmp_path: Path) -> None:
+    """0 % leaves an empty split, and all images to train on."""
+    assert sizes(load(npz(tmp_path / "a.npz", toy_arrays(train=20, test=6)), validation=0)) == (20, 0, 6)
+
+
+def test_the_seed_cuts_validation_and_never_the_test_set(unsplit: str) -> None:
+    """Runs with other seeds are tested on the same images."""
+    first, again, other = load(unsplit, seed=1), load(unsplit, seed=1), load(unsplit, seed=2)
+    assert first.valid.index.tolist() == again.valid.index.tolist() != other.valid.index.tolist()
+    assert first.test.index.tolist() == other.test.index.tolist()
+    assert first.sha256 == again.sha256 != other.sha256
+
+
+def test_a_set_without_splits_is_split_and_says_so(unsplit: str) -> None:
+    """A tenth of each class for testing, a tenth of the whole for validation, in the notes of the source and to the reader."""
+    events: list[Event] = []
+    source = load(unsplit, emit=events.append)
+    assert sizes(source) == (48, 6, 6)
+    assert class_counts(source.test.labels, 2).tolist() == class_counts(source.valid.labels, 2).tolist() == [2, 4]
+    parts = [set(images.index.tolist()) for images in (source.train, source.valid, source.test)]
+    assert set.union(*parts) == set(range(60))
+    assert source.notes == (OWN_SPLIT,)
+    assert Note(text=f"{unsplit} has no test split: 6 images, the same share of every class, were cut off for it") in events
+    assert load(unsplit, test=unsplit).notes == ()
+
+
+def test_splits_that_the_data_has_are_kept(tmp_path: Path) -> None:
+    """Whatever the seed and the share; the hash stays too."""
+    spec = npz(tmp_path / "a.npz", toy_arrays(train=20, valid=6, test=4))
+    one, other = load(spec), load(spec, seed=3, validation=0.5)
+    assert sizes(one) == sizes(other) == (20, 6, 4)
+    assert one.sha256 == other.sha256
+    assert one.notes == ()
+
+
+def test_groups_stay_whole_in_both_cuts(tmp_path: Path, write_images: WriteImages) -> None:
+    """A patient is trained on, validated on or tested on."""
+    write_images(tmp_path / "scans", 60, (4, 4))
+    rows = [f"scans/{number:03}.png,{'ab'[number % 2]},p{number // 4}\n" for number in range(60)]
+    (tmp_path / "table.csv").write_text("path,label,group\n" + "".join(rows), encoding="utf-8")
+    source = load("csv:table.csv", base=tmp_path)
+    patients = [set((images.index // 4).tolist()) for images in (source.train, source.valid, source.test)]
+    assert all(patients)
+    assert sum(map(len, patients)) == len(set.union(*patients)) == 15
+
+
+def test_arrays_without_a_test_split_need_one(tmp_path: Path) -> None:
+    """From the file, or from another spec."""
+    spec = npz(tmp_path / "a.npz", toy_arrays(train=20))
+    with pytest.raises(UsageError, match=r"a\.npz has no test images: it needs x_test and y_test"):
+        load(spec)
+    assert sizes(load(spec, test=spec)) == (18, 2, 20)
+
+
+def test_another_test_set_goes_by_class_name(tmp_path: Path) -> None:
+    """Its own test split, renumbered; it may name classes that none of its test images shows."""
+    spec = npz(tmp_path / "a.npz", {**toy_arrays(3, train=30, test=6), "classes": np.array(["ant", "bee", "cat"])})
+    other = {**toy_arrays(4, train=8), **toy_arrays(2, test=4), "classes": np.array(["cat", "ant", "dog", "eel"])}
+    source = load(spec, test=npz(tmp_path / "b.npz", other))
+    assert source.test.labels.tolist() == [2, 0, 2, 0]
+    assert numbers(source.test) == [0, 1, 2, 3]
+    assert source.classes == ("ant", "bee", "cat")
+    other["x_test"][0, -1, -1] ^= 1
+    assert load(spec, test=npz(tmp_path / "b.npz", other)).sha256 != source.sha256
+    with pytest.raises(UsageError, match=r"every class of --test npz:.*c\.npz must be one of the data's \(ant, bee, cat\); it also has dog, eel\."):
+        load(spec, test=npz(tmp_path / "c.npz", {"x_train": other["x_train"], "y_train": other["y_train"], "classes": other["classes"]}))
+
+
+def test_unreadable_files_of_both_specs_are_listed(tmp_path: Path, write_images: WriteImages, unsplit: str) -> None:
+    """The source carries their names into the report."""
+    write_images(tmp_path / "unseen" / "dog", 3)
+    broken = [tmp_path / "pets" / "cat" / "003.png", tmp_path / "unseen" / "dog" / "001.png"]
+    for path in broken:
+        path.write_text("no picture", encoding="utf-8")
+    source = load(unsplit, test="folder:unseen", base=tmp_path)
+    assert source.unreadable == tuple(str(path) for path in broken)
+    assert source.test.labels.tolist() == [1, 1]
+    with pytest.raises(MissingError, match=r"no folder at .*nowhere"):
+        load(unsplit, test="folder:nowhere", base=tmp_path)
+
+
+def test_one_class_is_nothing_to_tell_apart(tmp_path: Path) -> None:
+    """Although others are named."""
+    spec = npz(tmp_path / "a.npz", {**toy_arrays(1, train=6, test=2), "classes": np.array(["cat", "dog"])})
+    with pytest.raises(UsageError, match=r"needs two classes or more; all training images of .* are of class 'cat'"):
+        load(spec)
+
+
+@pytest.mark.parametrize(("split", "word"), [("valid", "validation"), ("test", "test")])
+def test_a_class_that_train_lacks(tmp_path: Path, split: str, word: str) -> None:
+    """It may be named, with a warning, and may not be asked for."""
+    arrays = {**toy_arrays(train=8, valid=2, test=2), "classes": np.array(["ant", "bee", "cat"])}
+    events: list[Event] = []
+    spec = npz(tmp_path / "a.npz", arrays)
+    load(spec, emit=events.append)
+    assert Note(text=f"no training image of {spec} shows: cat; a network can only learn them elsewhere", level="warning") in events
+    arrays[f"y_{split}"] = np.array([0, 2])
+    with pytest.raises(UsageError, match=rf"if it can be learnt: {word} images of .* have classes that train lacks: cat\."):
+        load(npz(tmp_path / "a.npz", arrays))
+
+
+def a_pixel(arrays: Arrays) -> None:
+    """Of the last test image."""
+    arrays["x_test"][-1, -1, -1] ^= 1
+
+
+def a_label(arrays: Arrays) -> None:
+    """Of a validation image."""
+    arrays["y_valid"][0] ^= 1
+
+
+def a_name(arrays: Arrays) -> None:
+    """Of a class."""
+    arrays["classes"][0] = "cow"
+
+
+def a_split(arrays: Arrays) -> None:
+    """The last training image becomes the first for validation, so that all images and labels together keep their order."""
+    for axis in "xy":
+        train, valid = arrays[f"{axis}_train"], arrays[f"{axis}_valid"]
+        arrays |= {f"{axis}_train": train[:-1], f"{axis}_valid": np.concatenate([train[-1:], valid])}
+
+
+@pytest.mark.parametrize("change", [a_pixel, a_label, a_name, a_split])
+def test_the_hash_changes_with_the_data(tmp_path: Path, change: Callable[[Arrays], None]) -> None:
+    """And not with the file's name."""
+    arrays = {**toy_arrays(train=20, valid=6, test=4), "classes": np.array(["cat", "dog"])}
+    before = load(npz(tmp_path / "a.npz", arrays)).sha256
+    assert load(npz(tmp_path / "b.npz", arrays), seed=1).sha256 == before
+    change(arrays)
+    assert load(npz(tmp_path / "c.npz", arrays)).sha256 != before
