@@ -17,14 +17,14 @@ import msgspec
 import numpy as np
 import torch
 
-from benchmarks.result import ROOT, WORK, data_file, save
+from benchmarks.result import ROOT, WORK, data_file, save, saved_rows
 from edgekd import stats
 from edgekd.data import source
 from edgekd.data.batches import Batches
 from edgekd.distill import alone, distill, filled
 from edgekd.evaluate import evaluate
 from edgekd.events import Event, Note, Trained
-from edgekd.files import sha256_json, write_atomic
+from edgekd.files import sha256_json
 from edgekd.models.load import Network, build
 from edgekd.recipe import Kd, Label, Phase, Recipe, Temperature, Train, read_recipe
 from edgekd.record import Preprocess
@@ -79,15 +79,13 @@ def ways(recipe: Recipe, epochs: float) -> dict[str, tuple[Phase, ...]]:
     return {"alone": alone(two), "kd": plain(4.0), "kd_t3": plain(3.0), "two_phase": two}
 
 
+def settings_key(phases: tuple[Phase, ...], train: Train) -> str:
+    """Equal for rows that were trained alike."""
+    return sha256_json({"phases": phases, "train": train, "data": images().sha256})
+
+
 def run(student: str, way: str, phases: tuple[Phase, ...], seed: int, train: Train, folder: Path, *, quick: bool) -> dict[str, Any]:
-    """One student's row: read where it is done, else trained (going on from its checkpoint) and tested once."""
-    done = folder / "row.json"
-    key = sha256_json({"phases": phases, "train": train, "data": images().sha256})
-    if done.is_file():
-        found: dict[str, Any] = json.loads(done.read_text())
-        if found.get("key", key) != key:
-            raise SystemExit(f"{done} was trained by other settings. Remove {folder} to train it anew.")
-        return found
+    """One student's row: trained, going on from a checkpoint where there is one, and tested once."""
     torch.manual_seed(seed)
     network = build(student, classes=10, shape=(32, 32, 3), preprocess=IMAGENET)
     training = distill(
@@ -104,14 +102,13 @@ def run(student: str, way: str, phases: tuple[Phase, ...], seed: int, train: Tra
         seed=seed,
         emit=tell,
     )
-    row: dict[str, Any] = {"student": student, "way": way, "seed": seed, "key": key, "steps": training.steps, "seconds": round(training.seconds, 1)}
+    row: dict[str, Any] = {"student": student, "way": way, "seed": seed, "steps": training.steps, "seconds": round(training.seconds, 1)}
     for split in ("valid", "test"):
         scored, logits = evaluate(network.predict, getattr(images(), split), artifact=way, split=split, classes=images().classes)
         row[f"{split}_accuracy"] = round(100 * scored.metrics["accuracy"].value, 3)
         row[f"{split}_nll"] = round(scored.metrics["nll"].value, 4)
         assert np.isfinite(logits).all()
-    write_atomic(done, json.dumps(row))
-    return row
+    return {**row, "key": settings_key(phases, train)}
 
 
 def tell(event: Event) -> None:
@@ -164,17 +161,20 @@ def main() -> None:
     top = {"teacher_accuracy": 100 * scored.metrics["accuracy"].value, "validation_images": float(len(images().valid))}
     print(f"teacher {top['teacher_accuracy']:.2f}", flush=True)
     assert 93.3 <= top["teacher_accuracy"] <= 93.5, "the teacher's images are not prepared as it was taught"
+    rows = {(row["student"], row["way"], row["seed"]): row for row in saved_rows("cifar10", quick=args.quick)}
     for student in args.students:
         epochs = 0.02 if args.quick else EPOCHS[student]
         settings = msgspec.structs.replace(train, views=1) if args.quick else train
         for seed in args.seeds[:1] if args.quick else args.seeds:
             for way in args.ways:
-                if time.monotonic() - begun > 60 * args.minutes:
+                phases, what = ways(recipe, epochs)[way], (student, way, seed)
+                stands = what in rows and rows[what]["key"] == settings_key(phases, settings)
+                if stands or time.monotonic() - begun > 60 * args.minutes:
                     continue
-                row = run(student, way, ways(recipe, epochs)[way], seed, settings, runs / student / way / str(seed), quick=args.quick)
-                print(json.dumps(row), flush=True)
-            rows = sorted((json.loads(file.read_text()) for file in runs.rglob("row.json")), key=lambda r: (r["student"], r["way"], r["seed"]))
-            save("cifar10", figures=top | figures(rows), rows=rows, seconds=sum(r["seconds"] for r in rows), quick=args.quick)
+                rows[what] = run(student, way, phases, seed, settings, runs / student / way / str(seed), quick=args.quick)
+                print(json.dumps(rows[what]), flush=True)
+    listed = [rows[what] for what in sorted(rows)]
+    save("cifar10", figures=top | figures(listed), rows=listed, seconds=sum(row["seconds"] for row in listed), quick=args.quick)
 
 
 if __name__ == "__main__":

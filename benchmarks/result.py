@@ -54,6 +54,12 @@ def save(name: str, *, figures: Mapping[str, float], rows: Sequence[Mapping[str,
     return file
 
 
+def saved_rows(name: str, *, quick: bool = False) -> list[dict[str, Any]]:
+    """The rows that stand in results/NAME.json; [] where there is none. A script that adds rows in pieces begins with them."""
+    file = (WORK / "quick" if quick else RESULTS) / f"{name}.json"
+    return list(json.loads(file.read_text())["rows"]) if file.is_file() else []
+
+
 def _commit() -> str:
     done = subprocess.run(["git", "rev-parse", "--short", "HEAD"], cwd=ROOT, capture_output=True, text=True, check=False)
     return done.stdout.strip()

@@ -197,7 +197,7 @@ class Train(Struct, frozen=True, kw_only=True):
     ema: float = 0.0
     """Decay per step of an average of the weights that is kept in the end; 0: none."""
     reestimate_batchnorm: bool = False
-    """At the end, compute BatchNorm statistics anew on plain views of all training images."""
+    """At the end, compute BatchNorm statistics anew on a view of all training images."""
     precision: Literal["fp32", "bf16"] | None = None
     channels_last: bool | None = None
     compile: bool = False

@@ -72,12 +72,12 @@ def test_frozen_batchnorm_keeps_its_statistics(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("count", [64, 300])
-def test_reestimated_statistics_are_the_mean_over_plain_images(count: int) -> None:
+def test_reestimated_statistics_are_the_mean_over_views(count: int) -> None:
     """Each image counts as much as any other, in whatever batch it is; the momentum is put back."""
     network, data = nets.network(), nets.data(count)
-    plain = data.plain(torch.arange(count))[0]
-    features = network.get_submodule("body.first.0")(network.prepare(plain)).detach()
-    reestimate(network, data)
+    views = data.view(torch.arange(count), 0, nets.AUGMENT, 0)[0]
+    features = network.get_submodule("body.first.0")(network.prepare(views)).detach()
+    reestimate(network, data, nets.AUGMENT, 0)
     (layer,) = train.batchnorms(network)
     assert layer.running_mean is not None
     assert layer.running_var is not None
@@ -89,7 +89,7 @@ def test_reestimated_statistics_are_the_mean_over_plain_images(count: int) -> No
 def test_one_image_over_is_left_out_of_statistics() -> None:
     """257 images: BatchNorm on features of one pixel cannot take the last alone."""
     network = nets.network(nn.Sequential(nn.Flatten(), nn.Linear(192, 4), nn.BatchNorm1d(4), nn.Linear(4, nets.CLASSES)))
-    reestimate(network, nets.data(257))
+    reestimate(network, nets.data(257), nets.AUGMENT, 0)
     assert statistics(network).isfinite().all()
 
 
@@ -98,7 +98,7 @@ def test_statistics_are_reestimated_at_the_end(tmp_path: Path) -> None:
     asked, _ = nets.learn(tmp_path / "a", nets.phase(), reestimate_batchnorm=True)
     left, _ = nets.learn(tmp_path / "b", nets.phase())
     assert not torch.equal(statistics(asked), statistics(left))
-    reestimate(left, nets.data())
+    reestimate(left, nets.data(), nets.AUGMENT, 0)
     assert torch.equal(statistics(asked), statistics(left))
 
 
