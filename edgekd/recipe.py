@@ -267,10 +267,10 @@ class Limit(Struct, frozen=True, kw_only=True):
 # The whole ------------------------------------------------------------------------------------------------------------
 
 TWO_PHASES: tuple[Phase, ...] = (
-    Phase(name="transfer", epochs=35, temperature=3.0, terms=(Kd(weight=0.9), Label(weight=0.1))),
+    Phase(name="transfer", epochs=21, temperature=3.0, terms=(Kd(weight=0.9), Label(weight=0.1))),
     Phase(
         name="refine",
-        epochs=5,
+        epochs=3,
         subset=Subset(by="mixed", fraction=0.5),
         temperature=Temperature(start=3.0, end=0.5, shape="cosine"),
         terms=(Kd(weight=0.9), Label(weight=0.1)),

@@ -26,7 +26,7 @@ from edgekd.tasks.classify import chance
 
 SMALL_TEACHER, LARGE_TEACHER = "resnet8x4", "resnet50"
 """Where no teacher is named: up to 64 px, and above."""
-DIGITS_EPOCHS = 5.0
+DIGITS_EPOCHS = 4.0
 """Enough to teach the default teacher the digits; the whole default run is to take under two minutes on two cores."""
 
 

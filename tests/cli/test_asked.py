@@ -72,7 +72,7 @@ def test_students_by_flags() -> None:
 
 
 def test_epochs_are_shared_out_as_before() -> None:
-    """--epochs is the total, split by the recipe's ratio of 35 to 5."""
+    """--epochs is the total, split by the recipe's ratio of 21 to 3."""
     assert [phase.epochs for phase in asked(epochs=20).phase] == [17.5, 2.5]
 
 
