@@ -32,7 +32,7 @@ def table(rows: list[dict[str, Any]]) -> str:
     plain = [row for row in rows if all(not isinstance(value, (list, dict)) for value in row.values())]
     if not plain:
         return ""
-    heads = list(dict.fromkeys(key for row in plain for key in row))
+    heads = list(dict.fromkeys(key for row in plain for key in row if key != "key"))
     lines = [f"| {' | '.join(heads)} |", f"|{'---|' * len(heads)}"]
     return "\n".join([*lines, *(f"| {' | '.join(number(row.get(head, '')) for head in heads)} |" for row in plain)])
 

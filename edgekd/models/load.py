@@ -6,6 +6,7 @@ Random weights come from torch's global generator, which the caller seeds. Nothi
 """
 
 import hashlib
+import json
 import re
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -130,7 +131,20 @@ def save_weights(network: Network, path: Path, *, half: bool = False) -> None:
         "edgekd.outputs": str(network.classes),
         "edgekd.preprocess": msgspec.json.encode(network.preprocess).decode(),
     }
-    write_atomic(path, safetensors.torch.save(state, metadata))
+    write_atomic(path, _ordered(safetensors.torch.save(state, metadata)))
+
+
+def _ordered(data: bytes) -> bytes:
+    """A safetensors file with its metadata in order: the library writes them as its hash table has them, which differs from process to process.
+
+    Eight bytes of length, a JSON header padded with spaces to a multiple of eight, then the tensors (github.com/huggingface/safetensors, "Format").
+    """
+    length = int.from_bytes(data[:8], "little")
+    header = json.loads(data[8 : 8 + length])
+    header["__metadata__"] = dict(sorted(header["__metadata__"].items()))
+    text = json.dumps(header, separators=(",", ":")).encode()
+    text += b" " * (-len(text) % 8)
+    return len(text).to_bytes(8, "little") + text + data[8 + length :]
 
 
 def parameters(network: nn.Module) -> int:

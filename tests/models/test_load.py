@@ -1,5 +1,6 @@
 """edgekd.models.load: a spec becomes a network with its weights and Preprocess, and goes back into a file."""
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -236,3 +237,15 @@ def test_a_fingerprint_of_an_onnx_teacher(tmp_path: Path) -> None:
     assert fingerprint(first) == fingerprint(again) != fingerprint(other)
     reorder(first, list("bacde"), list("abcde"))
     assert fingerprint(first) != fingerprint(again)
+
+
+def test_equal_weights_are_equal_files(tmp_path: Path) -> None:
+    """Byte for byte in every process, so that hashes of files compare: the metadata stand in order, and the file reads."""
+    network = build("resnet8", classes=4, shape=(8, 8, 3))
+    save_weights(network, tmp_path / "a.safetensors")
+    data = (tmp_path / "a.safetensors").read_bytes()
+    length = int.from_bytes(data[:8], "little")
+    names = list(json.loads(data[8 : 8 + length])["__metadata__"])
+    assert (names, length % 8) == (sorted(names), 0)
+    assert len(names) == 5
+    assert fingerprint(build(str(tmp_path / "a.safetensors"), classes=4, shape=(8, 8, 3))) == fingerprint(network)
