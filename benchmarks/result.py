@@ -42,7 +42,7 @@ def save(name: str, *, figures: Mapping[str, float], rows: Sequence[Mapping[str,
         "schema": 1,
         "script": f"benchmarks/{name}.py",
         "command": shlex.join(["python", "-m", f"benchmarks.{Path(sys.argv[0]).stem}", *sys.argv[1:]]),
-        "commit": _commit(),
+        "commit": commit(),
         "date": datetime.date.today().isoformat(),
         "seconds": round(seconds, 1),
         "host": host,
@@ -54,12 +54,13 @@ def save(name: str, *, figures: Mapping[str, float], rows: Sequence[Mapping[str,
     return file
 
 
-def saved_rows(name: str, *, quick: bool = False) -> list[dict[str, Any]]:
+def saved_rows(name: str) -> list[dict[str, Any]]:
     """The rows that stand in results/NAME.json; [] where there is none. A script that adds rows in pieces begins with them."""
-    file = (WORK / "quick" if quick else RESULTS) / f"{name}.json"
+    file = RESULTS / f"{name}.json"
     return list(json.loads(file.read_text())["rows"]) if file.is_file() else []
 
 
-def _commit() -> str:
+def commit() -> str:
+    """The checkout's, short."""
     done = subprocess.run(["git", "rev-parse", "--short", "HEAD"], cwd=ROOT, capture_output=True, text=True, check=False)
     return done.stdout.strip()
