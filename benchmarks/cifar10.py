@@ -129,7 +129,7 @@ def figures(rows: list[dict[str, Any]]) -> dict[str, float]:
         prefix = "" if student == "resnet8" else f"{student}_"
         by = {way: {r["seed"]: r["test_accuracy"] for r in rows if (r["student"], r["way"]) == (student, way)} for way in WAYS}
         whole = set.intersection(*(set(by[way]) for way in ("two_phase", "kd", "alone")))
-        by = {way: {seed: value for seed, value in seeds.items() if seed in whole} for way, seeds in by.items()}
+        by = {way: {seed: seeds[seed] for seed in whole} if whole <= set(seeds) else {} for way, seeds in by.items()}
         for way, seeds in by.items():
             if seeds:
                 found[f"{prefix}{way}"] = float(np.mean(list(seeds.values())))
