@@ -10,6 +10,7 @@ import argparse
 import functools
 import json
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -144,6 +145,12 @@ def figures(rows: list[dict[str, Any]]) -> dict[str, float]:
     return found
 
 
+def keep(rows: Mapping[tuple[str, str, int], dict[str, Any]], top: Mapping[str, float], *, quick: bool) -> None:
+    """Write what is known so far, so that a run that is killed loses the student at hand and no other."""
+    listed = [rows[what] for what in sorted(rows)]
+    save("cifar10", figures={**top, **figures(listed)}, rows=listed, seconds=sum(row["seconds"] for row in listed), quick=quick)
+
+
 def main() -> None:
     """Every row that is not there yet, seed by seed, as long as the time lasts."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -173,8 +180,8 @@ def main() -> None:
                     continue
                 rows[what] = run(student, way, phases, seed, settings, runs / student / way / str(seed), quick=args.quick)
                 print(json.dumps(rows[what]), flush=True)
-    listed = [rows[what] for what in sorted(rows)]
-    save("cifar10", figures=top | figures(listed), rows=listed, seconds=sum(row["seconds"] for row in listed), quick=args.quick)
+                keep(rows, top, quick=args.quick)
+    keep(rows, top, quick=args.quick)
 
 
 if __name__ == "__main__":

@@ -13,6 +13,7 @@ from pathlib import Path
 from benchmarks.headline import accuracy, speedup
 from benchmarks.result import save
 from edgekd.record import read_report
+from edgekd.stats import median
 
 
 def main() -> None:
@@ -30,11 +31,10 @@ def main() -> None:
     student = next(a for a in report.artifacts if (a.role, a.precision) == ("student", "fp32"))
     shipped = report.artifact(next(iter(report.shipped.values())))
     first = next(m for m in report.measurements if m.artifact == teacher.name)
-    samples = sorted(first.timing.samples)
     figures = {
         "wall_s": wall,
         "teacher_accuracy": accuracy(report, teacher.name),
-        "teacher_median_ms": samples[len(samples) // 2],
+        "teacher_median_ms": median(first.timing.samples),
         "student_accuracy": accuracy(report, student.name),
         "size_ratio": teacher.size / student.size,
         "speedup": speedup(report, student.name),

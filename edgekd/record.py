@@ -52,6 +52,11 @@ class Preprocess(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         if len(self.mean) != len(self.std):
             raise ValueError(f"mean and std must have as many values, got {len(self.mean)} and {len(self.std)}")
 
+    @property
+    def crop_fraction(self) -> float:
+        """The part of a resized image that the centre crop keeps; 1 where there is none."""
+        return self.crop / self.resize if self.crop and self.resize else 1.0
+
 
 class Artifact(Struct, frozen=True, kw_only=True):
     """A file that a device can run. Its name is `role/network/precision`, as in `student/resnet20/int8-cpu`."""

@@ -163,7 +163,7 @@ def _evaluate_bare(face: Face, files: list[Path], flags: Flags) -> None:
     size = parse_size(flags.size, "--size") if flags.size else carried[largest].size
     scores, against = [], None
     with face.watching() as emit:
-        wanted: dict[str, Any] = {"size": size, "channels": flags.channels, "crop_fraction": _crop(carried[largest])}
+        wanted: dict[str, Any] = {"size": size, "channels": flags.channels, "crop_fraction": carried[largest].crop_fraction}
         images = source.load(flags.data, test=flags.test, download=flags.download, emit=emit, **wanted)
         for file, artifact in zip(every, report.artifacts, strict=True):
             with _opened(file) as answer:
@@ -229,11 +229,6 @@ def _carried(file: Path) -> Any:
     return msgspec.json.decode(text, type=Preprocess)
 
 
-def _crop(preprocess: Any) -> float:
-    """The part of an image that a centre crop keeps."""
-    return float(preprocess.crop / preprocess.resize) if preprocess.crop and preprocess.resize else 1.0
-
-
 @contextlib.contextmanager
 def _opened(file: Path) -> "Iterator[Predict]":
     from edgekd.device.host import connect
@@ -279,7 +274,7 @@ def _picture(path: Path, preprocess: Any) -> Any:
     try:
         with Image.open(path) as picture:
             size = preprocess.size or (picture.height, picture.width)
-            return fit(picture, (*size, channels), _crop(preprocess))
+            return fit(picture, (*size, channels), preprocess.crop_fraction)
     except (OSError, ValueError, SyntaxError) as error:
         reason = getattr(error, "strerror", None) or "not a picture, or a broken one"
         raise UsageError(f"{path} cannot be read: {reason}. Give PNG, JPEG or another format that Pillow reads.") from None

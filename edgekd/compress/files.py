@@ -177,11 +177,11 @@ def bench(story: Story, artifacts: Sequence[Artifact], *, do: bool, anew: bool) 
         if do:
             story.note("no target has a host: nothing is timed")
         return
-    pairs = _pairs(story, artifacts)
+    pairs, facts = _pairs(story, artifacts), machine.facts()
     key = {
         "files": {artifact.name: artifact.sha256 for artifact in artifacts},
         "on": {name: [host, target.load(name)] for name, host in story.recipe.on.items()},
-        "machine": {what: machine.facts()[what] for what in ("cpu", "cores", "system")},
+        "machine": {what: facts[what] for what in ("cpu", "cores", "system")},
         "pairs": pairs,
         "seed": story.recipe.seed,
     }

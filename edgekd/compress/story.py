@@ -173,7 +173,6 @@ def load_images(recipe: Recipe, base: Path, emit: Emit) -> source.Source:
     """The recipe's images. Pictures are held at the size that the recipe or the teacher states, cut as it cuts them; arrays as they are."""
     pictures = recipe.data.startswith(("folder:", "csv:", "hf:"))
     stated = teachers_preprocess(recipe.teacher, base) if pictures and recipe.teacher is not None else None
-    crop = stated.crop / stated.resize if stated is not None and stated.crop and stated.resize else 1.0
     return source.load(
         recipe.data,
         size=recipe.size or (None if stated is None else stated.size),
@@ -181,7 +180,7 @@ def load_images(recipe: Recipe, base: Path, emit: Emit) -> source.Source:
         validation=units.parse_fraction(recipe.train.validation),
         seed=recipe.seed,
         test=recipe.test,
-        crop_fraction=crop,
+        crop_fraction=1.0 if stated is None else stated.crop_fraction,
         download=recipe.download,
         base=base,
         emit=emit,

@@ -44,14 +44,13 @@ def distilled(story: Story, of: Learner, *, do: bool) -> list[Learner]:
 
 def _key(story: Story, spec: Student, network: Network, lesson: Lesson) -> dict[str, Any]:
     """What decides how a student that begins so turns out."""
-    code = code_of(story, spec)
     return {
         "data": story.images.sha256,
         "student": spec,
         "start": fingerprint(network),
         "lesson": lesson,
         "seed": story.recipe.seed,
-        **code,
+        **code_of(story, spec),
     }
 
 
@@ -101,8 +100,9 @@ def _alone(story: Story, spec: Student, lesson: Lesson, *, do: bool) -> None:
         alike = Lesson(phases=alone(lesson.phases, keep_subsets=keep), train=lesson.train, how="alone")
         key = _key(story, spec, network, alike)
         role: NetworkRole = "alone-on-subset" if keep else "alone"
-        if do or story.run.stands(f"{role}/{network.name}", key):
-            tell(story, role, network, learnt(story, story.run.stage(f"{role}/{network.name}", key), network, alike))
+        name = f"{role}/{network.name}"
+        if do or story.run.stands(name, key):
+            tell(story, role, network, learnt(story, story.run.stage(name, key), network, alike))
 
 
 def ways_alone(phases: tuple[Phase, ...]) -> list[bool]:

@@ -58,12 +58,10 @@ def paced(train: Train, network: Network, data: Batches, folder: Path, *, steps:
     """The settings with precision and memory format stated: as `folder` has them written down, else as a few timed steps are fastest."""
     if train.precision is not None and train.channels_last is not None:
         return train
-    file = folder / _PACE
-    try:
-        pace = msgspec.json.decode(file.read_bytes(), type=Pace)
-    except (FileNotFoundError, msgspec.MsgspecError):
+    pace = _written(folder)
+    if pace is None:
         pace = _timed(train, network, data, steps)
-        write_atomic(file, msgspec.json.encode(pace))
+        write_atomic(folder / _PACE, msgspec.json.encode(pace))
         emit(Note(text=f"{network.name} is trained in {pace.precision}{', channels last' if pace.channels_last else ''}: {_reason(pace, steps)}"))
     channels_last = pace.channels_last if train.channels_last is None else train.channels_last
     return msgspec.structs.replace(train, precision=train.precision or pace.precision, channels_last=channels_last)
@@ -71,11 +69,18 @@ def paced(train: Train, network: Network, data: Batches, folder: Path, *, steps:
 
 def pinned(train: Train, folder: Path) -> Train:
     """The settings with the precision and memory format that another training wrote into its folder, so that both are computed alike."""
-    try:
-        pace = msgspec.json.decode((folder / _PACE).read_bytes(), type=Pace)
-    except (FileNotFoundError, msgspec.MsgspecError):
+    pace = _written(folder)
+    if pace is None:
         return train  # both were stated
     return msgspec.structs.replace(train, precision=pace.precision, channels_last=pace.channels_last)
+
+
+def _written(folder: Path) -> Pace | None:
+    """The choice that stands in a folder; None where none does, or none that reads."""
+    try:
+        return msgspec.json.decode((folder / _PACE).read_bytes(), type=Pace)
+    except (FileNotFoundError, msgspec.MsgspecError):
+        return None
 
 
 def _timed(train: Train, network: Network, data: Batches, steps: int) -> Pace:

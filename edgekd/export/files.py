@@ -26,11 +26,11 @@ from edgekd.export import parity as agreement
 from edgekd.export.feed import Feed, open_session
 from edgekd.export.onnx import checked, describe
 from edgekd.export.precision import saturates, to_fp16, to_int8_cpu
+from edgekd.files import atomic_path, sha256_file
 from edgekd.models.blackbox import OnnxTeacher
 from edgekd.models.network import Network
 from edgekd.recipe import Export
 from edgekd.record import Artifact, Precision, Role
-from edgekd.run import atomic_path, sha256_file
 
 Pixels = NDArray[np.uint8]
 
