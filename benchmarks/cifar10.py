@@ -12,23 +12,24 @@ import json
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 import numpy as np
 import torch
 
-from benchmarks.result import ROOT, WORK, commit, data_file, save, saved_rows
+from benchmarks.result import ROOT, WORK, commit, data_file, save, saved_rows, tell
 from edgekd import stats
 from edgekd.data import source
 from edgekd.data.batches import Batches
 from edgekd.distill import alone, distill, filled
 from edgekd.evaluate import evaluate
-from edgekd.events import Event, Note, Trained
+from edgekd.events import Emit
 from edgekd.files import sha256_json
 from edgekd.models.load import Network, build
-from edgekd.recipe import Kd, Label, Phase, Recipe, Temperature, Train, read_recipe
-from edgekd.record import Preprocess
+from edgekd.recipe import Kd, Label, Phase, Recipe, Temperature, Train
+from edgekd.recipefile import read_recipe
+from edgekd.record import Preprocess, Training
 
 TEACHER = "resnet56-4bfd9763.th"
 EPOCHS = {"resnet8": 8.0, "resnet20": 2.0}
@@ -37,6 +38,8 @@ WAYS = ("two_phase", "kd", "alone", "kd_t3")
 TERMS = (Kd(weight=0.9), Label(weight=0.1))
 IMAGENET = Preprocess(mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225))
 """What the teacher was taught with."""
+MEMORY = WORK / "cifar10" / "memory"
+"""The teacher's remembered answers."""
 
 
 @functools.cache
@@ -85,42 +88,43 @@ def settings_key(phases: tuple[Phase, ...], train: Train) -> str:
     return sha256_json({"phases": phases, "train": train, "data": images().sha256})
 
 
-def run(student: str, way: str, phases: tuple[Phase, ...], seed: int, train: Train, folder: Path, *, quick: bool) -> dict[str, Any]:
-    """One student's row: trained, going on from a checkpoint where there is one, and tested once."""
+def learnt(
+    student: str, phases: tuple[Phase, ...], train: Train, *, seed: int, folder: Path, memory: Path = MEMORY, emit: Emit | None = None
+) -> tuple[Network, Training]:
+    """A student trained by these phases, going on from a checkpoint where there is one; alone where no phase asks the teacher."""
     torch.manual_seed(seed)
     network = build(student, classes=10, shape=(32, 32, 3), preprocess=IMAGENET)
+    soft = any(phase.soft for phase in phases)
     training = distill(
         network,
-        None if way == "alone" else teacher(),
+        teacher() if soft else None,
         data=batches("train"),
         data_sha256=images().sha256,
         valid=batches("valid"),
         phases=phases,
         train=train,
         folder=folder,
-        memory=WORK / "cifar10" / ("quick-memory" if quick else "memory"),
-        how="alone" if way == "alone" else "distilled",
+        memory=memory,
+        how="distilled" if soft else "alone",
         seed=seed,
-        emit=tell,
+        emit=emit or tell,
     )
+    return network, training
+
+
+def scores(network: Network, split: Literal["valid", "test"]) -> dict[str, float]:
+    """Accuracy in % and negative log-likelihood in nats on a split, as they stand in a row."""
+    scored, logits = evaluate(network.predict, getattr(images(), split), artifact=network.name, split=split, classes=images().classes)
+    assert np.isfinite(logits).all()
+    return {f"{split}_accuracy": round(100 * scored.metrics["accuracy"].value, 3), f"{split}_nll": round(scored.metrics["nll"].value, 4)}
+
+
+def run(student: str, way: str, phases: tuple[Phase, ...], seed: int, train: Train, folder: Path, *, quick: bool) -> dict[str, Any]:
+    """One student's row: trained, and tested once."""
+    memory = WORK / "cifar10" / "quick-memory" if quick else MEMORY
+    network, training = learnt(student, phases, train, seed=seed, folder=folder, memory=memory)
     row: dict[str, Any] = {"student": student, "way": way, "seed": seed, "steps": training.steps, "seconds": round(training.seconds, 1)}
-    for split in ("valid", "test"):
-        scored, logits = evaluate(network.predict, getattr(images(), split), artifact=way, split=split, classes=images().classes)
-        row[f"{split}_accuracy"] = round(100 * scored.metrics["accuracy"].value, 3)
-        row[f"{split}_nll"] = round(scored.metrics["nll"].value, 4)
-        assert np.isfinite(logits).all()
-    return {**row, "commit": commit(), "key": settings_key(phases, train)}
-
-
-def tell(event: Event) -> None:
-    """A line where something was decided or validated."""
-    if isinstance(event, Note):
-        print(f"  {event.text}", flush=True)
-    elif isinstance(event, Trained) and event.valid_accuracy is not None:
-        print(
-            f"  {event.network} {event.phase} {event.step}/{event.steps} valid {100 * event.valid_accuracy:.2f} {event.seconds_left:.0f} s left",
-            flush=True,
-        )
+    return {**row, **scores(network, "valid"), **scores(network, "test"), "commit": commit(), "key": settings_key(phases, train)}
 
 
 def figures(rows: list[dict[str, Any]]) -> dict[str, float]:

@@ -9,11 +9,10 @@ scores, times. The last epoch counts, the test images are read once per file. Ki
 import argparse
 from pathlib import Path
 
-from benchmarks.result import RESULTS, ROOT, WORK, save
+from benchmarks.result import RESULTS, ROOT, WORK, save, tell
 from edgekd.compress import compress
-from edgekd.events import Event, Note, StageFinished, Trained
 from edgekd.models.load import build, save_weights
-from edgekd.recipe import override, read_recipe
+from edgekd.recipefile import override, read_recipe
 from edgekd.record import Artifact, Report
 
 QUICK = [
@@ -24,14 +23,6 @@ QUICK = [
     "student.0.model=resnet8",
     "teacher.model=resnet14",
 ]
-
-
-def tell(event: Event) -> None:
-    """A line where something was decided, validated or finished."""
-    if isinstance(event, (Note, StageFinished)):
-        print(f"  {event.text if isinstance(event, Note) else f'{event.stage}: {event.seconds:.0f} s'}", flush=True)
-    elif isinstance(event, Trained) and event.valid_accuracy is not None:
-        print(f"  {event.network} {event.step}/{event.steps} valid {100 * event.valid_accuracy:.2f} {event.seconds_left:.0f} s left", flush=True)
 
 
 def accuracy(report: Report, name: str) -> float:

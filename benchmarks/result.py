@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from edgekd.device.agent import machine
+from edgekd.events import Event, Note, StageFinished, Trained
 from edgekd.files import write_atomic
 
 ROOT = Path(__file__).resolve().parent
@@ -64,3 +65,14 @@ def commit() -> str:
     """The checkout's, short."""
     done = subprocess.run(["git", "rev-parse", "--short", "HEAD"], cwd=ROOT, capture_output=True, text=True, check=False)
     return done.stdout.strip()
+
+
+def tell(event: Event) -> None:
+    """A line where something was decided, validated or finished."""
+    if isinstance(event, Note):
+        print(f"  {event.text}", flush=True)
+    elif isinstance(event, StageFinished):
+        print(f"  {event.stage}: {event.seconds:.0f} s", flush=True)
+    elif isinstance(event, Trained) and event.valid_accuracy is not None:
+        where = f"{event.network} {event.phase} {event.step}/{event.steps}"
+        print(f"  {where} valid {100 * event.valid_accuracy:.2f} {event.seconds_left:.0f} s left", flush=True)

@@ -1,26 +1,16 @@
-"""What was asked for: frozen structs ⇄ TOML. Every struct of a recipe lives here.
+"""What was asked for, as frozen structs. Every struct of a recipe lives here; `recipefile` reads and writes them.
 
-A recipe reads with every key known: a misspelt one is refused by name with the nearest known one. Paths in it are relative to its own folder.
-Defaults that depend on the data or the machine are `None` here ("what fits"); `compress` fills them and says why.
+Paths in a recipe are relative to its own folder. Defaults that depend on the data or the machine are `None` here ("what fits"); `compress`
+fills them and says why.
 This module computes nothing: budgets read limits, `distill` reads phases.
 """
 
 import re
-import sys
-from pathlib import Path
-from typing import Any, Literal, TypeAlias
+from typing import Literal, TypeAlias
 
 import msgspec
-import tomli_w
 
-from edgekd.errors import MissingError, RecipeError
-from edgekd.explain import explain
 from edgekd.record import Preprocess
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
 
 
 class Struct(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -314,92 +304,3 @@ class Recipe(Struct, frozen=True, kw_only=True):
         _require(len(set(names)) == len(names), "phases need names of their own", names)
         for name in names:
             _require(re.fullmatch(r"[A-Za-z0-9._-]+", name) is not None, "a phase's name is made of letters, digits, '.', '_' and '-'", name)
-
-
-def decode_recipe(text: str, name: str = "recipe.toml") -> Recipe:
-    """The recipe in a TOML text.
-
-    Raises:
-        RecipeError: not TOML, an unknown key (the nearest known one is named), a value of the wrong kind.
-    """
-    try:
-        table = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise RecipeError(f"{name} is not TOML: {error}") from None
-    return convert_recipe(table, name)
-
-
-def convert_recipe(table: dict[str, Any], name: str = "recipe.toml") -> Recipe:
-    """The recipe in a table as TOML gives it; raises as `decode_recipe`."""
-    try:
-        return msgspec.convert(table, Recipe)
-    except msgspec.ValidationError as error:
-        raise RecipeError(f"{name}: {explain(error, Recipe, table)}") from None
-
-
-def read_recipe(path: Path) -> Recipe:
-    """The recipe in a file; raises as `decode_recipe`, and MissingError where there is none."""
-    try:
-        return decode_recipe(path.read_text(encoding="utf-8"), str(path))
-    except OSError as error:
-        raise MissingError(f"no recipe at {path}: {error.strerror}. `edgekd recipe > {path.name}` writes one to start from.") from None
-    except UnicodeDecodeError as error:
-        raise RecipeError(f"{path} is not UTF-8 text: {error.reason} at byte {error.start}.") from None
-
-
-def recipe_table(recipe: Recipe) -> dict[str, Any]:
-    """A recipe as plain tables, without the keys that are None (TOML has no word for them)."""
-
-    def clean(value: Any) -> Any:
-        if isinstance(value, dict):
-            return {key: clean(item) for key, item in value.items() if item is not None}
-        return [clean(item) for item in value] if isinstance(value, (list, tuple)) else value
-
-    table = clean(msgspec.to_builtins(recipe))
-    assert isinstance(table, dict)
-    return table
-
-
-def encode_recipe(recipe: Recipe) -> str:
-    """A recipe as TOML that reads back equal."""
-    return tomli_w.dumps(recipe_table(recipe))
-
-
-def override(recipe: Recipe, settings: list[str]) -> Recipe:
-    """The recipe with `KEY=VALUE` settings put in, as in `phase.0.epochs=30`; VALUE is TOML, or bare text.
-
-    Raises:
-        RecipeError: no `=`, a list index that is not there, or what `convert_recipe` raises.
-    """
-    table = recipe_table(recipe)
-    for setting in settings:
-        path, equals, text = setting.partition("=")
-        if not equals:
-            raise RecipeError(f"--set takes KEY=VALUE, got {setting!r}, as in --set phase.0.epochs=30")
-        _put(table, path.strip().split("."), _value(text.strip()), setting)
-    return convert_recipe(table, "--set")
-
-
-def _value(text: str) -> Any:
-    """A TOML value, or the text itself where it is none: `--set teacher.model=resnet56` needs no quotes."""
-    try:
-        return tomllib.loads(f"value = {text}")["value"]
-    except tomllib.TOMLDecodeError:
-        return text
-
-
-def _put(table: Any, keys: list[str], value: Any, setting: str) -> None:
-    for depth, key in enumerate(keys):
-        last = depth == len(keys) - 1
-        if isinstance(table, list):
-            if not key.isdigit() or int(key) >= len(table):
-                raise RecipeError(f"--set {setting}: {'.'.join(keys[:depth])} has entries 0 to {len(table) - 1}, got {key!r}")
-            slot: Any = int(key)
-        elif isinstance(table, dict):
-            slot = key
-        else:
-            raise RecipeError(f"--set {setting}: {'.'.join(keys[:depth])} is a plain value and has no {key!r} in it")
-        if last:
-            table[slot] = value
-        else:
-            table = table.setdefault(slot, {}) if isinstance(table, dict) else table[slot]

@@ -6,6 +6,7 @@ other scores are fractions in [0, 1]; only `units` makes text of them.
 """
 
 import math
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
@@ -56,6 +57,27 @@ class Preprocess(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     def crop_fraction(self) -> float:
         """The part of a resized image that the centre crop keeps; 1 where there is none."""
         return self.crop / self.resize if self.crop and self.resize else 1.0
+
+
+PREPROCESS_KEY = "edgekd.preprocess"
+"""Under which a file's metadata (ONNX's, safetensors') hold the Preprocess as JSON."""
+
+
+def carried_preprocess(metadata: Mapping[str, str], file: Path) -> Preprocess | None:
+    """The Preprocess in a file's metadata; None where there is none.
+
+    Raises:
+        UsageError: it does not read.
+    """
+    text = metadata.get(PREPROCESS_KEY)
+    if text is None:
+        return None
+    try:
+        return msgspec.json.decode(text, type=Preprocess)
+    except msgspec.MsgspecError as error:
+        raise UsageError(
+            f"the metadata {PREPROCESS_KEY} of {file} does not read: {error}. Export the file again, or state preprocess beside its model."
+        ) from None
 
 
 class Artifact(Struct, frozen=True, kw_only=True):

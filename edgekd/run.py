@@ -30,10 +30,8 @@ import msgspec
 from edgekd import __version__
 from edgekd.errors import RunError
 from edgekd.events import Emit, Event, Note, StageFinished, StageStarted
-from edgekd.files import PART, atomic_path, roomy, sha256_file, sha256_json, write_atomic
+from edgekd.files import PART, roomy, sha256_file, sha256_json, write_atomic
 from edgekd.record import check_finite
-
-__all__ = ["Manifest", "Run", "Stage", "StageRecord", "atomic_path", "sha256_file", "sha256_json", "write_atomic"]
 
 T = TypeVar("T")
 

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from benchmarks import cifar10, kills, phase2_search, render, result
-from edgekd.recipe import Recipe, read_recipe
+from edgekd.recipe import Recipe
+from edgekd.recipefile import read_recipe
 
 RECIPES = sorted((result.ROOT / "recipes").glob("*.toml"))
 
@@ -50,7 +51,7 @@ def test_gains_are_paired_by_seed() -> None:
 
 def test_candidates_share_the_first_phase() -> None:
     """All last one epoch of eight, so that each goes on from the same checkpoint."""
-    assert {second.epochs for second in phase2_search.candidates(1.0).values()} == {1.0}
+    assert {second.epochs for second in phase2_search.seconds(1.0, cifar10.TERMS).values()} == {1.0}
 
 
 def test_a_broken_file_is_seen(tmp_path: Path) -> None:

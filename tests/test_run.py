@@ -15,7 +15,7 @@ import pytest
 
 from edgekd import events, run
 from edgekd.errors import EdgekdError, RunError
-from edgekd.files import PART, sha256_file
+from edgekd.files import PART, sha256_file, write_atomic
 
 
 class Outcome(msgspec.Struct, frozen=True, kw_only=True):
@@ -35,7 +35,7 @@ def finished(folder: Path, key: dict[str, Any] | None = None) -> Path:
     with opened(folder) as it:
         stage = it.stage("teach", key or {"lr": 0.1})
         if not stage.done:
-            run.write_atomic(stage.folder / "a.bin", b"weights")
+            write_atomic(stage.folder / "a.bin", b"weights")
             stage.finish(Outcome(accuracy=0.9))
         return stage.folder
 
@@ -73,8 +73,8 @@ def test_stage_json_says_what_went_in_and_came_out(tmp_path: Path) -> None:
     """Inputs, result, seconds, and a hash for each file, those in folders included."""
     with opened(tmp_path / "r") as it:
         stage = it.stage("distill/resnet20", {"lr": 0.1, "who": Outcome(accuracy=1.0)})
-        run.write_atomic(stage.folder / "a.bin", b"x")
-        run.write_atomic(stage.folder / "deep" / "b.bin", b"y")
+        write_atomic(stage.folder / "a.bin", b"x")
+        write_atomic(stage.folder / "deep" / "b.bin", b"y")
         stage.finish(Outcome(accuracy=0.5))
     assert stage.folder.parent.name == "distill"
     table = json.loads((stage.folder / "stage.json").read_text())
@@ -314,7 +314,8 @@ import sys
 from pathlib import Path
 import msgspec
 from edgekd.events import Note, silent
-from edgekd.run import Run, write_atomic
+from edgekd.files import write_atomic
+from edgekd.run import Run
 
 class Outcome(msgspec.Struct):
     value: int

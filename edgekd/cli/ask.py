@@ -27,7 +27,7 @@ def recipe(recipe: RecipeFile = None, *, flags: Flags, schema: Schema = False, f
         face.result(msgspec.json.format(msgspec.json.encode(document), indent=2).decode(), document)
         return
     from edgekd.cli.jobs import job_from
-    from edgekd.recipe import encode_recipe
+    from edgekd.recipefile import encode_recipe
 
     asked = job_from(recipe, flags, None).recipe
     face.result(encode_recipe(asked), asked)

@@ -13,7 +13,8 @@ import msgspec
 
 from edgekd.cli.options import Flags
 from edgekd.errors import RecipeError, UsageError
-from edgekd.recipe import Phase, Recipe, Student, Teacher, Temperature, override
+from edgekd.recipe import Phase, Recipe, Student, Teacher, Temperature
+from edgekd.recipefile import override
 from edgekd.record import Preprocess
 
 _NO_PATH = ("hf", "timm")

@@ -92,7 +92,8 @@ def job_from(recipe_file: Path | None, flags: Flags, out: Path | None) -> Job:
         EdgekdError: no such recipe, or one that does not read.
     """
     from edgekd.cli.asked import origin, recipe_from, run_name
-    from edgekd.recipe import Recipe, read_recipe
+    from edgekd.recipe import Recipe
+    from edgekd.recipefile import read_recipe
 
     cwd = Path.cwd()
     if recipe_file is not None and recipe_file.is_dir():
@@ -110,7 +111,7 @@ def _taken_up(folder: Path, flags: Flags, out: Path | None) -> Job:
 
     from edgekd.cli.asked import recipe_from
     from edgekd.errors import UsageError
-    from edgekd.recipe import read_recipe
+    from edgekd.recipefile import read_recipe
     from edgekd.run import Manifest
 
     if out is not None:

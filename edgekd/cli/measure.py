@@ -15,6 +15,7 @@ from edgekd.cli.options import Flags, Out
 
 if TYPE_CHECKING:
     from edgekd.evaluate import Predict
+    from edgekd.record import Preprocess
 
 What = Annotated[list[Path] | None, typer.Argument(metavar="RECIPE.toml|RUN|FILE.onnx", help="A recipe, a run's folder, or bare files.")]
 File = Annotated[Path, typer.Argument(metavar="FILE.onnx", help="A classifier that carries its Preprocess, as edgekd exports it.")]
@@ -209,24 +210,22 @@ def _class_names(file: Path) -> list[str] | None:
     return None if text is None else msgspec.json.decode(text, type=list[str])
 
 
-def _carried(file: Path) -> Any:
+def _carried(file: Path) -> "Preprocess":
     """The file's Preprocess.
 
     Raises:
-        UsageError: it carries none.
+        UsageError: it carries none, or one that does not read.
     """
-    import msgspec
-
     from edgekd.errors import UsageError
-    from edgekd.record import Preprocess
+    from edgekd.record import carried_preprocess
 
-    text = _metadata(file).get("edgekd.preprocess")
-    if text is None:
+    found = carried_preprocess(_metadata(file), file)
+    if found is None:
         raise UsageError(
             f"{file} does not say how it wants its images. Bring it once with "
             f"edgekd compress --no-student --teacher {file} --teacher-mean M,M,M --teacher-std S,S,S --teacher-size HxW --data SPEC; its export does."
         )
-    return msgspec.json.decode(text, type=Preprocess)
+    return found
 
 
 @contextlib.contextmanager

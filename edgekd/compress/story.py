@@ -21,10 +21,11 @@ from edgekd.data.source import class_counts
 from edgekd.errors import UsageError
 from edgekd.events import Emit, Note, Wrote
 from edgekd.files import write_atomic
-from edgekd.models.weights import carried_preprocess, read_metadata
+from edgekd.models.weights import read_metadata
 from edgekd.models.zoo import published_preprocess
-from edgekd.recipe import Recipe, Student, Teacher, encode_recipe, recipe_table
-from edgekd.record import OWN_SPLIT, DataSummary, Preprocess, Report, encode_report
+from edgekd.recipe import Recipe, Student, Teacher
+from edgekd.recipefile import encode_recipe, recipe_table
+from edgekd.record import OWN_SPLIT, DataSummary, Preprocess, Report, carried_preprocess, encode_report
 from edgekd.report.markdown import markdown
 from edgekd.run import Run
 

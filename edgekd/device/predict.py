@@ -9,13 +9,12 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
 from edgekd.device.host import Agent, Session
 from edgekd.errors import DeviceError, MissingExtra, UsageError
-from edgekd.record import Preprocess
+from edgekd.record import Preprocess, carried_preprocess
 
 LUMA = (0.299, 0.587, 0.114)
 """Shares of red, green and blue in grey (ITU-R BT.601)."""
@@ -182,13 +181,10 @@ def _logits_output(path: Path, outputs: list[dict[str, Any]]) -> str:
 
 def _carried(path: Path, metadata: Mapping[str, str]) -> Preprocess:
     """The Preprocess in a file's metadata."""
-    text = metadata.get("edgekd.preprocess")
-    if text is None:
+    found = carried_preprocess(metadata, path)
+    if found is None:
         raise UsageError(f"{path.name} does not carry how its images are prepared. Give preprocess: size, mean, std, colour.")
-    try:
-        return msgspec.json.decode(text, type=Preprocess)
-    except msgspec.MsgspecError as error:
-        raise UsageError(f"the metadata of {path.name} hold a Preprocess that does not read: {error}. Export the file again.") from None
+    return found
 
 
 def _channels_last(shape: list[Any]) -> bool:

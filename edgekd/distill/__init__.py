@@ -15,7 +15,7 @@ from edgekd.distill.train import Job, fit
 from edgekd.events import Emit, Note, silent
 from edgekd.files import sha256_json
 from edgekd.models.load import Network, OnnxTeacher, fingerprint
-from edgekd.recipe import Label, Phase, Subset, Train
+from edgekd.recipe import Label, Phase, Train
 from edgekd.record import How, Training
 from edgekd.tasks.classify import Frequencies
 
@@ -103,6 +103,6 @@ def alone(phases: Sequence[Phase], *, keep_subsets: bool = False) -> tuple[Phase
     )
 
 
-def supervised(epochs: float, subset: Subset | None = None) -> tuple[Phase, ...]:
+def supervised(epochs: float) -> tuple[Phase, ...]:
     """One phase of cross entropy: how a teacher is taught."""
-    return (Phase(name="teach", epochs=epochs, terms=(Label(),), temperature=1.0, subset=subset),)
+    return (Phase(name="teach", epochs=epochs, terms=(Label(),), temperature=1.0),)

@@ -30,7 +30,7 @@ from edgekd.files import atomic_path, sha256_file
 from edgekd.models.blackbox import OnnxTeacher
 from edgekd.models.network import Network
 from edgekd.recipe import Export
-from edgekd.record import Artifact, Precision, Role
+from edgekd.record import PREPROCESS_KEY, Artifact, Precision, Role
 
 Pixels = NDArray[np.uint8]
 
@@ -189,7 +189,7 @@ class _Job:
             "edgekd.name": f"{self.role}/{self.name}",
             "edgekd.task": "classify",
             "edgekd.classes": msgspec.json.encode(self.classes).decode(),
-            "edgekd.preprocess": msgspec.json.encode(self.network.preprocess).decode(),
+            PREPROCESS_KEY: msgspec.json.encode(self.network.preprocess).decode(),
         }
         if calibration is not None:
             told["edgekd.calibration"] = msgspec.json.encode(calibration).decode()

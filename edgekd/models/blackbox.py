@@ -18,8 +18,7 @@ from torch import Tensor, nn
 
 from edgekd.errors import MissingError, MissingExtra, UsageError
 from edgekd.models.network import Network, input_size
-from edgekd.models.weights import carried_preprocess
-from edgekd.record import Preprocess
+from edgekd.record import Preprocess, carried_preprocess
 
 _TYPES = {"tensor(float)": np.float32, "tensor(float16)": np.float16, "tensor(uint8)": np.uint8}
 

@@ -27,7 +27,7 @@ from edgekd.models.heads import head_parameters
 from edgekd.models.network import Network, input_size, reorder
 from edgekd.models.pick import pick_student
 from edgekd.models.small import factory
-from edgekd.record import Preprocess
+from edgekd.record import PREPROCESS_KEY, Preprocess, carried_preprocess
 from edgekd.userfile import anchored, call, is_userfile
 
 __all__ = [
@@ -129,7 +129,7 @@ def save_weights(network: Network, path: Path, *, half: bool = False) -> None:
         "edgekd.model": network.spec,
         "edgekd.name": network.name,
         "edgekd.outputs": str(network.classes),
-        "edgekd.preprocess": msgspec.json.encode(network.preprocess).decode(),
+        PREPROCESS_KEY: msgspec.json.encode(network.preprocess).decode(),
     }
     write_atomic(path, _ordered(safetensors.torch.save(state, metadata)))
 
@@ -248,7 +248,7 @@ def _rebuild(asked: _Asked) -> Network:
 
 def _as_saved(asked: _Asked, file: Path) -> _Asked:
     """With the Preprocess that edgekd wrote beside the weights, where nothing else was stated."""
-    return asked if asked.preprocess is not None else replace(asked, preprocess=files.carried_preprocess(files.read_metadata(file), file))
+    return asked if asked.preprocess is not None else replace(asked, preprocess=carried_preprocess(files.read_metadata(file), file))
 
 
 # Preprocess -----------------------------------------------------------------------------------------------------------

@@ -14,14 +14,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeAlias
 
-import msgspec
+import numpy as np
 import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
 from edgekd.errors import MissingError, UsageError
 from edgekd.models.heads import find_head
-from edgekd.record import Preprocess
 
 State: TypeAlias = dict[str, Tensor]
 
@@ -37,6 +36,16 @@ _AUXILIARY = ("AuxLogits.", "aux1.", "aux2.")
 """Heads that torchvision's Inception networks have for training only."""
 
 _SAVE = 'import torch\nnetwork = {load}  # runs what the file holds: only where you trust it\ntorch.save(network.state_dict{call}, "weights.pt")'
+
+
+_SCALAR = np.float64().__reduce__()[0]
+_PLAIN: list[Any] = [
+    argparse.Namespace,
+    np.dtype,
+    *(type(np.dtype(kind)) for kind in ("float64", "float32", "float16", "int64", "int32", "bool")),
+    *((_SCALAR, f"numpy.{core}.multiarray.scalar") for core in ("core", "_core")),
+]
+"""Plain values that trainers keep beside weights, as a best accuracy: to build them runs no code of the file's. The two names: NumPy 1's and 2's."""
 
 
 @dataclass(frozen=True)
@@ -78,21 +87,6 @@ def read_metadata(file: Path) -> dict[str, str]:
     return _read_safetensors(file, tensors=False).metadata
 
 
-def carried_preprocess(metadata: Mapping[str, str], file: Path) -> Preprocess | None:
-    """The Preprocess that edgekd wrote into a file's metadata; None where there is none.
-
-    Raises:
-        UsageError: it does not read.
-    """
-    text = metadata.get("edgekd.preprocess")
-    if text is None:
-        return None
-    try:
-        return msgspec.json.decode(text, type=Preprocess)
-    except msgspec.MsgspecError as error:
-        raise UsageError(f"the metadata edgekd.preprocess of {file} does not read: {error}. State preprocess beside its model.") from None
-
-
 def _read_safetensors(file: Path, tensors: bool = True) -> Checkpoint:
     try:
         with safe_open(file, framework="pt") as opened:
@@ -108,7 +102,7 @@ def _unpickle(file: Path) -> Any:
     """What a torch file holds, without running any of it."""
     _refuse_program(file)
     try:
-        with torch.serialization.safe_globals([argparse.Namespace]), warnings.catch_warnings():
+        with torch.serialization.safe_globals(_PLAIN), warnings.catch_warnings():
             warnings.filterwarnings("ignore", "Detected pickle protocol")  # what cannot be read is refused below
             return torch.load(file, map_location="cpu", weights_only=True)
     except (pickle.UnpicklingError, EOFError, RuntimeError, ValueError, KeyError, IndexError, AttributeError, TypeError, OSError) as error:
@@ -148,7 +142,8 @@ def _unsafe_globals(file: Path, refusal: str) -> list[str]:
         found = torch.serialization.get_unsafe_globals_in_checkpoint(file)
     except (pickle.UnpicklingError, EOFError, RuntimeError, ValueError, KeyError, IndexError, AttributeError, TypeError, OSError):
         found = re.findall(r"GLOBAL (\S+) was not an allowed global", refusal)
-    return sorted((name for name in found if name != "argparse.Namespace"), key=lambda name: (name.startswith("torch."), name))
+    plain = ("argparse.Namespace", "numpy.dtype", "numpy.dtypes.", "numpy.core.multiarray.scalar", "numpy._core.multiarray.scalar")
+    return sorted((name for name in found if not name.startswith(plain)), key=lambda name: (name.startswith("torch."), name))
 
 
 def _reason(error: Exception) -> str:

@@ -9,7 +9,8 @@ from typer.testing import CliRunner
 from edgekd import target
 from edgekd.cli.app import app
 from edgekd.cli.doctor import swap_lines
-from edgekd.recipe import Recipe, decode_recipe
+from edgekd.recipe import Recipe
+from edgekd.recipefile import decode_recipe
 
 runner = CliRunner()
 

@@ -17,7 +17,8 @@ from typer.testing import CliRunner
 
 from edgekd.cli.app import app
 from edgekd.events import StageFinished, StageStarted, silent
-from edgekd.recipe import Recipe, encode_recipe
+from edgekd.recipe import Recipe
+from edgekd.recipefile import encode_recipe
 from edgekd.record import Report
 from edgekd.run import Run
 from tests.report.sample import judged_report, sample_report

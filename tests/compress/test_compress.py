@@ -9,7 +9,8 @@ import onnxruntime
 import pytest
 
 from edgekd.events import Event, Note, StageFinished, StageStarted
-from edgekd.recipe import Export, Limit, Student, Teacher, read_recipe
+from edgekd.recipe import Export, Limit, Student, Teacher
+from edgekd.recipefile import read_recipe
 from edgekd.record import Report, read_report
 from tests.compress.jobs import recipe, run, workplace
 

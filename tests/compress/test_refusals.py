@@ -11,7 +11,8 @@ import pytest
 from edgekd import files as whole_files
 from edgekd.errors import EdgekdError, MissingError, RunError, TrainingError, UsageError
 from edgekd.events import Note, silent
-from edgekd.recipe import Export, Limit, Phase, Recipe, Student, Subset, Teacher, encode_recipe
+from edgekd.recipe import Export, Limit, Phase, Recipe, Student, Subset, Teacher
+from edgekd.recipefile import encode_recipe
 from edgekd.run import Run
 from tests.compress.jobs import PHASES, recipe, run, workplace
 from tests.toys import brightness

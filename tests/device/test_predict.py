@@ -122,7 +122,7 @@ def test_logits_among_several_outputs(session: Session, tmp_path: Path) -> None:
         (
             {"metadata": {"edgekd.preprocess": '{"size": 4}'}},
             None,
-            r"metadata of f\.onnx hold a Preprocess that does not read: .* Export the file again",
+            r"the metadata edgekd\.preprocess of .*f\.onnx does not read: .* Export the file again",
         ),
         ({"shape": ("n", 12)}, RGB, r"takes one input, images of four axes; f\.onnx has images \['n', 12\]"),
         ({"outputs": ("scores", "pixels")}, RGB, r"has one output, or one called 'logits'; f\.onnx has scores, pixels"),

@@ -192,4 +192,4 @@ def test_alone_on_the_phases_own_subsets() -> None:
 
 def test_supervised_is_one_phase_of_labels() -> None:
     """How a teacher is taught."""
-    assert supervised(2.5, Subset(fraction=0.1)) == (Phase(name="teach", epochs=2.5, terms=(Label(),), temperature=1.0, subset=Subset(fraction=0.1)),)
+    assert supervised(2.5) == (Phase(name="teach", epochs=2.5, terms=(Label(),), temperature=1.0),)

@@ -71,7 +71,7 @@ def test_a_preprocess_that_nobody_states(tmp_path: Path) -> None:
 def test_metadata_that_does_not_read(tmp_path: Path, text: str) -> None:
     """It is not passed over."""
     file = linear_file(tmp_path / "net.onnx", metadata={"edgekd.preprocess": text})
-    refused(file, r"the metadata edgekd\.preprocess of .*net\.onnx does not read: .* State preprocess beside its model", None)
+    refused(file, r"the metadata edgekd\.preprocess of .*net\.onnx does not read: .* or state preprocess beside its model", None)
 
 
 def test_a_mean_for_a_file_of_bytes(tmp_path: Path) -> None:

@@ -101,7 +101,7 @@ def test_brought_weights_without_a_preprocess(tmp_path: Path, name: str) -> None
 def test_metadata_that_does_not_read(tmp_path: Path, text: str) -> None:
     """Broken, unlawful or misspelt: it is not passed over."""
     safetensors.torch.save_file(Tiny().state_dict(), tmp_path / "own.safetensors", {"edgekd.preprocess": text})
-    with pytest.raises(UsageError, match=r"the metadata edgekd\.preprocess of .*own\.safetensors does not read: .* State preprocess beside"):
+    with pytest.raises(UsageError, match=r"the metadata edgekd\.preprocess of .*own\.safetensors does not read: .* or state preprocess beside"):
         built(userfile(tmp_path), tmp_path, weights="own.safetensors")
 
 

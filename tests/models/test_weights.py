@@ -5,6 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import safetensors.torch
 import torch
@@ -63,6 +64,13 @@ LAYOUTS: dict[str, Callable[[State], Any]] = {
         "hyper_parameters": {"lr": 0.1},
     },
     "data-parallel": lambda state: {"state_dict": under("module.", state), "best_prec1": 91.7},
+    "NumPy's scalars": lambda state: {
+        "model": state,
+        "best": np.float64(91.7),
+        "loss": np.float32(0.5),
+        "epoch": np.int64(3),
+        "ema": np.bool_(True),
+    },
     "compiled": lambda state: under("_orig_mod.", state),
     "compiled, data-parallel": lambda state: {"model": under("module._orig_mod.", state)},
     "compiled in Lightning": lambda state: {"state_dict": under("model._orig_mod.", state)},

@@ -6,6 +6,7 @@ import zipfile
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
@@ -198,3 +199,18 @@ def test_a_key_into_a_safetensors_file(tmp_path: Path) -> None:
     """There is nothing to choose from, and a key that says nothing is not passed over."""
     with pytest.raises(UsageError, match=r"no weights_key applies to .*a\.safetensors; got 'ema'\. Leave it out"):
         read(written(tmp_path / "a.safetensors", b""), "ema")
+
+
+class ScalarOfObjects(Trap):
+    """A NumPy scalar that carries something of its own."""
+
+    def __reduce__(self) -> Any:
+        return np.float64().__reduce__()[0], (np.dtype(object), Trap(self.mark))
+
+
+def test_scalars_of_numpy_open_no_door(tmp_path: Path) -> None:
+    """What such a scalar carries is refused as anywhere else, and nothing of it runs."""
+    file = saved(tmp_path, {"model": Tiny().state_dict(), "best": ScalarOfObjects(tmp_path / "mark")})
+    with pytest.raises(UsageError, match=r"holds a pickled .*Path"):
+        read(file)
+    assert not (tmp_path / "mark").exists()

@@ -4,7 +4,7 @@ import sys
 
 import msgspec
 
-from edgekd.recipe import decode_recipe
+from edgekd.recipefile import decode_recipe
 from edgekd.record import Report
 from edgekd.report.markdown import markdown
 from tests.report.golden import check_golden
