@@ -16,6 +16,7 @@ from pathlib import Path
 import msgspec
 
 from edgekd.errors import MissingError, MissingExtra, UsageError
+from edgekd.record import Layer
 
 try:
     import onnx
@@ -30,17 +31,6 @@ class Tensor(msgspec.Struct, frozen=True, kw_only=True):
     name: str
     dtype: str
     shape: tuple[int | str | None, ...] | None
-
-
-class Layer(msgspec.Struct, frozen=True, kw_only=True):
-    """A node that holds weights or multiplies: `bytes` of its weights, their `precision`, `macs` None where a shape is not known."""
-
-    name: str
-    op: str
-    params: int
-    bytes: int
-    macs: int | None
-    precision: str
 
 
 class Graph(msgspec.Struct, frozen=True, kw_only=True):

@@ -121,6 +121,8 @@ class Phase(Struct, frozen=True, kw_only=True):
     terms: tuple[Term, ...]
     temperature: float | Temperature = 3.0
     subset: Subset | None = None
+    plain: bool = False
+    """Show the images as they are, without augmentation, as the student will see them once it is done (He et al. 2019, arXiv:1909.09148)."""
     batchnorm: Literal["running", "frozen"] = "running"
     """frozen: statistics stay as they were at the phase's start."""
 
@@ -224,12 +226,15 @@ class Export(Struct, frozen=True, kw_only=True):
 class Limit(Struct, frozen=True, kw_only=True):
     """What must hold of an artifact on a target (DESIGN, Budgets). Quantities are text with units, or plain numbers.
 
-    Upper bounds: size, params, macs, latency_p50, latency_p95, memory, energy, ece, accuracy_drop, flips. Lower bounds: speedup, accuracy,
-    balanced_accuracy, macro_f1, auc, recall, agreement. `growth` bounds the rise over a baseline, by quantity.
+    Upper bounds: size, params, macs, opset, latency_p50, latency_p95, memory, energy, ece, accuracy_drop, flips. Lower bounds: speedup,
+    accuracy, balanced_accuracy, macro_f1, auc, recall, agreement. `growth` bounds the rise over a baseline, by quantity, `layers` how many
+    layers have weights of a precision, as in { fp32 = 2 }; `operators` names all that may occur.
     """
 
     artifact: str = "shipped"
     target: str | None = None
+    host: str | None = None
+    """On which machine: its name as in [on], or part of its CPU's or GPU's name. What another one measured is left undecided."""
     against: str | None = None
     """What speedup and accuracy_drop compare with; None: the teacher's fp32 file."""
     warn: bool = False
@@ -237,6 +242,9 @@ class Limit(Struct, frozen=True, kw_only=True):
     size: str | float | None = None
     params: str | float | None = None
     macs: str | float | None = None
+    opset: str | float | None = None
+    operators: list[str] = []
+    layers: dict[str, str | float] = {}
     latency_p50: str | float | None = None
     latency_p95: str | float | None = None
     memory: str | float | None = None
@@ -261,12 +269,13 @@ TWO_PHASES: tuple[Phase, ...] = (
     Phase(
         name="refine",
         epochs=3,
-        subset=Subset(by="mixed", fraction=0.5),
+        subset=Subset(by="mixed", fraction=0.8),
+        plain=True,
         temperature=Temperature(start=3.0, end=0.5, shape="cosine"),
         terms=(Kd(weight=0.9), Label(weight=0.1)),
     ),
 )
-"""The default: T=3 on all data, then T falling to 0.5 on a subset, as benchmarks/phase2_search.py found it to lose least."""
+"""The default: T=3 on all data, then T falling to 0.5 on a subset of plain images, the best that benchmarks/phase2_search.py found."""
 
 
 class Recipe(Struct, frozen=True, kw_only=True):

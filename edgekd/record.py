@@ -20,6 +20,9 @@ OWN_SPLIT = "edgekd split this data itself: a teacher brought with weights has p
 SCHEMA = 1
 """Version of report.json. 1: the first (2026-11)."""
 
+LARGEST = 1 << 30
+"""Bytes of a report that is read; a thousand measured files take a hundredth of it."""
+
 Role = Literal["teacher", "student", "file"]
 NetworkRole = Literal["teacher", "student", "alone", "alone-on-subset"]
 How = Literal["taught", "brought", "distilled", "alone"]
@@ -80,6 +83,17 @@ def carried_preprocess(metadata: Mapping[str, str], file: Path) -> Preprocess | 
         ) from None
 
 
+class Layer(Struct, frozen=True, kw_only=True):
+    """A node that holds weights or multiplies: `bytes` of its weights, their `precision`, `macs` None where a shape is not known."""
+
+    name: str
+    op: str
+    params: int
+    bytes: int
+    macs: int | None
+    precision: str
+
+
 class Artifact(Struct, frozen=True, kw_only=True):
     """A file that a device can run. Its name is `role/network/precision`, as in `student/resnet20/int8-cpu`."""
 
@@ -98,6 +112,10 @@ class Artifact(Struct, frozen=True, kw_only=True):
     preprocess: Preprocess | None = None
     quantised: dict[str, int] = {}
     """How many nodes of each operator run in INT8, counted in the file."""
+    operators: dict[str, int] = {}
+    """How many nodes of each operator there are; none where the file was not looked into."""
+    layers: list[Layer] = []
+    """What holds weights or multiplies, in the file's order."""
     calibration: dict[str, Any] | None = None
     """Method, image count and hash of what INT8 was calibrated on."""
     parity: dict[str, float] = {}
@@ -204,6 +222,27 @@ class Metric(Struct, frozen=True, kw_only=True):
     n: int
 
 
+class Bin(Struct, frozen=True, kw_only=True):
+    """Answers of about the same confidence: how many, their mean confidence, and the share that is right; 0 where there are none."""
+
+    images: int
+    confidence: float
+    accuracy: float
+
+
+class Disagreement(Struct, frozen=True, kw_only=True):
+    """An image that teacher and student call differently, by its position in the split, with what it is and what each answers."""
+
+    index: int
+    label: str
+    teacher: str
+    student: str
+    teacher_probability: float
+    student_probability: float
+    png: str
+    """The image, 64 pixels along its longer side at the most, as a PNG file in base64."""
+
+
 class Score(Struct, frozen=True, kw_only=True):
     """How well one artifact answers one split. `metrics` by name, `recall` by class, `against` paired with the teacher on the same images."""
 
@@ -220,6 +259,12 @@ class Score(Struct, frozen=True, kw_only=True):
     """Which images were right: one bit an image in index order, base64; pairs two files' accuracies on the same images."""
     images: str = ""
     """sha256 of the split's images and labels: only equal ones may be paired."""
+    reliability: list[Bin] = []
+    """Fifteen equal bins of confidence from 0 to 1, those that `ece` is taken over; none in a report from before they were kept."""
+    confusion: dict[str, dict[str, int]] = {}
+    """How many images of a class were called another, by class and answer; what did not happen is left out."""
+    disagreements: list[Disagreement] = []
+    """Of a student's file on test images: some that its teacher calls differently, those first on which both are surest."""
 
 
 class Verdict(Struct, frozen=True, kw_only=True):
@@ -236,6 +281,10 @@ class Verdict(Struct, frozen=True, kw_only=True):
     text: str
     """By how much, and what to do about it."""
     warn: bool = False
+    before: float | None = None
+    """The same quantity in the baseline, where there is one; for a growth, what it grew from."""
+    why: list[str] = []
+    """The layers behind it, where they were asked for."""
 
 
 class CurvePoint(Struct, frozen=True, kw_only=True):
@@ -363,6 +412,12 @@ def encode_report(report: Report) -> bytes:
     return msgspec.json.format(msgspec.json.encode(report), indent=1) + b"\n"
 
 
+class _Version(Struct, frozen=True):
+    """What must be known of a report before the rest is read."""
+
+    schema: Any = None
+
+
 def decode_report(data: bytes, name: str = "report.json") -> Report:
     """A report of any schema version up to this one's.
 
@@ -370,9 +425,10 @@ def decode_report(data: bytes, name: str = "report.json") -> Report:
         UsageError: not a report, or one that a newer edgekd wrote.
     """
     try:
-        schema = msgspec.json.decode(data, type=dict[str, Any]).get("schema")
-    except msgspec.MsgspecError as error:
-        raise UsageError(f"{name} is not a report: {error}. Give the report.json of a run folder.") from None
+        schema = msgspec.json.decode(data, type=_Version).schema
+    except (msgspec.MsgspecError, RecursionError) as error:
+        reason = "it is nested too deep" if isinstance(error, RecursionError) else str(error)
+        raise UsageError(f"{name} is not a report: {reason}. Give the report.json of a run folder.") from None
     if not isinstance(schema, int) or schema < 1:
         raise UsageError(f"{name} is not a report: its schema is {schema!r}, expected 1 to {SCHEMA}.")
     if schema > SCHEMA:
@@ -387,6 +443,9 @@ def read_report(path: Path) -> Report:
     """The report in a file, or in a run folder's report.json."""
     file = path / "report.json" if path.is_dir() else path
     try:
+        size = file.stat().st_size
+        if size > LARGEST:
+            raise UsageError(f"a report has at most {LARGEST:,} bytes, {file} has {size:,}. Give the report.json of a run folder.")
         data = file.read_bytes()
     except OSError as error:
         raise MissingError(f"no report at {file}: {error.strerror}. `edgekd compress` writes one.") from None

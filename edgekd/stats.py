@@ -8,8 +8,9 @@ import math
 import random
 import statistics
 from collections.abc import Callable, Sequence
-from functools import cache
-from typing import TypeAlias, TypeVar
+from functools import cache, lru_cache
+from operator import itemgetter
+from typing import Any, TypeAlias, TypeVar
 
 Interval: TypeAlias = tuple[float, float, float]
 """value, low, high"""
@@ -113,7 +114,8 @@ def quotient(first: Interval, second: Interval) -> Interval:
     if min(first[1], second[1]) <= 0:
         return first[0] / second[0], 0.0, math.inf
     logs = difference(_map(math.log, first), _map(math.log, second))
-    return first[0] / second[0], math.exp(logs[1]), math.exp(logs[2])
+    value = first[0] / second[0]
+    return value, min(value, math.exp(logs[1])), max(value, math.exp(logs[2]))
 
 
 def inverse(ratio: Interval) -> Interval:
@@ -247,12 +249,19 @@ def _ratio(pairs: Sequence[tuple[float, float]]) -> float:
 
 def _resampled(launches: Sequence[Sequence[_T]], statistic: Callable[[Sequence[_T]], float], *, seed: int, resamples: int) -> list[float]:
     """The statistic of `resamples` draws: as many launches with replacement, of each as many rounds with replacement; in rising order."""
+    blocks = [block for rounds in launches for block in rounds]
+    if len(blocks) == 1:
+        return [statistic(blocks)] * resamples
+    return sorted(statistic(redraw(blocks)) for redraw in _draws(tuple(map(len, launches)), seed, resamples))
+
+
+@lru_cache(maxsize=64)
+def _draws(rounds: tuple[int, ...], seed: int, resamples: int) -> list[Callable[[Sequence[Any]], tuple[Any, ...]]]:
+    """What picks each draw's blocks out of all, for launches of so many rounds: a report's timings mostly share one shape, and so their draws."""
     draw = random.Random(seed).choices
-
-    def redraw() -> list[_T]:
-        return [block for rounds in draw(launches, k=len(launches)) for block in draw(rounds, k=len(rounds))]
-
-    return sorted(statistic(redraw()) for _ in range(resamples))
+    first = [sum(rounds[:launch]) for launch in range(len(rounds))]
+    places = [range(start, start + count) for start, count in zip(first, rounds, strict=True)]
+    return [itemgetter(*(place for launch in draw(places, k=len(places)) for place in draw(launch, k=len(launch)))) for _ in range(resamples)]
 
 
 def _bracket(value: float, draws: Sequence[float], tail: float) -> Interval:

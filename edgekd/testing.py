@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from edgekd import budget, gate
+from edgekd.gate.limits import limits_of
 
 
 def assert_within(
@@ -12,7 +13,7 @@ def assert_within(
     target: str | None = None,
     baseline: Path | str | None = None,
     strict: bool = False,
-    **limits: str | float | dict[str, str | float],
+    **limits: str | float | list[str] | dict[str, str | float],
 ) -> None:
     """Hold an .onnx file, a run's folder or its report.json to limits, each a quantity of `recipe.Limit` as in `latency_p50="12 ms"`.
 
@@ -20,7 +21,7 @@ def assert_within(
         AssertionError: something is over, or missing; under `strict` also where noise leaves it open. Its text holds the verdicts.
         UsageError: no such quantity, or a bound that does not read.
     """
-    held = gate.limits_of({"artifact": artifact, **({} if target is None else {"target": target}), **limits}, "assert_within")
+    held = limits_of({"artifact": artifact, **({} if target is None else {"target": target}), **limits}, "assert_within")
     verdicts = gate.check([model], held, baseline=baseline)
     if budget.exit_code(verdicts, strict=strict) != 0:
         broken = [verdict for verdict in verdicts if verdict.state != "pass"]

@@ -174,7 +174,7 @@ def beside(value: float, bound: float, text: Text, digits: int = 3) -> str:
     """
     for more in range(digits, digits + 18):
         shown = text(value, more)
-        if not math.isfinite(value) or _side(float(_parse(shown, _EVERY, "", "", negative=True)), bound) == _side(value, bound):
+        if not abs(value) < _READS_BACK or _side(float(_parse(shown, _EVERY, "", "", negative=True)), bound) == _side(value, bound):
             return shown
     return text(value, None)
 
@@ -185,6 +185,9 @@ def span_text(low: str, high: str) -> str:
     same = unit and unit.removesuffix("s") == high.partition(" ")[2].removesuffix("s")
     return f"{number if same else low} to {high}"
 
+
+_READS_BACK = 1e300
+"""Below it a number's text is a number again, whatever its unit; no measurement comes near."""
 
 _EVERY = {"×": Decimal(1), **_BYTES, **_TIMES, **_COUNTS, **_ENERGIES, **_PERCENT}
 """Every unit that a number is written with; no name stands for two of them."""

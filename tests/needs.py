@@ -20,6 +20,12 @@ def need_tool(*names: str) -> str:
     return _absent(f"{' or '.join(names)} is not installed")
 
 
+def need_script(variable: str, name: str) -> str:
+    """The text of a script that an environment variable names the file of; as `need_tool` where it names none."""
+    path = Path(os.environ.get(variable, ""))
+    return path.read_text(encoding="utf-8") if path.is_file() else _absent(f"{variable} names no {name}")
+
+
 def need_data(name: str) -> Path:
     """The file of an image set, as in `need_data("cifar10.npz")`: in `EDGEKD_DATA`, else in benchmarks/data/.
 

@@ -161,7 +161,7 @@ def test_open_axes_are_given_their_size(tmp_path: Path) -> None:
     """By name; an axis that was not given one is asked for. A batch that is given so counts in latency and throughput alike."""
     (measurement,) = one(tmp_path, ("batch", "rows", 256), dims={"rows": 3, "batch": 2}).measurements
     assert measurement.batch == 2
-    with pytest.raises(DeviceError, match=r"axis 1 of input 'x0' has no fixed size .* as in rows=224"):
+    with pytest.raises(DeviceError, match=r"axis 1 of input 'x0' has no fixed size .* as in edgekd bench --dim rows=224"):
         one(tmp_path, ("batch", "rows", 256))
 
 

@@ -362,7 +362,7 @@ def test_tightening_never_helps(quantity: str, upper: bool, most: float, first: 
 @settings(max_examples=60, deadline=None)
 def test_only_a_whole_interval_passes(value: float, below: float, above: float, bound: float) -> None:
     """Pass and over need the whole interval on one side, whatever the text rounds to."""
-    metric = Metric(value=value, low=value - below, high=value + above, n=100)
-    verdict = _one(Limit(accuracy=bound), _with_score(metrics={"accuracy": metric}))
-    assert (verdict.state == "pass") == (value - below >= bound)
-    assert (verdict.state == "over") == (value + above < bound)
+    low, high = max(0.0, value - below), min(1.0, value + above)
+    verdict = _one(Limit(accuracy=bound), _with_score(metrics={"accuracy": Metric(value=value, low=low, high=high, n=100)}))
+    assert (verdict.state == "pass") == (low >= bound)
+    assert (verdict.state == "over") == (high < bound)

@@ -77,7 +77,7 @@ def test_the_wheel_holds_the_targets_the_types_and_the_licence(wheel: Path) -> N
     """And no tests or benchmarks."""
     names = zipfile.ZipFile(wheel).namelist()
     assert {f"edgekd/targets/{file.name}" for file in (ROOT / "targets").glob("*.toml")} <= set(names)
-    assert "edgekd/py.typed" in names
+    assert {"edgekd/py.typed", "edgekd/report/page.css"} <= set(names)
     assert any(name.endswith("licenses/LICENSE") for name in names)
     assert {name.split("/")[0] for name in names} == {"edgekd", f"edgekd-{importlib.metadata.version('edgekd')}.dist-info"}
 

@@ -49,6 +49,16 @@ measurements = st.builds(
     energy=st.none() | numbers,
     states=st.lists(st.builds(record.State, when=st.sampled_from(["before", "during", "after"]), load=st.none() | numbers), max_size=2),
 )
+disagreements = st.builds(
+    record.Disagreement,
+    index=st.integers(0, 10**6),
+    label=words,
+    teacher=words,
+    student=words,
+    teacher_probability=numbers,
+    student_probability=numbers,
+    png=words,
+)
 reports = st.builds(
     record.Report,
     edgekd=words,
@@ -57,13 +67,29 @@ reports = st.builds(
     artifacts=st.lists(artifacts, max_size=2),
     scores=st.lists(
         st.builds(
-            record.Score, artifact=words, split=st.just("test"), host=words, n=st.integers(0, 9), metrics=st.dictionaries(words, metrics, max_size=2)
+            record.Score,
+            artifact=words,
+            split=st.just("test"),
+            host=words,
+            n=st.integers(0, 9),
+            metrics=st.dictionaries(words, metrics, max_size=2),
+            reliability=st.lists(st.builds(record.Bin, images=st.integers(0, 9), confidence=numbers, accuracy=numbers), max_size=2),
+            confusion=st.dictionaries(words, st.dictionaries(words, st.integers(1, 9), max_size=2), max_size=2),
+            disagreements=st.lists(disagreements, max_size=2),
         ),
         max_size=2,
     ),
     measurements=st.lists(measurements, max_size=2),
     doubts=st.lists(words, max_size=2),
 )
+
+
+def test_a_huge_file_is_no_report(tmp_path: Path) -> None:
+    """It is refused by its size and not read into memory."""
+    with (tmp_path / "report.json").open("wb") as file:
+        file.truncate(record.LARGEST + 1)
+    with pytest.raises(UsageError, match=r"a report has at most 1,073,741,824 bytes, .* has 1,073,741,825"):
+        record.read_report(tmp_path)
 
 
 def full() -> record.Report:

@@ -41,6 +41,15 @@ def test_a_target_of_ones_own(tmp_path: Path) -> None:
     assert target.load(str(file)).name == "cam-2"
 
 
+def test_a_target_of_ones_own_is_seen_from_the_folder_that_is_given(tmp_path: Path) -> None:
+    """Its path is relative to that folder, and where no file is, the message says at which path it was looked for."""
+    (tmp_path / "camera.toml").write_text((target.folder() / "cpu.toml").read_text(encoding="utf-8"), encoding="utf-8")
+    assert target.load("camera.toml", tmp_path).name == "camera"
+    assert target.load("cpu", tmp_path).name == "cpu"
+    with pytest.raises(MissingError, match=r"ends in \.toml is a file, and there is none at .*lost\.toml\. Paths in a recipe are relative to"):
+        target.load("lost.toml", tmp_path)
+
+
 def test_an_unknown_target_names_the_nearest() -> None:
     """A misspelt name is one word away from the right one."""
     with pytest.raises(MissingError, match=r"no target is called 'jetson-orin-nan'\. Did you mean 'jetson-orin-nano'\? `edgekd targets` lists them"):

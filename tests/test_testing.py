@@ -8,6 +8,7 @@ from edgekd.errors import RecipeError
 from edgekd.record import encode_report
 from edgekd.testing import assert_within
 from tests.report.sample import SHIPPED, sample_report
+from tests.toys import brightness
 
 
 @pytest.fixture
@@ -41,3 +42,13 @@ def test_a_misspelt_quantity_is_named(report: Path) -> None:
     """With the nearest known one."""
     with pytest.raises(RecipeError, match="did you mean 'size'"):
         assert_within(report, sise="4 MB")
+
+
+def test_what_may_occur_in_a_bare_file(tmp_path: Path) -> None:
+    """Operators as a list, layers by precision as a table; growth over a file of its own."""
+    old, new = brightness(tmp_path / "old.onnx", {}), brightness(tmp_path / "new.onnx")
+    assert_within(new, size="4 MB", params=34, operators=["Gemm", "Flatten"], layers={"fp32": 1}, growth={"size": "500 %"}, baseline=old)
+    with pytest.raises(AssertionError, match=r"Not among them: Flatten \(1\)"):
+        assert_within(new, operators=["Gemm"])
+    with pytest.raises(AssertionError, match=r"growth\.size ≤ 1 %: over: "):
+        assert_within(new, growth={"size": "1 %"}, baseline=old)

@@ -121,6 +121,7 @@ def test_rounding_hides_no_overshoot() -> None:
     """One byte over reads as over."""
     assert units.beside(400_001, 400_000, units.bytes_text) == "400.001 kB"
     assert units.beside(400_000, 400_000, units.bytes_text) == "400 kB"
+    assert units.beside(1e308, 0.0, units.percent_text, 1) == f"1{'0' * 310}.0 %"
     assert units.beside(1e-7, 0.0, units.points_text, 1) == "0.00001 points"
 
 

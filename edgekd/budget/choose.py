@@ -1,5 +1,7 @@
 """Which artifacts a limit names: spec strings → artifacts, or in words why there are none. Judges nothing."""
 
+from pathlib import PurePath
+
 from edgekd.recipe import Limit
 from edgekd.record import Artifact, Report
 
@@ -26,12 +28,15 @@ def no_target(report: Report) -> str:
 def artifacts(report: Report, spec: str, on: str | None) -> list[Artifact] | str:
     """The artifacts that `ROLE/NAME/PRECISION`, a bare precision (every student's) or `shipped` names.
 
-    `int8` stands for either flavour, and where a network has both, for the one that ran on the target. A report of bare files ships them all.
+    `int8` stands for either flavour, and where a network has both, for the one that ran on the target. A report of bare files ships them all;
+    one of them may be named by its file, as in `model.onnx`.
     """
     if spec == "shipped":
         bare = all(artifact.role == "file" for artifact in report.artifacts)
         return list(report.artifacts) if bare and report.artifacts else _shipped(report, on)
-    if "/" in spec:
+    if spec.endswith(".onnx"):
+        found = [artifact for artifact in report.artifacts if PurePath(artifact.path).parts[-len(PurePath(spec).parts) :] == PurePath(spec).parts]
+    elif "/" in spec:
         found = [artifact for artifact in report.artifacts if spec in (artifact.name, flavourless(artifact.name))]
     else:
         students = [artifact for artifact in report.artifacts if artifact.role == "student"] or report.artifacts
@@ -54,6 +59,18 @@ def against(report: Report, artifact: Artifact, spec: str | None) -> Artifact | 
         return found[0]
     wanted = spec or "fp32 file of a teacher"
     return f"there is no {wanted} to compare with; the report has: {names(report)}. Name one with against = in [[limit]]."
+
+
+def is_host(report: Report, key: str, wanted: str) -> bool:
+    """Whether a host is the one that a limit names: by its key, or by part of its CPU's or GPU's name."""
+    host = report.hosts.get(key)
+    said = [host.cpu, host.gpu or ""] if host is not None else []
+    return key == wanted or any(wanted.lower() in name.lower() for name in said)
+
+
+def host_names(report: Report) -> str:
+    """The machines of a report, for messages."""
+    return ", ".join(f"{key} ({host.gpu or host.cpu})" for key, host in report.hosts.items()) or "another"
 
 
 def names(report: Report) -> str:

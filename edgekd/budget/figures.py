@@ -4,9 +4,8 @@ import base64
 import binascii
 import difflib
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import partial
 from typing import Literal, TypeAlias
 
 from edgekd import stats
@@ -17,12 +16,13 @@ from edgekd.stats import Interval
 
 @dataclass(frozen=True)
 class Ask:
-    """One artifact of a report on a target; `against` as a limit has it."""
+    """One artifact of a report on a target; `against` and `host` as a limit has them."""
 
     report: Report
     artifact: Artifact
     target: str | None = None
     against: str | None = None
+    host: str | None = None
 
 
 @dataclass(frozen=True)
@@ -47,27 +47,58 @@ def size(ask: Ask) -> Seen:
     return exact(ask.artifact.size)
 
 
+_SHUT = Unknown("the file was not looked into when this report was made. Make it anew where edgekd[measure] is installed.")
+
+
 def params(ask: Ask) -> Seen:
     """Parameters in the file."""
-    return exact(ask.artifact.params)
+    return exact(ask.artifact.params) if ask.artifact.opset else _SHUT
 
 
 def macs(ask: Ask) -> Seen:
     """Multiply-accumulates of one image."""
     known = ask.artifact.macs
+    if not ask.artifact.opset:
+        return _SHUT
     return exact(known) if known is not None else Unknown("the file has an operator whose MACs are not known.")
+
+
+def opset(ask: Ask) -> Seen:
+    """The version of ONNX's operators that the file asks for."""
+    return exact(ask.artifact.opset) if ask.artifact.opset else _SHUT
+
+
+def other_operators(allowed: Sequence[str], ask: Ask) -> dict[str, int] | None:
+    """How many nodes there are of each operator that is not allowed; None where the operators are not known."""
+    return {name: count for name, count in ask.artifact.operators.items() if name not in allowed} if ask.artifact.operators else None
+
+
+def operators(allowed: Sequence[str], ask: Ask) -> Seen:
+    """How many nodes are of other operators than those allowed."""
+    others = other_operators(allowed, ask)
+    return _SHUT if others is None else exact(sum(others.values()))
+
+
+def layers(precision: str, ask: Ask) -> Seen:
+    """How many layers have weights of a precision."""
+    if not ask.artifact.operators:
+        return _SHUT
+    return exact(sum(layer.precision == precision and layer.params > 0 for layer in ask.artifact.layers))
 
 
 # On a device ----------------------------------------------------------------------------------------------------------
 
 
 def measured(ask: Ask) -> Measurement | Unknown:
-    """The artifact's measurement on the target."""
+    """The artifact's measurement on the target, by the limit's host where it names one."""
     if ask.target is None:
         return Unknown(choose.no_target(ask.report))
-    for measurement in ask.report.measurements:
-        if (measurement.artifact, measurement.target) == (ask.artifact.name, ask.target):
+    found = [each for each in ask.report.measurements if (each.artifact, each.target) == (ask.artifact.name, ask.target)]
+    for measurement in found:
+        if ask.host is None or choose.is_host(ask.report, measurement.host, ask.host):
             return measurement
+    if found:
+        return Unknown(f"asked of the host {ask.host}, and {choose.host_names(ask.report)} measured it. Measure it there.", "undecided")
     return Unknown(f"{ask.artifact.name} was not measured on {ask.target}. Measure it with `edgekd bench`.")
 
 
@@ -78,8 +109,8 @@ def latency(p: Literal[50, 95], ask: Ask) -> Seen:
         return measurement
     launches = [launch.rounds for launch in measurement.timing.launches]
     samples = measurement.timing.samples
-    if not samples or not all(map(math.isfinite, samples)):
-        return Unknown("its timing has no samples, or some that are not numbers. Measure again.")
+    if not samples or not all(map(math.isfinite, samples)) or min(samples) < 0:
+        return Unknown("its timing has no samples, or some that are no times. Measure again.")
     if p == 50:
         return stats.median_interval(launches)
     needed = stats.samples_needed(p)
@@ -110,6 +141,8 @@ def speedup(ask: Ask) -> Seen:
         return Unknown(other)
     if ask.target is None:
         return Unknown(choose.no_target(ask.report))
+    if ask.host is not None and isinstance(here := measured(ask), Unknown):
+        return here
     for ratio in ask.report.ratios:
         pair = (ratio.artifact, ratio.against) if (ratio.quantity, ratio.target) == ("latency", ask.target) else None
         if pair == (ask.artifact.name, other.name):
@@ -161,15 +194,23 @@ def accuracy_drop(ask: Ask) -> Seen:
     other = choose.against(ask.report, ask.artifact, ask.against)
     if isinstance(other, str):
         return Unknown(other)
-    theirs, mine = scored(Ask(ask.report, other)), scored(ask)
+    return paired_drop(Ask(ask.report, other), ask)
+
+
+def paired_drop(before: Ask, after: Ask) -> Seen:
+    """The first file's accuracy minus the second's, by the images that each had right."""
+    theirs, mine = scored(before), scored(after)
     if isinstance(theirs, Unknown):
         return theirs
     if isinstance(mine, Unknown):
         return mine
+    names = after.artifact.name, before.artifact.name
     first, second = _right(theirs), _right(mine)
     if first is None or second is None or (theirs.images, theirs.n) != (mine.images, mine.n):
-        return Unknown(f"{ask.artifact.name} and {other.name} were not scored on the same images. Score both in one `edgekd evaluate`.")
+        return Unknown(f"{names[0]} and {names[1]} were not scored on the same images. Score both in one `edgekd evaluate`.")
     only_first, only_second = (bin(bits).count("1") for bits in (first & ~second, second & ~first))
+    if only_first + only_second > mine.n:
+        return Unknown(f"the scores of {names[0]} mark more images than there are. Score it again with `edgekd evaluate`.")
     return stats.paired_difference(only_first, only_second, mine.n)
 
 
@@ -185,48 +226,4 @@ def _right(score: Score) -> int | None:
         packed = base64.b64decode(score.correct, validate=True)
     except binascii.Error:
         return None
-    return int.from_bytes(packed, "big") if packed and score.images and len(packed) == (score.n + 7) // 8 else None
-
-
-# Over a baseline ------------------------------------------------------------------------------------------------------
-
-
-def growth(quantity: str, now: Ask, then: Ask) -> Seen:
-    """By what fraction a quantity rose from `then` to `now`; what depends on the machine is compared on equal hosts only."""
-    foreign = None if quantity in ("size", "params", "macs") else _other_host(now, then)
-    first, second = GROWS[quantity](now), GROWS[quantity](then)
-    if isinstance(first, Unknown):
-        return first
-    if isinstance(second, Unknown):
-        return Unknown(f"in the baseline, {second.why}")
-    if foreign is not None:
-        return foreign
-    if not second[0] > 0:
-        return Unknown(f"the baseline's {quantity} is {second[0]:g}, and nothing grows from that.")
-    value, low, high = stats.quotient(first, second)
-    return value - 1, low - 1, high - 1
-
-
-def _other_host(now: Ask, then: Ask) -> Unknown | None:
-    """In words how the two hosts differ, where both measured and they do."""
-    first, second = measured(now), measured(then)
-    if isinstance(first, Unknown) or isinstance(second, Unknown):
-        return None
-    here, there = now.report.hosts.get(first.host), then.report.hosts.get(second.host)
-    if here is None or there is None:
-        return Unknown("it is not known which machine measured. Measure both again.", "undecided")
-    pairs = [(field, getattr(there, field), getattr(here, field)) for field in here.__struct_fields__]
-    changed = [f"{field} was {old!r} and is {new!r}" for field, old, new in pairs if old != new]
-    return Unknown(f"another host measured the baseline: {', '.join(changed)}. Measure both on one.", "undecided") if changed else None
-
-
-GROWS: dict[str, Figure] = {
-    "size": size,
-    "params": params,
-    "macs": macs,
-    "memory": memory,
-    "energy": energy,
-    "latency": partial(latency, 50),
-    "latency_p50": partial(latency, 50),
-    "latency_p95": partial(latency, 95),
-}
+    return int.from_bytes(packed, "big") if packed and score.images and score.n > 0 and len(packed) == (score.n + 7) // 8 else None

@@ -4,127 +4,98 @@ Sizes, parameters and MACs are exact; times, factors and scores are judged by th
 the right side. Reads no report itself (`figures` does) and draws nothing.
 """
 
-import math
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
-from functools import partial
+from collections.abc import Iterator, Sequence
 from typing import Literal, TypeAlias
 
 import msgspec
 
 from edgekd import units
-from edgekd.budget import choose, figures
+from edgekd.budget import choose, figures, growth, layers
 from edgekd.budget.figures import Ask, Seen, Unknown
-from edgekd.errors import UsageError
+from edgekd.budget.rules import POINTS, RISE, SHARE, Claim, Side, claims, sound, unit_of
 from edgekd.recipe import Limit
 from edgekd.record import OWN_SPLIT, Report, Verdict
 from edgekd.stats import Interval
 
-Side: TypeAlias = Literal["≤", "≥"]
 State: TypeAlias = Literal["pass", "over", "undecided", "missing"]
-
-
-@dataclass(frozen=True)
-class Unit:
-    """How a quantity is read, written, and its difference to a bound written; `digits` at first, more where they are needed."""
-
-    parse: Callable[[units.Quantity], float]
-    text: units.Text
-    digits: int = 3
-
-
-@dataclass(frozen=True)
-class Rule:
-    """On which side of its bound a quantity must stay, where it is read, and what helps when it does not."""
-
-    side: Side
-    unit: Unit
-    figure: figures.Figure
-    advice: str
-
-
-@dataclass(frozen=True)
-class Claim:
-    """One bound of one limit; `shown` is the bound in the user's words."""
-
-    quantity: str
-    rule: Rule
-    bound: float
-    shown: str
 
 
 PAIRED = ("accuracy_drop", "agreement", "flips")
 """What compares with the teacher on the test images: of little worth where the teacher has seen them."""
 
 
-def judge(report: Report, limits: Sequence[Limit], baseline: Report | None = None) -> list[Verdict]:
-    """One verdict for each (quantity, artifact) of each limit, in the limits' order.
+def judge(report: Report, limits: Sequence[Limit], baseline: Report | None = None, *, why: bool = False) -> list[Verdict]:
+    """One verdict for each (quantity, artifact) of each limit, in the limits' order; with `why` what does not hold names its layers.
 
     Raises:
         UsageError: a bound that does not read, or a growth of something that does not grow.
     """
-    return [verdict for limit in limits for verdict in _judge_limit(report, limit, baseline)]
+    return [verdict for limit in limits for verdict in _judge_limit(report, limit, baseline, why)]
 
 
 def exit_code(verdicts: Sequence[Verdict], *, strict: bool = False) -> int:
     """0: all hold, or noise leaves some open; 1: something is over; 2: something is missing, open under `strict`, or nothing was asked.
 
-    Limits with `warn` are reported and fail nothing, but a gate needs one verdict at least.
+    Limits with `warn` are reported and fail nothing, but where every verdict is missing, nothing was checked.
     """
+    if all(verdict.state == "missing" for verdict in verdicts):
+        return 2
     states = {verdict.state for verdict in verdicts if not verdict.warn}
     if "over" in states:
         return 1
-    return 2 if not verdicts or "missing" in states or (strict and "undecided" in states) else 0
+    return 2 if "missing" in states or (strict and "undecided" in states) else 0
 
 
-def _judge_limit(report: Report, limit: Limit, baseline: Report | None) -> Iterator[Verdict]:
+def _judge_limit(report: Report, limit: Limit, baseline: Report | None, why: bool) -> Iterator[Verdict]:
     on = choose.target(report, limit)
     found = choose.artifacts(report, limit.artifact, on)
-    claims = list(_claims(limit, baseline, on))
-    if not claims:
+    asked = list(claims(limit))
+    if not asked:
         yield _empty(limit)
-    for claim in claims:
+    for claim in asked:
         if isinstance(found, str):
             yield _verdict(limit, claim, limit.artifact, on, Unknown(found))
             continue
         for artifact in found:
-            seen = claim.rule.figure(Ask(report, artifact, on, limit.against))
+            now = Ask(report, artifact, on, limit.against, limit.host)
+            then = _before(baseline, now, shipped=limit.artifact == "shipped")
+            if claim.quantity.startswith("growth."):
+                seen = then if isinstance(then, Unknown) else growth.growth(claim.quantity.removeprefix("growth."), now, then)
+            else:
+                seen = claim.rule.figure(now)
             verdict = _verdict(limit, claim, artifact.name, on, seen)
-            doubted = claim.quantity in PAIRED and report.data is not None and OWN_SPLIT in report.data.notes
-            yield msgspec.structs.replace(verdict, text=f"{verdict.text} Doubt: {OWN_SPLIT}.") if doubted else verdict
+            yield _told(verdict, claim, now, None if isinstance(then, Unknown) else then, why)
 
 
-def _claims(limit: Limit, baseline: Report | None, on: str | None) -> Iterator[Claim]:
-    for quantity, rule in RULES.items():
-        asked = getattr(limit, quantity)
-        if asked is not None:
-            yield _claim(quantity, rule, asked)
-    for label, asked in limit.recall.items():
-        yield _claim(f"recall.{label}", Rule("≥", SHARE, partial(figures.recall, label), _BETTER), asked)
-    for quantity, asked in limit.growth.items():
-        if quantity not in figures.GROWS:
-            raise UsageError(f"growth bounds {', '.join(figures.GROWS)}, got {quantity!r} in [[limit]].")
-        figure = partial(_growth, quantity, baseline, shipped=limit.artifact == "shipped")
-        yield _claim(f"growth.{quantity}", Rule("≤", RISE, figure, "Find what grew"), asked)
-
-
-def _claim(quantity: str, rule: Rule, asked: units.Quantity) -> Claim:
-    try:
-        bound = rule.unit.parse(asked)
-    except UsageError as error:
-        raise UsageError(f"limit {quantity}: {error}") from None
-    return Claim(quantity, rule, bound, asked.strip() if isinstance(asked, str) else rule.unit.text(bound, None))
-
-
-def _growth(quantity: str, baseline: Report | None, now: Ask, *, shipped: bool) -> Seen:
-    """What ships is compared with what shipped, whatever its precision was; any other file with its namesake."""
+def _before(baseline: Report | None, now: Ask, *, shipped: bool) -> Ask | Unknown:
+    """The same file in the baseline. What ships is compared with what shipped, whatever its precision was; any other file with its namesake."""
     if baseline is None:
         return Unknown("there is no baseline to grow from. Give one with --baseline.")
     name = baseline.shipped.get(f"{now.target}/{now.artifact.network}", now.artifact.name) if shipped else now.artifact.name
     before = next((artifact for artifact in baseline.artifacts if artifact.name == name), None)
     if before is None:
         return Unknown(f"the baseline has no {name}; it has: {choose.names(baseline)}.")
-    return figures.growth(quantity, now, Ask(baseline, before, now.target))
+    return Ask(baseline, before, now.target, now.against)
+
+
+def _told(verdict: Verdict, claim: Claim, now: Ask, then: Ask | None, why: bool) -> Verdict:
+    """The verdict with what else is known: its doubt, the baseline's value, the layers behind it."""
+    texts = [verdict.text]
+    if claim.quantity in PAIRED and now.report.data is not None and OWN_SPLIT in now.report.data.notes:
+        texts.append(f"Doubt: {OWN_SPLIT}.")
+    if claim.quantity == "operators" and verdict.state == "over":
+        others = figures.other_operators(claim.allowed, now) or {}
+        texts.append(f"Not among them: {', '.join(f'{name} ({count})' for name, count in others.items())}.")
+    told = layers.behind(claim.quantity, now.artifact, None if then is None else then.artifact) if why and verdict.state != "pass" else []
+    return msgspec.structs.replace(verdict, text=" ".join(texts), before=None if then is None else _value_before(claim, now, then), why=told)
+
+
+def _value_before(claim: Claim, now: Ask, then: Ask) -> float | None:
+    """The baseline's value, where it may stand beside this one."""
+    quantity = claim.quantity.removeprefix("growth.")
+    foreign = quantity in growth.TIMED and growth.other_host(now, then) is not None
+    seen = sound(unit_of(quantity) or claim.rule.unit, claim.rule.figure(then))
+    return None if foreign or isinstance(seen, Unknown) else seen[0]
 
 
 # From a number and its bound to words ---------------------------------------------------------------------------------
@@ -146,8 +117,7 @@ def _empty(limit: Limit) -> Verdict:
 
 
 def _verdict(limit: Limit, claim: Claim, artifact: str, target: str | None, seen: Seen) -> Verdict:
-    if not isinstance(seen, Unknown) and any(map(math.isnan, seen)):
-        seen = Unknown("what was measured is not a number. Measure again.")
+    seen = sound(claim.rule.unit, seen)
     state: State = seen.state if isinstance(seen, Unknown) else _state(claim.rule.side, seen, claim.bound)
     text = seen.why if isinstance(seen, Unknown) else _words(claim, state, seen)
     return Verdict(
@@ -158,7 +128,7 @@ def _verdict(limit: Limit, claim: Claim, artifact: str, target: str | None, seen
         quantity=claim.quantity,
         measured=None if isinstance(seen, Unknown) else seen[0],
         bound=claim.bound,
-        text=f"{text} Asked because: {limit.reason}" if limit.reason else text,
+        text=f"{text} Asked because: {limit.reason}" if limit.reason and state != "pass" else text,
         warn=limit.warn,
     )
 
@@ -193,34 +163,3 @@ def _gap(claim: Claim, gap: float) -> str:
         return units.beside(gap, 0.0, units.points_text, 1)
     text = units.beside(gap, 0.0, claim.rule.unit.text)
     return f"{text} ({units.beside(gap / claim.bound, 0.0, units.percent_text, 1)})" if gap < 10 * claim.bound else text
-
-
-# The table of rules ---------------------------------------------------------------------------------------------------
-
-BYTES = Unit(units.parse_bytes, units.bytes_text)
-COUNT = Unit(units.parse_count, units.count_text)
-TIME = Unit(units.parse_time_ms, units.ms_text)
-ENERGY = Unit(units.parse_energy, units.energy_text)
-FACTOR = Unit(units.parse_ratio, units.ratio_text)
-SHARE = Unit(units.parse_fraction, units.percent_text, 1)
-POINTS = Unit(units.parse_fraction, units.points_text, 1)
-RISE = Unit(partial(units.parse_fraction, most=math.inf), units.percent_text, 1)
-
-_SMALLER = "Take a smaller student or a lower precision"
-_BETTER = "Train for longer, or take a larger student or a higher precision"
-
-RULES: dict[str, Rule] = {
-    "size": Rule("≤", BYTES, figures.size, _SMALLER),
-    "params": Rule("≤", COUNT, figures.params, "Take a smaller student"),
-    "macs": Rule("≤", COUNT, figures.macs, "Take a smaller student"),
-    "latency_p50": Rule("≤", TIME, partial(figures.latency, 50), _SMALLER),
-    "latency_p95": Rule("≤", TIME, partial(figures.latency, 95), _SMALLER),
-    "memory": Rule("≤", BYTES, figures.memory, _SMALLER),
-    "energy": Rule("≤", ENERGY, figures.energy, _SMALLER),
-    "speedup": Rule("≥", FACTOR, figures.speedup, _SMALLER),
-    **{name: Rule("≥", SHARE, partial(figures.metric, name), _BETTER) for name in ("accuracy", "balanced_accuracy", "macro_f1", "auc")},
-    "ece": Rule("≤", SHARE, partial(figures.metric, "ece"), "End at another temperature"),
-    "accuracy_drop": Rule("≤", POINTS, figures.accuracy_drop, _BETTER),
-    "agreement": Rule("≥", SHARE, partial(figures.paired, "agreement"), _BETTER),
-    "flips": Rule("≤", SHARE, partial(figures.paired, "flips"), _BETTER),
-}

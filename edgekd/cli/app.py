@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from edgekd import __version__
-from edgekd.cli import ask, jobs, judge, measure
+from edgekd.cli import ask, jobs, judge, keep, look, measure
 from edgekd.cli.face import command
 from edgekd.cli.quick import Command, Group
 
@@ -41,7 +41,17 @@ app.command("evaluate", cls=Command)(command(measure.evaluate, needs="train"))
 app.command("bench", cls=Command)(command(measure.bench, needs="measure"))
 app.command("predict", cls=Command)(command(measure.predict, needs="train"))
 app.command("check", cls=Command)(command(judge.check, needs="measure"))
-app.command("report", cls=Command)(command(judge.report))
+budget = typer.Typer(cls=Group, rich_markup_mode=None, pretty_exceptions_enable=False, no_args_is_help=True)
+budget.command("init", cls=Command)(command(keep.budget_init, needs="measure"))
+budget.command("tighten", cls=Command)(command(keep.budget_tighten, needs="measure"))
+app.add_typer(budget, name="budget", help="Write limits from what was measured, and tighten them.")
+baseline = typer.Typer(cls=Group, rich_markup_mode=None, pretty_exceptions_enable=False, no_args_is_help=True)
+baseline.command("save", cls=Command)(command(keep.baseline_save, needs="measure"))
+baseline.command("show", cls=Command)(command(keep.baseline_show, needs="measure"))
+baseline.command("compare", cls=Command)(command(keep.baseline_compare, needs="measure"))
+app.add_typer(baseline, name="baseline", help="Keep what later changes are compared with.")
+app.command("report", cls=Command)(command(look.report))
+app.command("watch", cls=Command)(command(look.watch))
 app.command("recipe", cls=Command)(command(ask.recipe))
 app.command("doctor", cls=Command)(command(ask.doctor))
 

@@ -112,6 +112,7 @@ def _channels(channels: int | None) -> int | None:
 def _teacher(teacher: Teacher | None, flags: Flags, *, base: Path, cwd: Path) -> Teacher | None:
     about = {
         "--teacher-weights": flags.teacher_weights,
+        "--weights-key": flags.weights_key,
         "--teacher-mean": flags.teacher_mean,
         "--teacher-std": flags.teacher_std,
         "--teacher-size": flags.teacher_size,
@@ -127,6 +128,7 @@ def _teacher(teacher: Teacher | None, flags: Flags, *, base: Path, cwd: Path) ->
     classes = flags.teacher_classes
     changes = {
         "weights": _moved_file(flags.teacher_weights, base=base, cwd=cwd),
+        "weights_key": flags.weights_key,
         "classes": classes.split(",") if classes and "," in classes else _moved_file(classes, base=base, cwd=cwd),
         "preprocess": _preprocess(teacher.preprocess, flags),
     }

@@ -1,7 +1,8 @@
-"""check, report: what a finished run or a bare file comes to, read from what is written down. Loads no torch, and numpy or
+"""check: whether a finished run or a bare file keeps its limits, read from what is written down. Loads no torch, and numpy or
 onnx only for bare files.
 """
 
+import os
 import sys
 from collections.abc import Collection, Sequence
 from pathlib import Path
@@ -9,13 +10,15 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from edgekd.cli import options
 from edgekd.cli.face import Face
 
 if TYPE_CHECKING:
     from edgekd.record import Verdict
 
-Paths = Annotated[list[Path], typer.Argument(metavar="RUN|REPORT.json|FILE.onnx", help="What to hold to the limits.")]
+Paths = Annotated[
+    list[Path] | None,
+    typer.Argument(metavar="RUN|REPORT.json|FILE.onnx", help="What to hold to the limits.  [default: what budget.toml names under check]"),
+]
 Limits = Annotated[
     list[str] | None,
     typer.Option("--limit", metavar="QUANTITY=VALUE", help="As in size=4MB, latency_p50=12ms, recall.CLASS=90%; these replace any in files."),
@@ -23,20 +26,27 @@ Limits = Annotated[
 BudgetFile = Annotated[Path | None, typer.Option("--budget", metavar="FILE.toml", help="Limits from this file instead of the nearest one.")]
 Artifact = Annotated[str, typer.Option("--artifact", metavar="NAME", help="What --limit is about: ROLE/NAME/PRECISION, a precision, or shipped.")]
 Target = Annotated[str | None, typer.Option("--target", metavar="NAME", help="On which target --limit is held.")]
-Baseline = Annotated[Path | None, typer.Option("--baseline", metavar="RUN|REPORT.json|FILE.onnx", help="What growth is counted from.")]
+Baseline = Annotated[
+    str | None, typer.Option("--baseline", metavar="PATH|REF:PATH", help="What growth is counted from: a report or .onnx file, or one in git.")
+]
+Why = Annotated[bool, typer.Option("--why", help="Name the layers behind what does not hold.")]
+Measure = Annotated[bool, typer.Option("--measure", help="Time bare files here and now, in turn with the baseline where it is an .onnx file.")]
+MaxTime = Annotated[float, typer.Option("--max-time", metavar="SECONDS", help="Of measuring, for each limit on a time.")]
 Strict = Annotated[bool, typer.Option("--strict", help="Exit with 2 where noise leaves a verdict open.")]
 CheckFormat = Annotated[str, typer.Option("--format", metavar="text|markdown|junit|github|json", help="How to print the verdicts.")]
-ReportFormat = Annotated[str, typer.Option("--format", metavar="text|markdown|json", help="How to print the report.")]
 
 
 def check(
-    paths: Paths,
+    paths: Paths = None,
     *,
     limit: Limits = None,
     budget: BudgetFile = None,
     artifact: Artifact = "shipped",
     target: Target = None,
     baseline: Baseline = None,
+    why: Why = False,
+    measure: Measure = False,
+    max_time: MaxTime = 60.0,
     strict: Strict = False,
     format: CheckFormat = "text",
     face: Face,
@@ -46,16 +56,17 @@ def check(
     Exits with 0 where all hold, 1 where something is over, 2 where something is missing, 3 for any other failure.
 
     The limits are those of the run's recipe and of the nearest budget.toml or pyproject.toml ([tool.edgekd]), unless --limit or
-    --budget gives others.
+    --budget gives others. What is checked and the baseline may stand there too. On GitHub it writes the step's summary and annotates the run.
     """
     from edgekd import gate
     from edgekd.budget import exit_code
+    from edgekd.gate.limits import limits_from
+    from edgekd.report.verdicts import by_trouble
 
     _check_format(format, CHECK_FORMATS)
-    held = None
-    if limit or budget is not None:
-        held = [*(gate.limits_from(limit, artifact=artifact, target=target) if limit else []), *(gate.read_limits(budget) if budget else [])]
-    verdicts = gate.check(list(paths), held, baseline=baseline)
+    held = limits_from(limit, artifact=artifact, target=target) if limit else None
+    with face.watching() as emit:
+        verdicts = gate.check(list(paths or []), held, budget_file=budget, baseline=baseline, why=why, measure=measure, max_time=max_time, emit=emit)
     code = exit_code(verdicts, strict=strict)
     document = {"exit_code": code, "verdicts": verdicts}
     if format == "json":
@@ -63,25 +74,11 @@ def check(
     elif format == "text" and sys.stdout.isatty():
         from edgekd.report.text import render_verdicts
 
-        face.result("", document, lambda width: render_verdicts(verdicts))
+        face.result("", document, lambda width: render_verdicts(by_trouble(verdicts)))
     else:
         face.result(CHECK_FORMATS[format](verdicts), document)
+    _tell_github(verdicts, annotate=format != "github" or face.json)
     raise typer.Exit(code)
-
-
-def report(run: options.Report, *, format: ReportFormat = "text", face: Face) -> None:
-    """Print a run's report from its report.json."""
-    from edgekd.cli.jobs import show_report
-    from edgekd.record import read_report
-
-    _check_format(format, REPORT_FORMATS)
-    found = read_report(run)
-    if format == "markdown" and not face.json:
-        from edgekd.report.markdown import markdown
-
-        face.result(markdown(found), found)
-    else:
-        show_report(Face(json=True) if format == "json" else face, found)
 
 
 def _check_format(name: str, known: Collection[str]) -> None:
@@ -91,16 +88,33 @@ def _check_format(name: str, known: Collection[str]) -> None:
         raise UsageError(f"--format takes {', '.join(known)}; got {name!r}")
 
 
+def _tell_github(verdicts: "Sequence[Verdict]", *, annotate: bool) -> None:
+    """In a workflow, add to the step's summary and annotate the run; stdout stays the result's own."""
+    summary = os.environ.get("GITHUB_STEP_SUMMARY")
+    if not summary:
+        return
+    from edgekd.report.github import annotations
+
+    try:
+        with open(summary, "a", encoding="utf-8") as file:
+            file.write(_markdown(verdicts) + "\n")
+    except OSError as error:
+        print(f"the step's summary at {summary} cannot be written: {error.strerror}", file=sys.stderr)
+    for line in annotations(verdicts) if annotate else []:
+        print(line, file=sys.stderr)
+
+
 def _text(verdicts: "Sequence[Verdict]") -> str:
     from edgekd.report.text import verdict_lines
+    from edgekd.report.verdicts import by_trouble
 
-    return verdict_lines(verdicts)
+    return verdict_lines(by_trouble(verdicts))
 
 
 def _markdown(verdicts: "Sequence[Verdict]") -> str:
-    from edgekd.report.markdown import verdict_table
+    from edgekd.report.markdown import comment
 
-    return verdict_table(verdicts)
+    return comment(verdicts)
 
 
 def _junit(verdicts: "Sequence[Verdict]") -> str:
@@ -110,26 +124,9 @@ def _junit(verdicts: "Sequence[Verdict]") -> str:
 
 
 def _github(verdicts: "Sequence[Verdict]") -> str:
-    """Workflow commands that GitHub draws as annotations; a limit that holds is a line of the log."""
-    return "\n".join(_annotation(verdict) for verdict in verdicts)
+    from edgekd.report.github import log
 
-
-def _annotation(verdict: "Verdict") -> str:
-    if verdict.state == "pass":
-        return f"pass: {verdict.artifact}: {verdict.limit}: {verdict.text}".replace("\n", " ")
-    level = "warning" if verdict.warn or verdict.state == "undecided" else "error"
-    title = _property(f"{verdict.artifact}: {verdict.limit}")
-    return f"::{level} title={title}::{_data(f'{verdict.state}: {verdict.text}')}"
-
-
-def _data(text: str) -> str:
-    """Escaped as the runner's command syntax asks (actions/toolkit, command.ts)."""
-    return text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
-
-
-def _property(text: str) -> str:
-    return _data(text).replace(":", "%3A").replace(",", "%2C")
+    return log(verdicts)
 
 
 CHECK_FORMATS = {"text": _text, "markdown": _markdown, "junit": _junit, "github": _github, "json": _text}
-REPORT_FORMATS = ("text", "markdown", "json")

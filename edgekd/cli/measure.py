@@ -119,7 +119,7 @@ def _bench_bare(face: Face, files: list[Path], flags: Flags, **options: Any) -> 
 
     from edgekd.bench import bench as measure
     from edgekd.cli.asked import recipe_from
-    from edgekd.gate import bare_report
+    from edgekd.gate.bare import bare_report
     from edgekd.recipe import Recipe
 
     report = bare_report(files)
@@ -152,7 +152,7 @@ def _evaluate_bare(face: Face, files: list[Path], flags: Flags) -> None:
     from edgekd.data import source
     from edgekd.errors import UsageError
     from edgekd.evaluate import evaluate as score
-    from edgekd.gate import bare_report
+    from edgekd.gate.bare import bare_report
 
     if flags.data is None:
         raise UsageError("bare files are scored on images of yours: add --data SPEC, as in --data folder:photos")

@@ -14,7 +14,6 @@ RecipeFile = Annotated[
     Path | None, typer.Argument(metavar="RECIPE.toml", help="What to do, or a run's folder to take up; else the default recipe and the flags.")
 ]
 Out = Annotated[Path | None, typer.Option("--out", metavar="DIR", help="The run's folder.  [default: runs/ and the recipe's or data's name]")]
-Report = Annotated[Path, typer.Argument(metavar="RUN", help="A run's folder, or its report.json.")]
 
 
 @dataclass(frozen=True)
@@ -37,6 +36,10 @@ class Flags:
     ] = None
     teacher_weights: Annotated[
         str | None, typer.Option("--teacher-weights", metavar="pretrained|FILE", help="Its weights; without them it is taught first.")
+    ] = None
+    weights_key: Annotated[
+        str | None,
+        typer.Option("--weights-key", metavar="KEY", help="Where in that file they stand, or what their names begin with, as in state_dict.net."),
     ] = None
     teacher_mean: Annotated[str | None, typer.Option("--teacher-mean", metavar="M,M,M", help="What it subtracts, per channel in [0, 1].")] = None
     teacher_std: Annotated[str | None, typer.Option("--teacher-std", metavar="S,S,S", help="What it divides by, per channel in [0, 1].")] = None

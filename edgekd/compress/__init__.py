@@ -32,7 +32,7 @@ def compress(recipe: Recipe, *, folder: Path, origin: str = "python", base: Path
         emit: told of all that happens, beside the run's events.jsonl.
 
     Returns:
-        The report, as it stands in report.json and report.md.
+        The report, as it stands in report.json, report.md and report.html.
 
     Raises:
         EdgekdError: whatever cannot be done, with its remedy; finished stages stand.
@@ -68,7 +68,7 @@ def bench_files(recipe: Recipe, *, folder: Path, origin: str = "python", base: P
 def _walk(recipe: Recipe, do: set[Step], folder: Path, origin: str, base: Path, emit: Emit, *, anew: bool = False) -> Report:
     """Do these steps, and take up what stands of the others."""
     with Story.opened(recipe, folder, origin, base, emit) as story:
-        files.check(recipe)
+        files.check(recipe, base)
         students.check(story)
         learners = [teacher.learnt_or_brought(story)]
         learners += students.distilled(story, learners[0], do="distill" in do)

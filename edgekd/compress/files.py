@@ -16,7 +16,7 @@ from edgekd.bench import FULL, QUICK, resolve
 from edgekd.bench import bench as measure
 from edgekd.budget import choose
 from edgekd.compress.lesson import Learner
-from edgekd.compress.story import Story
+from edgekd.compress.story import Story, named_limits
 from edgekd.device.agent import machine
 from edgekd.device.host import connect
 from edgekd.device.predict import open_predict
@@ -32,6 +32,10 @@ from edgekd.stats import median
 _PARITY = 64
 """Real images on which each file is held to the step before."""
 _LOGITS = "logits.npz"
+_SCORED = 2
+"""What a score holds; raised where that grows, so that older ones are made again. 2: bins of confidence, confusion, disagreements."""
+DISAGREEMENTS = 24
+"""Test images that teacher and student call differently, kept of each student's file."""
 QUICK_IMAGES = 2000
 """A data set of no more images is a try-out: its files are timed in a shorter bench."""
 
@@ -57,14 +61,11 @@ class Times(msgspec.Struct, frozen=True, kw_only=True):
     failures: dict[str, str]
 
 
-def check(recipe: Recipe) -> None:
+def check(recipe: Recipe, base: Path) -> None:
     """Refuse targets, hosts and limits that could not be measured or judged, before anything is trained; raises as `bench.resolve` and `judge`."""
-    resolve(recipe.on)
-    budget.judge(Report(edgekd="", name="", created=""), recipe.limit)
+    resolve(recipe.on, base)
+    budget.judge(Report(edgekd="", name="", created=""), named_limits(recipe, base))
     units.parse_fraction(recipe.max_drop)
-    for limit in recipe.limit:
-        if limit.target is not None:
-            target.load(limit.target)
 
 
 # Export ---------------------------------------------------------------------------------------------------------------
@@ -126,7 +127,7 @@ def evaluate(story: Story, artifacts: Sequence[Artifact], *, do: bool) -> None:
     teacher: Mapping[str, NDArray[np.float32]] = {}
     scores: list[Score] = []
     for artifact in artifacts:
-        key = {"data": story.images.sha256, "file": artifact.sha256, "teacher": first.sha256}
+        key = {"data": story.images.sha256, "file": artifact.sha256, "teacher": first.sha256, "scored": _SCORED}
         name = f"evaluate/{artifact.role}-{artifact.network}-{artifact.precision}"
         if not do and not story.run.stands(name, key):
             return
@@ -150,9 +151,10 @@ def _scored(story: Story, artifact: Artifact, teacher: Mapping[str, NDArray[np.f
             images = story.images.valid if split == "valid" else story.images.test
             if len(images) < 2:
                 continue
+            kept = DISAGREEMENTS if split == "test" and artifact.role == "student" else 0
             found, logits[split] = score(
                 answer, images, artifact=artifact.name, split=split, classes=story.classes, host="local",
-                teacher_logits=teacher.get(split), emit=story.run.emit,
+                teacher_logits=teacher.get(split), disagreements=kept, emit=story.run.emit,
             )  # fmt: skip
             scores.append(found)
     return scores, logits
@@ -180,7 +182,7 @@ def bench(story: Story, artifacts: Sequence[Artifact], *, do: bool, anew: bool) 
     pairs, facts = _pairs(story, artifacts), machine.facts()
     key = {
         "files": {artifact.name: artifact.sha256 for artifact in artifacts},
-        "on": {name: [host, target.load(name)] for name, host in story.recipe.on.items()},
+        "on": {name: [host, target.load(name, story.base)] for name, host in story.recipe.on.items()},
         "machine": {what: facts[what] for what in ("cpu", "cores", "system")},
         "pairs": pairs,
         "seed": story.recipe.seed,
@@ -197,6 +199,7 @@ def bench(story: Story, artifacts: Sequence[Artifact], *, do: bool, anew: bool) 
             seed=story.recipe.seed,
             max_s=10.0 + 2.0 * len(artifacts) if quick else 15.0 * len(artifacts),
             plan=QUICK if quick else FULL,
+            base=story.base,
             emit=story.run.emit,
         )
         stage.finish(Times(measurements=found.measurements, ratios=found.ratios, hosts=found.hosts, failures=found.failures))

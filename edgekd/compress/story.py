@@ -1,6 +1,6 @@
 """What the steps of one run share: the open run folder, the images, the device, and the report as it grows.
 
-`Story.opened` loads the data and takes the lock; `told` judges, writes report.json, report.md and the manifest. Which steps there are is
+`Story.opened` loads the data and takes the lock; `told` judges, writes report.json, report.md, report.html and the manifest. Which steps there are is
 `__init__`'s.
 """
 
@@ -14,7 +14,7 @@ from typing import Any
 import msgspec
 import torch
 
-from edgekd import __version__, budget, graph, units
+from edgekd import __version__, budget, graph, target, units
 from edgekd.data import source
 from edgekd.data.batches import Batches
 from edgekd.data.source import class_counts
@@ -23,9 +23,10 @@ from edgekd.events import Emit, Note, Wrote
 from edgekd.files import write_atomic
 from edgekd.models.weights import read_metadata
 from edgekd.models.zoo import published_preprocess
-from edgekd.recipe import Recipe, Student, Teacher
+from edgekd.recipe import Limit, Recipe, Student, Teacher
 from edgekd.recipefile import encode_recipe, recipe_table
 from edgekd.record import OWN_SPLIT, DataSummary, Preprocess, Report, carried_preprocess, encode_report
+from edgekd.report.html import html
 from edgekd.report.markdown import markdown
 from edgekd.run import Run
 
@@ -63,7 +64,7 @@ class Story:
                 name=folder.resolve().name,
                 created=datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
                 seed=recipe.seed,
-                recipe=recipe_table(recipe),
+                recipe=recipe_table(msgspec.structs.replace(recipe, limit=named_limits(recipe, base))),
             )
             story = cls(run, recipe, base, images, device, report)
             story.add(data=story._summary())
@@ -97,9 +98,10 @@ class Story:
     def told(self) -> Report:
         """Judge the report, write it in its forms, and the manifest."""
         if self.report.artifacts:
-            self.add(verdicts=budget.judge(self.report, self.recipe.limit))
+            self.add(verdicts=budget.judge(self.report, named_limits(self.recipe, self.base)))
         write_atomic(self.run.folder / "report.json", encode_report(self.report))
         write_atomic(self.run.folder / "report.md", markdown(self.report))
+        write_atomic(self.run.folder / "report.html", html(self.report))
         self.run.emit(Wrote(path=str(self.run.folder / "report.json"), what="report"))
         self.run.write_manifest(seed=self.recipe.seed)
         return self.report
@@ -126,6 +128,22 @@ class Story:
             unreadable=list(images.unreadable),
             notes=[note for note in images.notes if brought or note != OWN_SPLIT],
         )
+
+
+def named_limits(recipe: Recipe, base: Path) -> tuple[Limit, ...]:
+    """The recipe's limits, each with its target by name, as measurements have it: `FILE.toml` gives way to what that file calls its target.
+
+    Raises:
+        MissingError, UsageError: as `target.load`, for a target that is not among those of [on] either.
+    """
+    known = {target.load(spec, base).name for spec in recipe.on}
+
+    def named(limit: Limit) -> Limit:
+        if limit.target is None or limit.target in known:
+            return limit
+        return msgspec.structs.replace(limit, target=target.load(limit.target, base).name)
+
+    return tuple(map(named, recipe.limit))
 
 
 def brings(spec: Teacher | Student) -> bool:

@@ -58,14 +58,23 @@ def check(story: Story) -> None:
     """Refuse students that cannot be built, losses that do not fit and priors about other classes, before the teacher is taught.
 
     Raises:
-        UsageError: as `build`, or two of one name.
+        UsageError: as `build`, one that cannot learn, or two of one name.
     """
     check_losses({type(term).__name__.lower() for phase in phases_of(story) for term in phase.terms}, len(story.classes))
     _priors(story)
-    names = [built(story, spec, replace_head=True).name for spec in story.recipe.student or ()]
+    names = [_learner(story, spec).name for spec in story.recipe.student or ()]
     for name in names:
         if names.count(name) > 1:
             raise UsageError(f"students need names of their own, and two are called {name}. Leave one out, or rename its function.")
+
+
+def _learner(story: Story, spec: Student) -> Network:
+    """A student as it would begin, where it can learn at all."""
+    if not spec.model.endswith(".onnx"):
+        network = built(story, spec, replace_head=True)
+        if network.trainable:
+            return network
+    raise UsageError(f"a student learns, and {spec.model} has no weights to train. Name a network for it, or give that file as --teacher.")
 
 
 def planned(story: Story, teacher: Network) -> list[Network]:

@@ -175,6 +175,8 @@ class _Job:
                 classes=len(self.classes),
                 preprocess=self.network.preprocess,
                 quantised=facts.quantised,
+                operators=facts.operators,
+                layers=facts.layers,
                 calibration=None if calibration is None else dict(calibration),
                 parity=found,
             )

@@ -70,7 +70,7 @@ def _files(report: Report) -> Table:
         columns.append((head, [_cell(read(row), text) for row in rows]))
         if first is not None and len(rows) > 1:
             columns.append((f"{head} ÷", [_cell(_over(read(first), read(row)), units.ratio_text) for row in rows]))
-    notes = ([f"÷: how many times less than {_said(first)}"] if first and len(rows) > 1 else []) + ([f"{SHIPS} ships"] if shipped else [])
+    notes = ([f"÷: how many times less than {said(first)}"] if first and len(rows) > 1 else []) + ([f"{SHIPS} ships"] if shipped else [])
     return _table("Files", "; ".join(notes), [_label(row.name, shipped) for row in rows], columns)
 
 
@@ -132,8 +132,8 @@ def _scores(report: Report) -> Table:
     columns = [
         ("accuracy", accuracies),
         ("kept", [_kept(ask) for ask in asks] + [units.NOTHING] * len(alone)),
-        ("lost, points", [_bare(_value(each, units.points_text)) for each in drops] + [units.NOTHING] * len(alone)),
-        ("95 % interval", [_bare(_interval(each, units.points_text)) for each in drops] + [units.NOTHING] * len(alone)),
+        ("lost, points", [bare(_value(each, units.points_text)) for each in drops] + [units.NOTHING] * len(alone)),
+        ("95 % interval", [bare(_interval(each, units.points_text)) for each in drops] + [units.NOTHING] * len(alone)),
         ("balanced", column(partial(figures.metric, "balanced_accuracy"), units.percent_text)),
         ("agreement", column(partial(figures.paired, "agreement"), units.percent_text)),
         ("ECE", column(partial(figures.metric, "ece"), units.percent_text)),
@@ -180,12 +180,13 @@ def _interval(seen: Seen, text: units.Text) -> str:
     return units.span_text(_cell(seen[1], text), _cell(seen[2], text))
 
 
-def _bare(text: str) -> str:
+def bare(text: str) -> str:
     """Without the unit that stands in the heading."""
     return text.removesuffix("s").removesuffix(" point")
 
 
-def _said(first: Artifact) -> str:
+def said(first: Artifact) -> str:
+    """What ratios are against, in words."""
     return f"the teacher's {first.precision} file" if first.role == "teacher" else first.name
 
 

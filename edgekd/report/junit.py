@@ -23,7 +23,7 @@ def junit(verdicts: Sequence[Verdict], name: str = "edgekd") -> str:
         if outcome is None:
             ElementTree.SubElement(case, "system-out").text = _clean(verdict.text)
         else:
-            ElementTree.SubElement(case, outcome, message=_clean(verdict.text))
+            ElementTree.SubElement(case, outcome, message=_clean(verdict.text)).text = _clean("\n".join(verdict.why)) or None
     ElementTree.indent(root)
     return f'<?xml version="1.0" encoding="UTF-8"?>\n{ElementTree.tostring(root, encoding="unicode")}\n'
 

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
+import msgspec
 import tomli_w
 
 from edgekd import units
@@ -10,6 +11,12 @@ from edgekd.record import Report, Verdict
 from edgekd.report import words
 from edgekd.report.columns import Table, tables
 from edgekd.report.text import STATES
+from edgekd.report.verdicts import before, by_trouble, change, counts
+
+COMMENT = 64_000
+"""Bytes of a comment's body; GitHub takes no more than 65,536 characters."""
+_LONGEST = 1000
+"""Characters of one cell."""
 
 
 def markdown(report: Report) -> str:
@@ -28,11 +35,46 @@ def markdown(report: Report) -> str:
 
 
 def verdict_table(verdicts: Sequence[Verdict]) -> str:
-    """The verdicts as a Markdown table, for a comment that holds nothing else."""
-    rows = [
-        [STATES[v.state] + " " + v.state + (" (warning)" if v.warn else ""), v.artifact, v.target or units.NOTHING, v.limit, v.text] for v in verdicts
-    ]
-    return _rows([["", "artifact", "target", "limit", ""], *rows], "lllll")
+    """The verdicts as a Markdown table; where there is a baseline, with its values and the changes since."""
+    compared = any(v.before is not None for v in verdicts)
+
+    def row(v: Verdict) -> list[str]:
+        state = STATES[v.state] + " " + v.state + (" (warning)" if v.warn else "")
+        return [state, v.artifact, v.target or units.NOTHING, v.limit, *([before(v), change(v)] if compared else []), v.text]
+
+    heads = ["", "artifact", "target", "limit", *(["baseline", "change"] if compared else []), ""]
+    return _rows([heads, *map(row, verdicts)], "llll" + ("rr" if compared else "") + "l")
+
+
+def comment(verdicts: Sequence[Verdict], *, most: int = COMMENT) -> str:
+    """The verdicts for a step's summary or a pull request's comment: the worst first, at most `most` bytes, what was left out counted."""
+    ordered = [_clipped(verdict) for verdict in by_trouble(verdicts)]
+    shown = ordered
+    while True:
+        parts = [f"### edgekd: {counts(verdicts)}", *([verdict_table(shown)] if shown else [])]
+        left = len(ordered) - len(shown)
+        parts += [f"{left} more are left out here; `edgekd check` prints all."] if left else []
+        parts += [f"Behind {_escaped(v.quantity)} of {_escaped(v.artifact)}:\n\n{_list(v.why)}" for v in shown if v.why]
+        body = "\n\n".join(parts) + "\n"
+        if len(body.encode()) <= most or not shown:
+            return body
+        shown = shown[: len(shown) * most // (len(body.encode()) + 1)]
+
+
+def _clipped(verdict: Verdict) -> Verdict:
+    """With no text longer than a table bears."""
+    clipped = {name: _clip(getattr(verdict, name)) for name in ("artifact", "limit", "text")}
+    return msgspec.structs.replace(verdict, **clipped, why=[_clip(line) for line in verdict.why])
+
+
+def _clip(text: str) -> str:
+    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}…"
+
+
+def drawn(found: Sequence[Table]) -> str:
+    """Tables on their own, each under its title."""
+    parts = [[f"### {_escaped(table.title)}", _table(table), *([_escaped(table.note)] if table.note else [])] for table in found]
+    return "\n\n".join(line for part in parts for line in part) + "\n"
 
 
 def _table(table: Table) -> str:
@@ -65,9 +107,13 @@ def _repeating(report: Report) -> list[str]:
     facts += [f"`{artifact.path}`: sha256 `{artifact.sha256}`" for artifact in report.artifacts]
     parts = ["\n".join(f"- {_line(fact)}" for fact in facts)]
     if report.recipe:
-        recipe = tomli_w.dumps(_without_none(report.recipe)).rstrip()
-        parts += ["Save this as `recipe.toml` and run `edgekd compress recipe.toml`:", f"````toml\n{recipe}\n````"]
+        parts += ["Save this as `recipe.toml` and run `edgekd compress recipe.toml`:", f"````toml\n{recipe_text(report)}\n````"]
     return parts
+
+
+def recipe_text(report: Report) -> str:
+    """The recipe in force as TOML."""
+    return tomli_w.dumps(_without_none(report.recipe)).rstrip()
 
 
 def _without_none(value: Any) -> Any:

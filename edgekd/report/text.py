@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from edgekd.record import Report, Verdict
 from edgekd.report import words
 from edgekd.report.columns import SHIPS, Column, Table, tables
+from edgekd.report.verdicts import before, change
 
 if TYPE_CHECKING:
     from rich.console import Group, RenderableType
@@ -32,12 +33,18 @@ def text(report: Report, *, width: int = 80) -> str:
 
 def table(report: Report, *, width: int = 80) -> str:
     """The tables as plain text, split into as many as it takes to fit `width`."""
-    return "\n\n".join(_plain(part, width) for part in fitted(tables(report), width)) or "Nothing was made yet: this report has no artifacts."
+    return drawn(tables(report), width=width) or "Nothing was made yet: this report has no artifacts."
+
+
+def drawn(found: Sequence[Table], *, width: int = 80) -> str:
+    """Tables as plain text, split into as many as it takes to fit `width`."""
+    return "\n\n".join(_plain(part, width) for part in fitted(found, width))
 
 
 def verdict_lines(verdicts: Sequence[Verdict], *, width: int = 80) -> str:
-    """One paragraph a verdict: state, limit, artifact, and by how much."""
-    return _wrapped([f"{STATES[v.state]} {verdict_head(v)}: {v.text}" for v in verdicts], width, "  ")
+    """One paragraph a verdict: state, limit, artifact, by how much, and the layers behind it."""
+    paragraphs = [[f"{STATES[v.state]} {verdict_head(v)}: {verdict_text(v)}", *(f"  · {line}" for line in v.why)] for v in verdicts]
+    return _wrapped([line for lines in paragraphs for line in lines], width, "  ")
 
 
 def verdict_head(verdict: Verdict) -> str:
@@ -45,6 +52,12 @@ def verdict_head(verdict: Verdict) -> str:
     where = f" on {verdict.target}" if verdict.target else ""
     state = f"{verdict.state}, only a warning" if verdict.warn and verdict.state != "pass" else verdict.state
     return f"{state}: {verdict.artifact}{where}, {verdict.limit}"
+
+
+def verdict_text(verdict: Verdict) -> str:
+    """By how much, and how far from the baseline."""
+    ended = verdict.text if verdict.text.endswith(".") else f"{verdict.text}."
+    return verdict.text if verdict.before is None else f"{ended} Baseline: {before(verdict)}, {change(verdict)}."
 
 
 def render(report: Report, *, width: int = 80) -> "Group":
@@ -67,7 +80,12 @@ def render_verdicts(verdicts: Sequence[Verdict]) -> "Group":
     from rich.text import Text
 
     styles = {"pass": "green", "over": "red", "undecided": "yellow", "missing": "red"}
-    return Group(*(Text.assemble((f"{STATES[v.state]} {verdict_head(v)}", styles[v.state]), f": {v.text}") for v in verdicts))
+    return Group(
+        *(
+            Text.assemble((f"{STATES[v.state]} {verdict_head(v)}", styles[v.state]), f": {verdict_text(v)}", *(f"\n  · {line}" for line in v.why))
+            for v in verdicts
+        )
+    )
 
 
 # Fitting --------------------------------------------------------------------------------------------------------------
@@ -136,9 +154,13 @@ def _rich(table: Table) -> "RenderableType":
     return drawn
 
 
+def firm(text: str) -> str:
+    """With spaces that no line ends at between a number and its unit."""
+    return _UNIT.sub(_FIRM, text)
+
+
 def _wrapped(paragraphs: Sequence[str], width: int, indent: str = "") -> str:
     """Filled to `width`; no line ends between a number and its unit."""
     return "\n".join(
-        textwrap.fill(_UNIT.sub(_FIRM, paragraph), width, subsequent_indent=indent, break_on_hyphens=False, break_long_words=False)
-        for paragraph in paragraphs
+        textwrap.fill(firm(paragraph), width, subsequent_indent=indent, break_on_hyphens=False, break_long_words=False) for paragraph in paragraphs
     ).replace(_FIRM, " ")

@@ -41,13 +41,14 @@ def test_a_teacher_by_flags() -> None:
     recipe = asked(
         teacher="resnet56",
         teacher_weights="r.th",
+        weights_key="ema",
         teacher_mean="0.485,0.456,0.406",
         teacher_std="0.229,0.224,0.225",
         teacher_size="32",
         teacher_classes="cat,dog",
     )
     preprocess = Preprocess(size=(32, 32), mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225))
-    assert recipe.teacher == Teacher(model="resnet56", weights="r.th", preprocess=preprocess, classes=["cat", "dog"])
+    assert recipe.teacher == Teacher(model="resnet56", weights="r.th", weights_key="ema", preprocess=preprocess, classes=["cat", "dog"])
 
 
 def test_flags_change_a_recipes_teacher_and_keep_the_rest() -> None:
@@ -114,6 +115,11 @@ def test_typed_paths_are_seen_from_the_recipes_folder(field: str, typed: str, mo
     """A flag's path is relative to where edgekd was started, a recipe's to its own folder."""
     recipe = recipe_from(Recipe(), Flags(**{field: typed}), base=HERE / "recipes", cwd=HERE)  # type: ignore[arg-type]
     assert (recipe.data if field == "data" else recipe.teacher.model if recipe.teacher else "") == moved
+
+
+def test_a_targets_file_is_moved_too() -> None:
+    """FILE.toml typed is seen from the recipe's folder, as a recipe's own is; a target that ships keeps its name."""
+    assert asked(base=HERE / "recipes", on=["mine.toml=local", "cpu"]).on == {"../mine.toml": "local", "cpu": "local"}
 
 
 def test_weights_and_classes_are_moved_too() -> None:

@@ -13,8 +13,9 @@ from PIL import Image
 from typer.testing import CliRunner, Result
 
 from edgekd.cli.app import app
-from edgekd.gate import inspect
+from edgekd.gate.bare import inspect
 from edgekd.record import Report, encode_report
+from tests.device.nets import heavy
 from tests.toys import METADATA, brightness
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -127,6 +128,17 @@ def test_bench_compares_files_without_torch() -> None:
     assert ratio.low <= ratio.value <= ratio.high
 
 
+def test_an_open_axis_is_asked_for_by_its_flag(folder: Path) -> None:
+    """The message says how the axis is given its length, and with that very flag the file is measured."""
+    heavy(folder / "open.onnx", ("batch", "height", 256))
+    result = runner.invoke(app, ["bench", "open.onnx", "--max-time", "1"])
+    assert result.exit_code == 3
+    message = " ".join(result.stderr.split())
+    assert "axis 1 of input 'x0' has no fixed size" in message
+    assert "say how long it is, as in edgekd bench --dim height=224" in message
+    ran("bench", "open.onnx", "--dim", "height=2", "--max-time", "1")
+
+
 def test_predict_names_the_classes_and_the_teachers_answer_beside_them() -> None:
     """One picture, two files, likeliest first."""
     lines = ran("predict", "a.onnx", "bright.png", "--teacher", "b.onnx").stdout.splitlines()
@@ -134,6 +146,20 @@ def test_predict_names_the_classes_and_the_teachers_answer_beside_them() -> None
     assert lines[1].split() == ["a.onnx", "b.onnx"]
     assert lines[2].split()[0] == "bright"
     assert lines[2].split()[3] == "dark"
+
+
+def test_predict_as_the_readme_has_it(folder: Path) -> None:
+    """The README's line names one file, the newest, where a run holds exports of several students."""
+    (line,) = (line for line in (ROOT / "README.md").read_text(encoding="utf-8").splitlines() if line.startswith("edgekd predict "))
+    for age, name in enumerate(("new", "old")):
+        file = folder / f"runs/photos/export/student-{name}-0" / f"student-{name}-int8-cpu.onnx"
+        file.parent.mkdir(parents=True)
+        os.utime(brightness(file), (1e9 - age, 1e9 - age))
+    shown = subprocess.run(["sh", "-c", line.replace("edgekd predict", "printf '%s\\n'")], capture_output=True, text=True, check=True)
+    file_name, picture = shown.stdout.splitlines()
+    assert (Path(file_name).name, picture) == ("student-new-int8-cpu.onnx", "cat.jpg")
+    (folder / "bright.png").rename(folder / picture)
+    assert "bright" in ran("predict", file_name, picture).stdout
 
 
 def test_predict_as_a_document() -> None:

@@ -8,11 +8,13 @@ import numpy as np
 import onnxruntime
 import pytest
 
+from edgekd.compress.files import DISAGREEMENTS
 from edgekd.events import Event, Note, StageFinished, StageStarted
-from edgekd.recipe import Export, Limit, Student, Teacher
+from edgekd.recipe import Export, Label, Limit, Phase, Student, Teacher
 from edgekd.recipefile import read_recipe
 from edgekd.record import Report, read_report
 from tests.compress.jobs import recipe, run, workplace
+from tests.device.nets import aim
 
 
 def stages(told: list[Event], *, reused: bool) -> list[str]:
@@ -53,6 +55,17 @@ def test_the_report_holds_every_file_with_its_scores_and_times(whole: Report) ->
         assert {"agreement", "flips", "accuracy_drop"} <= set(score.against)
 
 
+def test_the_report_holds_what_a_page_draws_of_the_answers(whole: Report) -> None:
+    """Bins and mix-ups of every file, and the test images on which a student differs from its teacher, as the data has them."""
+    for score in whole.scores:
+        wrong = sum(count for row in score.confusion.values() for count in row.values())
+        assert sum(each.images for each in score.reliability) == score.n
+        assert score.n - wrong == round(score.metrics["accuracy"].value * score.n)
+        differing = round((1 - score.against["agreement"].value) * score.n) if score.against else 0
+        drawn = score.split == "test" and score.artifact.startswith("student/")
+        assert len(score.disagreements) == (min(differing, DISAGREEMENTS) if drawn else 0)
+
+
 def test_the_networks_learnt(whole: Report) -> None:
     """Far above the third that guessing gives; the two ways alone stand beside the student."""
     assert [(network.role, network.name) for network in whole.networks] == [
@@ -83,6 +96,7 @@ def test_the_folder_holds_what_the_report_says(base: Path, whole: Report) -> Non
     folder = base / "whole"
     assert read_report(folder) == whole
     assert (folder / "report.md").read_text().startswith("# ")
+    assert (folder / "report.html").read_text().startswith("<!doctype html>")
     read_recipe(folder / "recipe.toml")
     manifest = json.loads((folder / "manifest.json").read_text())
     for artifact in whole.artifacts:
@@ -179,7 +193,44 @@ def test_a_student_is_picked_with_its_reason(tmp_path: Path) -> None:
     assert "no student is named: resnet8 is the smallest of" in lines
     assert "student   resnet8: 74.8k parameters" in lines
     assert "about" in lines
+    assert "its answers, remembered on 2 views and the plain images: " in lines
     assert not list(tmp_path.glob("run*"))
+
+
+@pytest.mark.parametrize(("views", "how", "passes"), [(2, "remembered on 2 views and the plain images", 3), (0, "asked in every step", 4)])
+def test_the_teachers_answers_are_part_of_the_time(tmp_path: Path, views: int, how: str, passes: int) -> None:
+    """Once for each view and the plain images, or in each epoch where it answers live; labels alone ask nothing of it."""
+    from edgekd.compress import plan
+
+    slow = "import time, nets\n\ndef net(classes):\n    made = nets.wide(classes)\n"
+    slow += "    made.register_forward_hook(lambda module, *_: None if module.training else time.sleep(0.2))\n    return made\n"
+    (workplace(tmp_path) / "slow.py").write_text(slow)
+    job = recipe(teacher=Teacher(model="slow.py:net"), train=msgspec.structs.replace(recipe().train, views=views))
+    lines = plan(job, base=tmp_path)
+    (said,) = (line for line in lines if "its answers" in line)
+    assert how in said
+    assert 0.19 * passes < float(said.split(": ")[1].removesuffix(" s")) < 0.4 * passes
+    (total,) = (line for line in lines if line.startswith("time"))
+    assert float(total.split("about ")[1].split(" s ")[0]) > 0.19 * passes
+    labels = msgspec.structs.replace(job, phase=(Phase(name="plain", epochs=1, terms=(Label(),)),))
+    assert not any("its answers" in line for line in plan(labels, base=tmp_path))
+
+
+def test_targets_of_ones_own_are_files_beside_the_recipe(tmp_path: Path) -> None:
+    """[on] and [[limit]] name the file, a limit also the target; what is measured bears the target's name, and `check` holds the run to it."""
+    from edgekd.compress import plan
+    from edgekd.gate import check
+
+    with Path(aim(workplace(tmp_path))).open("a", encoding="utf-8") as file:
+        file.write('\n[chip]\nbandwidth = 1e6\nsource = "made up"\n')
+    limits = tuple(Limit(artifact="fp32", target=name, latency_p50="1 s") for name in ("quiet.toml", "quiet"))
+    job = recipe(student=(), on={"quiet.toml": "local"}, limit=limits)
+    assert any(line.endswith("on quiet.toml (fp16; computed from its data sheet)") for line in plan(job, base=tmp_path))
+    report, _ = run(tmp_path, job)
+    assert {measurement.target for measurement in report.measurements} == {"quiet"}
+    for verdicts in (report.verdicts, check([tmp_path / "run"])):
+        assert {(verdict.target, verdict.state) for verdict in verdicts} == {("quiet", "pass")}
+    assert read_recipe(tmp_path / "run" / "recipe.toml") == job
 
 
 def test_an_open_batch_shrinks_for_few_images_and_says_so(tmp_path: Path) -> None:

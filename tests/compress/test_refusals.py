@@ -41,6 +41,13 @@ def test_a_student_that_does_not_exist_before_the_teacher_is_taught(base: Path) 
     assert not list((base / "run").glob("teach*"))
 
 
+def test_a_student_that_cannot_learn(base: Path) -> None:
+    """A file that only answers is refused before the teacher is taught."""
+    file = brightness(base / "student.onnx")
+    refused(base, UsageError, r"a student learns, and student\.onnx has no weights to train", student=(Student(model=file.name),))
+    assert not list((base / "run").glob("teach*"))
+
+
 def test_a_teacher_that_learnt_nothing_is_doubted(base: Path) -> None:
     """As after a single step: said at once and in the report."""
     train = msgspec.structs.replace(recipe().train, teacher_epochs=0.01)
@@ -58,6 +65,8 @@ def test_an_unknown_target_before_anything_is_trained(base: Path) -> None:
     """In [on] or in a limit."""
     refused(base, MissingError, "no target is called 'cpuu'. Did you mean 'cpu'", on={"cpuu": "local"})
     refused(base, MissingError, "no target is called 'cpuu'", limit=(Limit(target="cpuu", size="1 MB"),))
+    refused(base, MissingError, "there is none at .*lost.toml", on={"lost.toml": ""})
+    refused(base, MissingError, "there is none at .*lost.toml", limit=(Limit(target="lost.toml", size="1 MB"),))
     assert not list((base / "run").glob("teach*"))
 
 
@@ -125,10 +134,10 @@ def test_one_class_only(base: Path) -> None:
 
 
 def test_an_empty_folder_of_images(base: Path) -> None:
-    """The rule and what was found."""
+    """Where it was looked for, how images must lie there, and which files count as images."""
     (base / "photos").mkdir()
-    with pytest.raises(EdgekdError, match="photos"):
-        run(base, recipe(data="folder:photos"))
+    rule = r"no images under .*photos: folder: takes DIR/train/CLASS/\* \(and val, test\), or DIR/CLASS/\*"
+    refused(base, MissingError, rf"{rule}, with files ending in .*\.jpg", data="folder:photos")
 
 
 def test_nan_stops_and_names_term_and_phase(base: Path) -> None:

@@ -6,6 +6,7 @@ import msgspec
 import numpy as np
 import pytest
 
+from edgekd.compress import files
 from edgekd.compress.story import load_images, teachers_preprocess
 from edgekd.errors import UsageError
 from edgekd.events import Event, StageFinished, silent
@@ -46,6 +47,14 @@ def test_code_that_changed_under_its_name_is_another_network(base: Path) -> None
     (base / "nets.py").write_text(text.replace("nn.ReLU()", "nn.LeakyReLU(0.3)"))
     _, told = run(base, recipe(), verb="export_files")
     assert done(told) == ["teach", "distill/thin", "export/teacher-wide", "export/student-thin"]
+
+
+def test_scores_from_before_they_held_more_are_made_again(base: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing else is."""
+    run(base, recipe(), verb="evaluate_files")
+    monkeypatch.setattr(files, "_SCORED", 3)
+    _, told = run(base, recipe(), verb="evaluate_files")
+    assert done(told) == ["evaluate/teacher-wide-fp32", "evaluate/student-thin-fp32"]
 
 
 def test_the_student_alone_stays_in_the_report(base: Path) -> None:

@@ -11,6 +11,14 @@ from edgekd.errors import MissingError, UsageError
 from edgekd.events import Event, Note
 from edgekd.record import OWN_SPLIT
 from tests.data.conftest import Arrays, WriteImages, save_npz, toy_arrays, write_mnist
+from tests.needs import ROOT
+
+
+def test_the_readme_names_every_kind_of_images() -> None:
+    """Each kind of spec of edgekd's own stands in its table, and the flag that fetches what is not there."""
+    (row,) = (line for line in (ROOT / "README.md").read_text(encoding="utf-8").splitlines() if line.startswith("| images |"))
+    for word in ("digits", "folder:DIR", "npz:FILE", "csv:FILE", "cifar10:DIR", "hf:NAME", "FILE.py:function", "--download"):
+        assert f"`{word}`" in row
 
 
 def npz(file: Path, arrays: Arrays) -> str:

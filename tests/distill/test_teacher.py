@@ -72,6 +72,7 @@ def test_each_view_is_answered_once(tmp_path: Path, data: Batches) -> None:
         counts.append(asked.images)
     assert counts == [300, 300, 600, 600, 600]
     assert (teacher.plain().shape, asked.images) == ((300, nets.CLASSES), 900)
+    assert torch.equal(teacher.answer(data.plain(FEW)[0], FEW, None), teacher.plain()[FEW])
     later = nets.Counted(nets.Toy())
     again = remembered(tmp_path, data, later)
     again.answer(shown(data, 1, FEW), FEW, 1)
@@ -211,7 +212,7 @@ class Given:
     def __init__(self, *probabilities: float) -> None:
         self.logits = torch.tensor([probabilities]).log()
 
-    def answer(self, images: Tensor, positions: Tensor, view: int) -> Tensor:
+    def answer(self, images: Tensor, positions: Tensor, view: int | None) -> Tensor:
         return self.logits.expand(len(positions), -1)
 
     def plain(self) -> Tensor:

@@ -162,7 +162,7 @@ class Breaks:
     def __init__(self) -> None:
         self.left = 2
 
-    def answer(self, images: Tensor, positions: Tensor, view: int) -> Tensor:
+    def answer(self, images: Tensor, positions: Tensor, view: int | None) -> Tensor:
         self.left -= 1
         return torch.zeros(len(positions), nets.CLASSES) if self.left >= 0 else torch.full((len(positions), nets.CLASSES), float("nan"))
 

@@ -2,10 +2,11 @@
 
 from pathlib import Path
 
+import torch
 from torch import Tensor
 
 from edgekd.data.batches import Batch, Batches
-from edgekd.recipe import Augment, Subset
+from edgekd.recipe import Augment, Kd, Subset
 from tests.distill import nets
 
 
@@ -14,11 +15,29 @@ class Watched(Batches):
 
     def __init__(self) -> None:
         super().__init__(nets.images())
-        self.shown: list[tuple[int, list[int]]] = []
+        self.shown: list[tuple[int | None, list[int]]] = []
 
     def view(self, positions: Tensor, view: int, augment: Augment, view_seed: int) -> Batch:
         self.shown.append((view, positions.tolist()))
         return super().view(positions, view, augment, view_seed)
+
+    def plain(self, positions: Tensor) -> Batch:
+        self.shown.append((None, positions.tolist()))
+        return super().plain(positions)
+
+
+class Asked:
+    """A teacher of zeros that notes for which views it was asked."""
+
+    def __init__(self) -> None:
+        self.views: list[int | None] = []
+
+    def answer(self, images: Tensor, positions: Tensor, view: int | None) -> Tensor:
+        self.views.append(view)
+        return torch.zeros(len(images), nets.CLASSES)
+
+    def plain(self) -> Tensor:
+        raise AssertionError("nothing here needs the answers for all images")
 
 
 def test_passes_are_counted_through_all_phases(tmp_path: Path) -> None:
@@ -31,6 +50,15 @@ def test_passes_are_counted_through_all_phases(tmp_path: Path) -> None:
     assert [view for view, _ in live.shown] == passes
     assert [view for view, _ in remembered.shown] == [number % 3 for number in passes]
     assert [positions for _, positions in live.shown] == [positions for _, positions in remembered.shown]
+
+
+def test_a_plain_phase_shows_images_as_they_are(tmp_path: Path) -> None:
+    """Its passes count as others do, and the teacher is asked for the same plain images."""
+    watched, teacher = Watched(), Asked()
+    lengths = {"a": 1, "b": 0.5, "c": 0.25}
+    phases = [nets.phase(name, epochs, terms=(Kd(),), plain=name == "b") for name, epochs in lengths.items()]
+    nets.learn(tmp_path, *phases, images=watched, teacher=teacher, views=0)
+    assert [view for view, _ in watched.shown] == teacher.views == [0, 0, 0, 0, None, None, 2]
 
 
 def test_a_pass_shows_each_image_once_in_an_order_of_its_own(tmp_path: Path) -> None:

@@ -77,7 +77,7 @@ def test_reestimated_statistics_are_the_mean_over_views(count: int) -> None:
     network, data = nets.network(), nets.data(count)
     views = data.view(torch.arange(count), 0, nets.AUGMENT, 0)[0]
     features = network.get_submodule("body.first.0")(network.prepare(views)).detach()
-    reestimate(network, data, nets.AUGMENT, 0)
+    reestimate(network, data, 0, nets.AUGMENT, 0)
     (layer,) = train.batchnorms(network)
     assert layer.running_mean is not None
     assert layer.running_var is not None
@@ -89,7 +89,7 @@ def test_reestimated_statistics_are_the_mean_over_views(count: int) -> None:
 def test_one_image_over_is_left_out_of_statistics() -> None:
     """257 images: BatchNorm on features of one pixel cannot take the last alone."""
     network = nets.network(nn.Sequential(nn.Flatten(), nn.Linear(192, 4), nn.BatchNorm1d(4), nn.Linear(4, nets.CLASSES)))
-    reestimate(network, nets.data(257), nets.AUGMENT, 0)
+    reestimate(network, nets.data(257), 0, nets.AUGMENT, 0)
     assert statistics(network).isfinite().all()
 
 
@@ -98,8 +98,18 @@ def test_statistics_are_reestimated_at_the_end(tmp_path: Path) -> None:
     asked, _ = nets.learn(tmp_path / "a", nets.phase(), reestimate_batchnorm=True)
     left, _ = nets.learn(tmp_path / "b", nets.phase())
     assert not torch.equal(statistics(asked), statistics(left))
-    reestimate(left, nets.data(), nets.AUGMENT, 0)
+    reestimate(left, nets.data(), 0, nets.AUGMENT, 0)
     assert torch.equal(statistics(asked), statistics(left))
+
+
+def test_after_a_plain_phase_statistics_are_of_plain_images(tmp_path: Path) -> None:
+    """What the network learnt on last, is what its statistics are of."""
+    network, _ = nets.learn(tmp_path, nets.phase(plain=True), reestimate_batchnorm=True)
+    found = statistics(network).clone()
+    reestimate(network, nets.data(), None, nets.AUGMENT, 0)
+    assert torch.equal(found, statistics(network))
+    reestimate(network, nets.data(), 0, nets.AUGMENT, 0)
+    assert not torch.equal(found, statistics(network))
 
 
 def test_averaged_weights_are_kept_in_the_end(tmp_path: Path) -> None:

@@ -84,6 +84,18 @@ def test_a_share_of_wrong_answers_is_no_fault() -> None:
     assert check_brought(brought(IMAGENET, IMAGENET), images, labels, NAMES) == pytest.approx(0.7)
 
 
+@pytest.mark.parametrize("rare", [2, 5])
+def test_a_good_network_on_rare_defects(rare: int) -> None:
+    """All right on 50 images of which hardly any is of the second class: no interval can lie above always naming the first."""
+    images, _ = seen(50)
+    labels = torch.zeros(50, dtype=torch.int64)
+    labels[:rare] = 1
+    images = COLOURS[labels][:, :, None, None].expand(-1, -1, 4, 4)
+    assert check_brought(brought(IMAGENET, IMAGENET), images, labels, NAMES) == 1
+    with pytest.raises(UsageError, match="must know the data"):
+        check_brought(brought(IMAGENET, IMAGENET), COLOURS[torch.zeros(50, dtype=torch.int64)][:, :, None, None], labels, NAMES)
+
+
 def test_only_the_first_1024_are_looked_at() -> None:
     """Later images may be of anything."""
     images, labels = seen(1200)

@@ -63,6 +63,7 @@ LAYOUTS: dict[str, Callable[[State], Any]] = {
         "optimizer_states": [OPTIMISER],
         "hyper_parameters": {"lr": 0.1},
     },
+    "Lightning, as self.net": lambda state: {"state_dict": under("net.", state)},
     "data-parallel": lambda state: {"state_dict": under("module.", state), "best_prec1": 91.7},
     "NumPy's scalars": lambda state: {
         "model": state,
@@ -151,6 +152,15 @@ def test_a_network_whose_names_begin_like_a_wrapper(tmp_path: Path) -> None:
     assert same(body["model"].state_dict(), weights())
 
 
+def test_weights_that_stand_there_twice(tmp_path: Path) -> None:
+    """A module that held teacher and student: which is meant must be said, and can be."""
+    both = {"state_dict": {**under("old.", weights(1)), **under("new.", weights(2)), "steps": torch.ones(1)}}
+    file = saved(tmp_path, both)
+    with pytest.raises(UsageError, match=r"once; it has them under old, new\. Choose with --weights-key, as in --weights-key old or"):
+        loaded(file)
+    assert same(loaded(file, "state_dict.new")[0], weights(2))
+
+
 def test_counters_of_batches_may_be_missing(tmp_path: Path) -> None:
     """Checkpoints from before torch 0.4.1 have none."""
     old = {name: tensor for name, tensor in weights().items() if not name.endswith("num_batches_tracked")}
@@ -198,7 +208,7 @@ def test_a_head_that_fits_is_kept_when_a_new_one_is_allowed(tmp_path: Path) -> N
 
 def test_a_head_of_another_size_is_refused_otherwise(tmp_path: Path) -> None:
     """Both sizes, and where a head may be replaced."""
-    message = r"weights\.pt answers 7 outputs, and 4 classes were asked for\. .* \(edgekd teach\), or a student, gets a new head"
+    message = r"weights\.pt answers 7 outputs, and 4 classes were asked for\. .*--set train\.teacher_epochs=N teaches it .* with a new head"
     with pytest.raises(UsageError, match=message):
         loaded(saved(tmp_path, weights(classes=7)))
 

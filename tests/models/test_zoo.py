@@ -137,9 +137,9 @@ def test_published_weights_that_cannot_be_fetched(tmp_path: Path, monkeypatch: p
 
 
 def test_published_preprocess() -> None:
-    """Of published weights of torchvision alone; it fetches nothing."""
+    """Of torchvision's own published weights; the hub's are not known before they are fetched, and nothing is fetched here."""
     assert published_preprocess("resnet18", "pretrained") == OF_224
-    given = [("resnet18", None), ("resnet18", "own.pt"), ("resnet20", "pretrained"), ("timm:resnet18", "pretrained"), ("nothing", "pretrained")]
+    given = [("resnet18", None), ("resnet18", "own.pt"), ("resnet20", "pretrained"), ("hf:a/net", "pretrained"), ("nothing", "pretrained")]
     assert [published_preprocess(*each) for each in given] == [None] * 5
     inception = published_preprocess("inception_v3", "pretrained")
     assert inception is not None

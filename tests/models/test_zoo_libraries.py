@@ -10,10 +10,12 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from edgekd.compress.story import teachers_preprocess
 from edgekd.errors import MissingError, MissingExtra, UsageError
 from edgekd.models.heads import outputs
 from edgekd.models.load import build, save_weights
-from edgekd.models.zoo import hf_body, timm_body
+from edgekd.models.zoo import hf_body, published_classes, published_preprocess, timm_body
+from edgekd.recipe import Teacher
 from edgekd.record import Preprocess
 from tests.models.nets import Tiny, noise
 
@@ -25,6 +27,9 @@ def test_a_library_that_is_not_installed(monkeypatch: pytest.MonkeyPatch, spec: 
         monkeypatch.setitem(sys.modules, library, None)
     with pytest.raises(MissingExtra, match=rf"is needed here and is not installed\. Install it with: pip install 'edgekd\[{extra}\]'"):
         build(spec, classes=3, shape=(8, 8, 3))
+    if extra == "timm":
+        with pytest.raises(MissingExtra, match=r"edgekd\[timm\]"):
+            published_preprocess(spec, "pretrained")
 
 
 # timm -----------------------------------------------------------------------------------------------------------------
@@ -40,7 +45,7 @@ class Counted(Tiny):
 
 @pytest.fixture
 def timm(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A module with the three functions of timm that are called: it knows a Tiny of 10 classes, which has published weights."""
+    """A module with the functions of timm that are called: it knows a Tiny of 10 classes, which has published weights."""
     module: Any = ModuleType("timm")
     config = {"input_size": (3, 160, 192), "interpolation": "bicubic", "crop_pct": 0.8, "mean": (0.1, 0.2, 0.3), "std": (0.4, 0.5, 0.6)}
 
@@ -49,6 +54,12 @@ def timm(monkeypatch: pytest.MonkeyPatch) -> None:
             raise OSError("no network")
         return Counted(num_classes)
 
+    def get_pretrained_cfg(name: str, allow_unregistered: bool) -> SimpleNamespace:
+        if name not in ("tiny", "tinier"):
+            raise RuntimeError(f"No pretrained config exists for model {name}")
+        return SimpleNamespace(num_classes=10, **config)
+
+    module.get_pretrained_cfg = get_pretrained_cfg
     module.list_models = lambda: ["tiny", "tinier"]
     module.create_model = create_model
     module.data = SimpleNamespace(resolve_model_data_config=lambda body: config)
@@ -62,6 +73,24 @@ def test_timm_states_its_preprocess() -> None:
         made = timm_body("tiny.of_1k", 10, pretrained=pretrained, replace_head=False)
         expected = Preprocess(size=(160, 192), resize=200, crop=160, interpolation="bicubic", mean=(0.1, 0.2, 0.3), std=(0.4, 0.5, 0.6))
         assert (made.preprocess, made.states, made.notes) == (expected, True, ())
+
+
+@pytest.mark.usefixtures("timm")
+def test_classes_of_timms_published_weights() -> None:
+    """None for a name that it does not know, so that building it can name near ones."""
+    assert published_classes("timm:tiny") == 10
+    assert published_classes("timm:tyni") is None
+    with pytest.raises(UsageError, match="tiny"):
+        timm_body("tyni", 10, pretrained=True, replace_head=False)
+
+
+@pytest.mark.usefixtures("timm")
+def test_timm_states_its_preprocess_before_the_network_is_built() -> None:
+    """As the built network has it, for published weights and a file alike; a network without weights, or one that is not there, has none."""
+    built = timm_body("tiny", 10, pretrained=False, replace_head=False).preprocess
+    assert [published_preprocess("timm:tiny", weights) for weights in ("pretrained", "own.pth", None)] == [built, built, None]
+    assert published_preprocess("timm:nothing", "pretrained") is None
+    assert teachers_preprocess(Teacher(model="timm:tiny", weights="pretrained"), Path()) == built
 
 
 @pytest.mark.usefixtures("timm")

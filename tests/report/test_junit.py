@@ -30,3 +30,9 @@ def test_what_xml_cannot_say_is_replaced() -> None:
     case = ElementTree.fromstring(junit([verdict])).find("testsuite/testcase")
     assert case is not None
     assert case.get("classname") == "a?b?<&> on cpu"
+
+
+def test_the_layers_behind_stand_in_the_failure() -> None:
+    """A line each."""
+    verdict = msgspec.structs.replace(judged_report().verdicts[0], state="over", why=["conv1: 3 kB", "conv2: 2 kB"])
+    assert ElementTree.fromstring(junit([verdict])).findtext("testsuite/testcase/failure") == "conv1: 3 kB\nconv2: 2 kB"

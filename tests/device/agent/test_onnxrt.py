@@ -64,8 +64,8 @@ def test_open_axes_get_their_sizes() -> None:
 @pytest.mark.parametrize(
     ("dims", "message"),
     [
-        ({"images.3": 7}, r"axis 2 of input 'images' has no fixed size \(.*\); say how long it is, as in height=224"),
-        ({"height": 5}, r"axis 3 of input 'images' has no fixed size .* as in images\.3=224"),
+        ({"images.3": 7}, r"axis 2 of input 'images' has no fixed size \(.*\); say how long it is, as in edgekd bench --dim height=224"),
+        ({"height": 5}, r"axis 3 of input 'images' has no fixed size .* as in edgekd bench --dim images\.3=224"),
     ],
 )
 def test_an_open_axis_needs_a_size(dims: dict[str, int], message: str) -> None:

@@ -1,0 +1,158 @@
+"""budget init and tighten, baseline save, show and compare: the limits and the figures that people keep in git."""
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from edgekd.cli.face import Face
+
+if TYPE_CHECKING:
+    from edgekd.record import Report
+
+Measured = Annotated[
+    list[Path] | None,
+    typer.Argument(metavar="RUN|REPORT.json|FILE.onnx", help="What was measured.  [default: what budget.toml names under check]"),
+]
+Kept = Annotated[list[Path], typer.Argument(metavar="RUN|REPORT.json|FILE.onnx", help="What is to be the baseline.")]
+Margin = Annotated[str, typer.Option("--margin", metavar="SHARE", help="Room beyond what was measured.")]
+NewBudget = Annotated[Path, typer.Option("--out", metavar="FILE.toml", help="The file to write.")]
+OldBudget = Annotated[Path | None, typer.Option("--budget", metavar="FILE.toml", help="The file to tighten instead of the nearest one.")]
+NewBaseline = Annotated[Path, typer.Option("--out", metavar="FILE.json", help="The file to write.")]
+Which = Annotated[str | None, typer.Argument(metavar="PATH|REF:PATH", help="A baseline.  [default: budget.toml's, else budget/report.json]")]
+Over = Annotated[str | None, typer.Option("--baseline", metavar="PATH|REF:PATH", help="What to compare with.  [default: as for show]")]
+Format = Annotated[str, typer.Option("--format", metavar="text|markdown|json", help="How to print the changes.")]
+
+
+def budget_init(paths: Kept, *, margin: Margin = "10 %", out: NewBudget = Path("budget.toml"), face: Face) -> None:
+    """Write budget.toml from what was measured, and a margin.
+
+    Sizes, parameters and MACs of each file that ships, what it is faster and how often it is right; times only for the machine that took them.
+    """
+    from edgekd.budget.margin import suggested
+    from edgekd.errors import MissingError, UsageError
+    from edgekd.files import write_atomic
+    from edgekd.gate.written import first_budget
+
+    if out.exists():
+        raise UsageError(f"{out} is there already, and its limits would be lost. Lower them with `edgekd budget tighten`, or choose another --out.")
+    share = _margin(margin)
+    reports = _reports(paths, out)
+    limits = [limit for report in reports for limit in suggested(report, share)]
+    if not limits:
+        raise MissingError(f"{', '.join(map(str, paths))} has no file to bound: nothing ships there. Name a run that is done, or .onnx files.")
+    text = first_budget(limits, [_beside(path, out) for path in paths], share)
+    write_atomic(out, text)
+    face.result(f"{text}\nwrote {out}; check with: edgekd check", {"file": str(out), "limits": limits})
+
+
+def budget_tighten(paths: Measured = None, *, margin: Margin = "10 %", budget: OldBudget = None, face: Face) -> None:
+    """Lower the limits of budget.toml to what is kept, and a margin.
+
+    None is loosened, growth stays, and the file keeps its comments and its order.
+    """
+    from edgekd.budget.margin import tighter
+    from edgekd.errors import MissingError
+    from edgekd.files import write_atomic
+    from edgekd.gate.limits import nearest_budget, read_budget
+    from edgekd.gate.written import tightened
+
+    found = read_budget(budget) if budget is not None else nearest_budget(Path.cwd())
+    if found is None:
+        raise MissingError("there is no budget.toml here or above. `edgekd budget init` writes one.")
+    named = list(paths or []) or [found.file.parent / path for path in found.budget.check]
+    if not named:
+        raise MissingError(
+            'nothing was measured: give a run\'s folder, a report.json or .onnx files, or name them in budget.toml: check = ["model.onnx"]'
+        )
+    share = _margin(margin)
+    changes = list(tighter(_reports(named, found.file), found.budget.limit, share))
+    if changes:
+        write_atomic(found.file, tightened(found.file.read_text(encoding="utf-8"), found.file, changes))
+    lines = [f"{each.quantity}: {each.before} → {each.after} ({each.measured} was measured)" for each in changes]
+    face.result("\n".join([*lines, f"wrote {found.file}"] if lines else [f"no limit of {found.file} has room to spare"]), {"changes": changes})
+
+
+def baseline_save(paths: Kept, *, out: NewBaseline = Path("budget/report.json"), face: Face) -> None:
+    """Write down what later changes are compared with.
+
+    A report without its curves: plain JSON, to be committed.
+    """
+    from edgekd.gate.baseline import save
+
+    report = save(paths, out)
+    face.result(
+        f"wrote {out}, with {len(report.artifacts)} files; commit it", {"file": str(out), "artifacts": [each.name for each in report.artifacts]}
+    )
+
+
+def baseline_show(which: Which = None, *, face: Face) -> None:
+    """Print a baseline: files, times, scores."""
+    from edgekd.cli.jobs import show_report
+    from edgekd.gate.baseline import opened
+
+    with opened(which) as report:
+        show_report(face, report)
+
+
+def baseline_compare(paths: Kept, *, baseline: Over = None, format: Format = "text", face: Face) -> None:
+    """Say what changed since the baseline, file by file.
+
+    Times are compared on the same machine only. It holds nothing to a limit: `edgekd check --baseline` does.
+    """
+    from edgekd.budget.compare import changes, strangers
+    from edgekd.errors import MissingError, UsageError
+    from edgekd.gate import read_all, renamed
+    from edgekd.gate.baseline import opened
+    from edgekd.report import markdown, text
+    from edgekd.report.changes import changes_table
+
+    if format not in ("text", "markdown", "json"):
+        raise UsageError(f"--format takes text, markdown, json; got {format!r}")
+    reports = read_all(paths, deep=True)
+    with opened(baseline) as kept:
+        then = renamed(kept, paths)
+    found = [change for _, report in reports for change in changes(report, then)]
+    notes = [note for _, report in reports for note in strangers(report, then)]
+    if not found:
+        raise MissingError(f"nothing can be compared with the baseline: {'; '.join(notes) or 'both are empty'}. Name what it was saved from.")
+    table = changes_table(found, notes)
+    face = Face(json=True) if format == "json" else face
+    face.result(markdown.drawn([table]) if format == "markdown" else text.drawn([table]), {"changes": found, "notes": notes})
+
+
+def _margin(text: str) -> float:
+    from edgekd.errors import UsageError
+    from edgekd.units import parse_fraction
+
+    try:
+        share = parse_fraction(text)
+    except UsageError as error:
+        raise UsageError(f"--margin: {error}") from None
+    if share < 0:
+        raise UsageError(f"--margin is room to spare and never below 0, got {text!r}. Write it as 10 %.")
+    return share
+
+
+def _reports(paths: Sequence[Path], budget: Path) -> "list[Report]":
+    """What was measured; the paths of bare files as the budget file names them."""
+    import msgspec
+
+    from edgekd.gate import read_all
+
+    return [
+        msgspec.structs.replace(
+            report,
+            artifacts=[
+                msgspec.structs.replace(each, path=_beside(Path(each.path), budget)) if each.role == "file" else each for each in report.artifacts
+            ],
+        )
+        for _, report in read_all(paths, deep=True)
+    ]
+
+
+def _beside(path: Path, budget: Path) -> str:
+    """A path as a file in the budget's folder names it."""
+    return Path(os.path.relpath(path, budget.absolute().parent)).as_posix()

@@ -1,0 +1,168 @@
+"""Does it still fit? Finds limits and what they are held against, looks into bare files, and asks `budget` for the
+verdicts.
+
+In: run folders, report.json files or bare .onnx files, and limits: given, or those of the report's own recipe together
+with the nearest budget.toml or pyproject.toml ([tool.edgekd]). Out: one Verdict per limit and artifact. It trains
+nothing, prints nothing and loads no torch; a bare file's size needs nothing but the core install, what stands inside it
+the extra `measure`.
+"""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import msgspec
+
+from edgekd import budget
+from edgekd.budget import choose
+from edgekd.errors import MissingError, UsageError
+from edgekd.events import Emit, Note, silent
+from edgekd.gate.bare import bare_report, is_bare
+from edgekd.gate.limits import Found, bounds, nearest_budget, read_budget, recipe_limits
+from edgekd.recipe import Limit
+from edgekd.record import Report, Verdict, read_report
+
+NEED_GRAPH = {"params", "macs", "opset", "operators", "layers"}
+"""Quantities of a bare file that take a look at its graph."""
+
+
+def check(
+    paths: Sequence[Path | str] = (),
+    limits: Sequence[Limit] | None = None,
+    *,
+    budget_file: Path | str | None = None,
+    baseline: Path | str | None = None,
+    why: bool = False,
+    measure: bool = False,
+    max_time: float = 60.0,
+    emit: Emit = silent,
+) -> list[Verdict]:
+    """Hold each report, and all bare files together, to the limits.
+
+    Without `limits` and `budget_file` those of each report's recipe hold, and those of the nearest budget.toml or pyproject.toml; that file also
+    stands in for `paths` and `baseline` that are not given. `baseline` is a path, or REF:PATH in git. With `why`, what does not hold names the
+    layers behind it. With `measure`, bare files are timed here, in turn with the baseline where that is an .onnx file too, at most `max_time`
+    seconds for each limit on a time. Where there are several reports, a verdict's artifact begins with the report's path.
+
+    Raises:
+        MissingError: a path that is not there, or nothing to check: a gate that checks nothing does not pass.
+        UsageError: a report, file or limit that does not read.
+        MissingExtra: a limit on what stands inside a bare file, and no onnx to read it with.
+    """
+    found = read_budget(Path(budget_file)) if budget_file is not None else nearest_budget(Path.cwd()) if limits is None or not paths else None
+    paths = list(paths) or ([] if found is None else [found.file.parent / path for path in found.budget.check])
+    if not paths:
+        raise MissingError(
+            'nothing to check: give a run\'s folder, a report.json or .onnx files, or name them in budget.toml: check = ["model.onnx"]'
+        )
+    own = limits is None and budget_file is None
+    ruling = found if own or budget_file is not None else None
+    given = [*(limits or []), *(ruling.budget.limit if ruling is not None else [])]
+    if ruling is not None and ruling.budget.limit:
+        emit(Note(text=f"limits read from {ruling.file}"))
+    deep = why or graph_needed(given)
+    reports = read_all(paths, deep=deep)
+    recipes = [recipe_limits(report) if own else [] for _, report in reports]
+    for (where, _), limits_of_recipe in zip(reports, recipes, strict=True):
+        if limits_of_recipe:
+            emit(Note(text=f"limits read from the recipe in {where}"))
+    held = [_distinct([*limits_of_recipe, *given]) for limits_of_recipe in recipes]
+    with _baseline(baseline or own_baseline(ruling), paths, deep=deep) as (against, model):
+        if measure:
+            reports[-1], against = _measured(reports[-1], held[-1], against, model, paths, max_time, emit)
+        return _verdicts(reports, held, against, why=why)
+
+
+def read_all(paths: Sequence[Path | str], *, deep: bool) -> list[tuple[str, Report]]:
+    """A report for each run folder or report.json, and one for all bare .onnx files; with what to call them.
+
+    Not `deep`: a bare file's size is all that is known of it.
+    """
+    bare = [Path(path) for path in paths if is_bare(path)]
+    reports = [(str(path), read_report(Path(path))) for path in paths if not is_bare(path)]
+    return [*reports, (", ".join(map(str, bare)), bare_report(bare, deep=deep))] if bare else reports
+
+
+def graph_needed(limits: Sequence[Limit]) -> bool:
+    """Whether a limit is about what stands inside a file."""
+    return any(part in NEED_GRAPH for limit in limits for name in bounds(limit) for part in name.removeprefix("growth.").split("."))
+
+
+def _verdicts(reports: Sequence[tuple[str, Report]], held: Sequence[Sequence[Limit]], against: Report | None, *, why: bool) -> list[Verdict]:
+    verdicts: list[Verdict] = []
+    for (where, report), limits in zip(reports, held, strict=True):
+        if not limits:
+            raise MissingError(
+                f"no limits for {where}: a gate that checks nothing does not pass. "
+                "Give --limit size=4MB, a [[limit]] in the recipe, or a budget.toml here or above."
+            )
+        others = [other for _, other in reports if other is not report]
+        found = budget.judge(report, [limit for limit in limits if not _is_of_others(limit, report, others)], against, why=why)
+        verdicts += [msgspec.structs.replace(v, artifact=f"{where}: {v.artifact}") for v in found] if len(reports) > 1 else found
+    return verdicts
+
+
+def _is_of_others(limit: Limit, report: Report, others: Sequence[Report]) -> bool:
+    """Whether a limit names one file, which this report lacks and another has."""
+    one = "/" in limit.artifact or is_bare(limit.artifact)
+    return one and not _names(limit, report) and any(_names(limit, other) for other in others)
+
+
+def _names(limit: Limit, report: Report) -> bool:
+    return isinstance(choose.artifacts(report, limit.artifact, choose.target(report, limit)), list)
+
+
+def _distinct(limits: Sequence[Limit]) -> list[Limit]:
+    """Each limit once: a recipe's may stand in the budget file too."""
+    return list({msgspec.json.encode(limit): limit for limit in limits}.values())
+
+
+def own_baseline(found: Found | None) -> Path | str | None:
+    """The baseline that a budget file names, from where it stands."""
+    from edgekd.gate.origin import is_in_git
+
+    if found is None or found.budget.baseline is None:
+        return None
+    return found.budget.baseline if is_in_git(found.budget.baseline) else found.file.parent / found.budget.baseline
+
+
+def _measured(
+    checked: tuple[str, Report],
+    limits: Sequence[Limit],
+    against: Report | None,
+    model: Path | None,
+    paths: Sequence[Path | str],
+    max_s: float,
+    emit: Emit,
+) -> tuple[tuple[str, Report], Report | None]:
+    """The bare files' report and the baseline's, with their times taken here."""
+    from edgekd.gate.measuring import Contest, measured
+
+    where, report = checked
+    if not any(map(is_bare, paths)):
+        raise UsageError(f"--measure times .onnx files, and {where} is a report. Give the files, or measure it anew with `edgekd bench`.")
+    if not 0 < max_s < float("inf"):
+        raise UsageError(f"--max-time takes seconds above 0, got {max_s:g}")
+    report, against = measured(Contest(report, limits, against, model), max_s=max_s, emit=emit)
+    return (where, report), against
+
+
+@contextmanager
+def _baseline(source: Path | str | None, paths: Sequence[Path | str], *, deep: bool) -> Iterator[tuple[Report | None, Path | None]]:
+    """The report to grow from, and its file where that is a model which may be measured beside the one that took its place."""
+    if source is None:
+        yield None, None
+        return
+    from edgekd.gate.origin import fetched
+
+    with fetched(source) as path:
+        ((_, report),) = read_all([path], deep=deep)
+        yield renamed(report, paths), path if is_bare(path) else None
+
+
+def renamed(baseline: Report, paths: Sequence[Path | str]) -> Report:
+    """A baseline of one bare file stands for the one bare file that is checked, whatever either is called."""
+    bare = [Path(path) for path in paths if is_bare(path)]
+    if len(bare) != 1 or [artifact.role for artifact in baseline.artifacts] != ["file"]:
+        return baseline
+    return msgspec.structs.replace(baseline, artifacts=[msgspec.structs.replace(baseline.artifacts[0], network=bare[0].stem)])

@@ -1,0 +1,90 @@
+"""Bare .onnx files → a report of nothing but them, for limits that need no run.
+
+Size and hash take the core install only; parameters, MACs, opset, operators and layers the extra `measure`. Nothing is run and no weights are loaded.
+"""
+
+import mmap
+from collections.abc import Sequence
+from pathlib import Path, PurePath
+
+from edgekd import __version__
+from edgekd.errors import MissingError, MissingExtra, UsageError
+from edgekd.files import sha256_file
+from edgekd.gate import lfs
+from edgekd.record import Artifact, Report
+
+
+def is_bare(path: Path | str) -> bool:
+    """Whether a path names an .onnx file and no report."""
+    return PurePath(path).suffix == ".onnx"
+
+
+def bare_report(files: Sequence[Path], *, deep: bool = True) -> Report:
+    """A report of nothing but these files, as artifacts `file/NAME/as-is`."""
+    names = short_names(files)
+    artifacts = [inspect(file, name, deep=deep) for file, name in zip(files, names, strict=True)]
+    return Report(edgekd=__version__, name=", ".join(names), created="", artifacts=artifacts)
+
+
+def inspect(file: Path, name: str | None = None, *, deep: bool = True) -> Artifact:
+    """What can be known of an .onnx file without running it.
+
+    Not `deep`: its size and hash only, and an opset of 0, which says that nothing else was looked at.
+
+    Raises:
+        MissingError: no such file, or git LFS has left a pointer in its place. UsageError: it is not an ONNX model.
+        MissingExtra: `deep`, and onnx is not installed.
+    """
+    if not file.is_file():
+        raise MissingError(f"no file at {file}. Give the path of an .onnx file.")
+    if not file.stat().st_size:
+        raise UsageError(f"{file} is empty and no ONNX model. Export it again.")
+    lfs.refuse_pointer(file)
+    network = name or file.stem
+    if not deep and not _has_external_data(file):
+        size = file.stat().st_size
+        return Artifact(
+            role="file", network=network, precision="as-is", path=str(file), sha256=sha256_file(file), size=size, params=0, macs=None, opset=0
+        )
+    try:
+        from edgekd.graph import summary
+    except ModuleNotFoundError as error:
+        raise MissingExtra(error.name or "onnx", "measure") from None
+    graph = summary(file)
+    return Artifact(
+        role="file",
+        network=network,
+        precision="as-is",
+        path=str(file),
+        sha256=sha256_file(file),
+        size=graph.size,
+        params=graph.params,
+        macs=graph.macs,
+        opset=graph.opset,
+        quantised=graph.quantised,
+        operators=graph.operators,
+        layers=graph.layers,
+    )
+
+
+def _has_external_data(file: Path) -> bool:
+    """Whether tensors lie in other files, whose bytes count too: onnx.proto names such a file under the key `location`."""
+    with file.open("rb") as opened, mmap.mmap(opened.fileno(), 0, access=mmap.ACCESS_READ) as data:
+        return data.find(b"\x0a\x08location\x12") >= 0
+
+
+def short_names(files: Sequence[Path]) -> list[str]:
+    """The files' stems; where several are equal, as many folders before them as tell them apart: main-model and pr-model.
+
+    Raises:
+        UsageError: one file given twice.
+    """
+    parts = [file.absolute().with_suffix("").parts for file in files]
+    if len(set(parts)) < len(parts):
+        raise UsageError(f"each file once: {', '.join(map(str, files))}")
+    names = [own[-1] for own in parts]
+    for depth in range(2, max((len(own) for own in parts), default=0) + 1):
+        if len(set(names)) == len(names):
+            break
+        names = ["-".join(own[-depth:]) if names.count(name) > 1 else name for own, name in zip(parts, names, strict=True)]
+    return names

@@ -1,0 +1,159 @@
+"""Latency on the spot: bare files, and the model that they grew from, timed in turn until every limit is decided or the time is up.
+
+In: a report of bare files with their limits. Out: the same with measurements, and the baseline's with its own. Each sitting starts its processes
+anew, and all sittings together are judged: launches are what varies most on a shared machine, and what intervals are drawn from. Since every
+sitting is another chance to be wrong, the paired ratio's interval is wide enough for all of them together (Bonferroni).
+"""
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import msgspec
+
+from edgekd import budget, stats
+from edgekd.budget import choose
+from edgekd.budget.growth import TIMED, twin
+from edgekd.errors import UsageError
+from edgekd.events import Emit, Note
+from edgekd.gate.limits import bounds
+from edgekd.recipe import Limit
+from edgekd.record import Artifact, Host, Measurement, Ratio, Report, Timing, Verdict
+
+SITTINGS = 8
+"""At most so many looks at the intervals."""
+CONFIDENCE = 1 - 0.05 / SITTINGS
+METHOD = f"median over median; bootstrap of launches, then rounds, drawn in pairs; {CONFIDENCE:.2%} for at most {SITTINGS} looks"
+HERE = "local"
+
+
+@dataclass
+class Session:
+    """What has been measured so far, by artifact and target."""
+
+    measurements: dict[tuple[str, str], Measurement] = field(default_factory=dict)
+    hosts: dict[str, Host] = field(default_factory=dict)
+
+    def add(self, found: Sequence[Measurement], hosts: dict[str, Host]) -> None:
+        """Put a sitting's launches behind the earlier ones."""
+        self.hosts.update(hosts)
+        for new in found:
+            key = (new.artifact, new.target)
+            old = self.measurements.get(key)
+            launches = [*(old.timing.launches if old else []), *new.timing.launches]
+            doubts = [*(old.doubts if old else []), *(doubt for doubt in new.doubts if "throughput" not in doubt)]
+            states = [*(old.states if old else []), *new.states]
+            self.measurements[key] = msgspec.structs.replace(
+                new, timing=Timing(launches=launches), doubts=list(dict.fromkeys(doubts)), states=states, memory=old.memory if old else new.memory
+            )
+
+    def ratio(self, target: str, artifact: str, against: str) -> Ratio | None:
+        """One latency over another's, from all sittings that have both."""
+        first, second = (self.measurements.get((name, target)) for name in (artifact, against))
+        if first is None or second is None:
+            return None
+        ours, theirs = ([launch.rounds for launch in each.timing.launches] for each in (first, second))
+        value, low, high = stats.ratio_of_medians(ours, theirs, seed=0, confidence=CONFIDENCE)
+        return Ratio(
+            artifact=artifact, against=against, target=target, quantity="latency", value=value, low=low, high=high,
+            confidence=CONFIDENCE, method=METHOD, seed=0,
+        )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Contest:
+    """Bare files with their limits, and the baseline's model where there is one."""
+
+    report: Report
+    limits: Sequence[Limit]
+    then: Report | None = None
+    before: Path | None = None
+
+    @property
+    def targets(self) -> list[str]:
+        """Where the limits on times are held: the target of each, else the CPU."""
+        return list(dict.fromkeys(limit.target or "cpu" for limit in self.limits if timed(limit)))
+
+    @property
+    def earlier(self) -> Artifact | None:
+        """The baseline's model under a name of its own."""
+        return twin(self.then.artifacts[0]) if self.then is not None and self.before is not None else None
+
+    def files(self) -> list[tuple[Artifact, Path]]:
+        """All that take turns."""
+        own = [(artifact, Path(artifact.path)) for artifact in self.report.artifacts]
+        return [*own, (self.earlier, self.before)] if self.earlier is not None and self.before is not None else own
+
+    def pairs(self) -> list[tuple[str, str]]:
+        """What is divided by what: each file by the baseline's model, and by what a speedup is against."""
+        found = [(artifact.name, self.earlier.name) for artifact in self.report.artifacts if self.earlier is not None]
+        for limit in self.limits:
+            for artifact in self.report.artifacts if limit.speedup is not None else ():
+                other = choose.against(self.report, artifact, limit.against)
+                if not isinstance(other, str) and other.name != artifact.name:
+                    found.append((artifact.name, other.name))
+        return list(dict.fromkeys(found))
+
+    def reports(self, session: Session) -> tuple[Report, Report | None]:
+        """The reports as they are with what was measured so far."""
+        ratios = [ratio for target in self.targets for pair in self.pairs() if (ratio := session.ratio(target, *pair)) is not None]
+        own = {artifact.name for artifact in self.report.artifacts}
+        mine = [each for each in session.measurements.values() if each.artifact in own]
+        report = msgspec.structs.replace(self.report, hosts=session.hosts, measurements=mine, ratios=ratios)
+        if self.earlier is None or self.then is None:
+            return report, self.then
+        name = self.then.artifacts[0].name
+        theirs = [msgspec.structs.replace(each, artifact=name) for each in session.measurements.values() if each.artifact == self.earlier.name]
+        return report, msgspec.structs.replace(self.then, hosts=session.hosts, measurements=theirs)
+
+
+def timed(limit: Limit) -> list[str]:
+    """What a limit bounds that takes measuring."""
+    return [name for name in bounds(limit) if name.removeprefix("growth.") in (*TIMED, "speedup")]
+
+
+def measured(contest: Contest, *, max_s: float, emit: Emit) -> tuple[Report, Report | None]:
+    """Measure until no limit is open, at most `max_s` seconds for each limit on a time.
+
+    Raises:
+        UsageError: no limit asks for a time; else as `bench`.
+    """
+    from edgekd.bench import Plan, bench
+
+    # Many short launches: where a process happens to lie in memory changes its speed more than the rounds within it.
+    plan = Plan(launches=5, rounds=3, block_ms=100.0, block_runs=20, warm_ms=20.0, flow_ms=0.0)
+    asked = sum(len(timed(limit)) for limit in contest.limits)
+    if not asked:
+        raise UsageError("--measure is for limits on times, and there are none. Add one, as in --limit latency_p50=12ms or growth.latency=5%")
+    end = time.monotonic() + max_s * asked
+    session = Session()
+    for sitting in range(SITTINGS):
+        left = end - time.monotonic()
+        if sitting and left < _LEAST_S:
+            break
+        found = bench(contest.files(), dict.fromkeys(contest.targets, HERE), max_s=max(left, _LEAST_S), plan=plan, emit=emit)
+        session.add(found.measurements, found.hosts)
+        report, then = contest.reports(session)
+        waiting = _open(budget.judge(report, contest.limits, then))
+        if not waiting:
+            break
+        emit(Note(text=f"undecided so far: {', '.join(waiting)}"))
+    for measurement in session.measurements.values():
+        for doubt in measurement.doubts:
+            emit(Note(text=f"{measurement.artifact} on {measurement.target}: {doubt}", level="warning"))
+    return contest.reports(session)
+
+
+_LEAST_S = 3.0
+"""Seconds under which a sitting is not worth its start."""
+
+
+def _open(verdicts: Sequence[Verdict]) -> list[str]:
+    """Which limits more measuring may decide: those that straddle, and percentiles that want more samples."""
+    return [
+        f"{verdict.artifact}, {verdict.limit}"
+        for verdict in verdicts
+        if verdict.quantity.removeprefix("growth.") in (*TIMED, "speedup")
+        and (verdict.state == "undecided" or (verdict.state == "missing" and verdict.quantity.endswith("latency_p95")))
+    ]

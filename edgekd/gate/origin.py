@@ -1,0 +1,66 @@
+"""Where a baseline comes from: a path, or a file in git as in `origin/main:budget/report.json`.
+
+Out: a path to read, a passing one where git had it. What git LFS keeps elsewhere is resolved; else nothing is fetched from a remote.
+"""
+
+import os
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path, PurePosixPath
+
+from edgekd.errors import MissingError, UsageError
+from edgekd.gate import lfs
+
+
+@contextmanager
+def fetched(source: Path | str) -> Iterator[Path]:
+    """The file or folder that `source` names: a path, or REF:PATH in the git repository around here.
+
+    Raises:
+        MissingError: there is none, no git, or nothing but git LFS's pointer to it.
+        UsageError: a ref that is none.
+    """
+    path, name = Path(source), str(source)
+    in_git = is_in_git(source)
+    data = _blob(name) if in_git else _beginning(path)
+    found = lfs.pointer(data)
+    if not in_git and found is None:
+        yield path
+        return
+    with tempfile.TemporaryDirectory(prefix="edgekd-") as folder:
+        copy = Path(folder) / PurePosixPath(name.rpartition(":")[2]).name
+        copy.write_bytes(data if found is None else lfs.behind(found, name))
+        yield copy
+
+
+def is_in_git(source: Path | str) -> bool:
+    """Whether it is REF:PATH and no path that is there; a single letter before the colon is a drive."""
+    ref, colon, _ = str(source).partition(":")
+    return bool(colon) and len(ref) > 1 and not os.path.lexists(source)
+
+
+def _beginning(path: Path) -> bytes:
+    """Enough of a file to tell a pointer by; nothing of a folder, or of what cannot be read: whoever reads it says so."""
+    try:
+        with path.open("rb") as opened:
+            return opened.read(lfs.LONGEST + 1)
+    except OSError:
+        return b""
+
+
+def _blob(source: str) -> bytes:
+    ref, _, inside = source.partition(":")
+    if ref.startswith("-") or not inside:
+        raise UsageError(f"a file in git is named REF:PATH, as in origin/main:budget/report.json, got {source!r}")
+    try:
+        done = subprocess.run(["git", "cat-file", "blob", source], capture_output=True, check=False)
+    except FileNotFoundError:
+        raise MissingError(f"git is needed to read {source}, and it is not installed. Give the path of a file instead.") from None
+    if done.returncode:
+        said = (done.stderr.decode(errors="replace").strip().splitlines() or ["no reason given"])[-1]
+        remote, slash, branch = ref.partition("/")
+        fetch = f"git fetch --depth=1 {remote} {branch}" if slash else "git fetch --depth=1 origin BRANCH"
+        raise MissingError(f"git has no {source}: {said}. Name what stands there; a branch that was not fetched comes with: {fetch}")
+    return done.stdout

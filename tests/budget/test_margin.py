@@ -1,0 +1,93 @@
+"""Bounds from what was measured, with room to spare."""
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from edgekd.budget import judge
+from edgekd.budget.margin import bound_text, suggested, tighter
+from edgekd.budget.rules import BYTES, COUNT, RULES
+from edgekd.recipe import Limit
+from edgekd.record import Report
+from tests.report.sample import SHIPPED, TEACHER, sample_report
+
+REPORT = sample_report()
+replace = msgspec.structs.replace
+
+
+def test_what_ships_is_bounded() -> None:
+    """What holds anywhere in one limit, the machine's own times in another that names it."""
+    assert suggested(REPORT, 0.1) == [
+        Limit(target="cpu", size="366 kB", params="297k", macs="44.7M", speedup="5.24×", accuracy="89.8 %"),
+        Limit(target="cpu", host="Example Four 4000", latency_p50="1.18 ms", memory="12.3 MB"),
+    ]
+
+
+@pytest.mark.parametrize("margin", [0.0, 0.001, 0.1, 1.0])
+def test_what_was_measured_keeps_to_what_is_suggested(margin: float) -> None:
+    """Whatever the rounding; nothing passes by being left out."""
+    verdicts = judge(REPORT, suggested(REPORT, margin))
+    assert [verdict.state for verdict in verdicts] == ["pass"] * 7
+
+
+@given(st.sampled_from(sorted(RULES)), st.floats(1e-6, 1e12), st.floats(0, 2))
+def test_a_bound_is_never_on_the_wrong_side(quantity: str, value: float, margin: float) -> None:
+    """An upper one is never below its figure, a lower one never above."""
+    rule = RULES[quantity]
+    value = float(round(value) + 1) if rule.unit in (BYTES, COUNT) else min(value, rule.unit.most)
+    bound = rule.unit.parse(bound_text(rule, value, margin))
+    assert bound >= value if rule.side == "≤" else bound <= value
+
+
+def test_several_that_ship_are_named() -> None:
+    """As "shipped" would mean them all."""
+    other = replace(REPORT.artifacts[3], network="tiny")
+    report = replace(REPORT, artifacts=[*REPORT.artifacts, other], shipped={**REPORT.shipped, "cpu/tiny": other.name})
+    assert {limit.artifact for limit in suggested(report, 0.1)} == {SHIPPED, other.name}
+
+
+def test_bare_files_are_named_by_their_paths() -> None:
+    """And bounded by what stands in them."""
+    file = replace(REPORT.artifacts[0], role="file", precision="as-is", path="models/m.onnx")
+    report = Report(edgekd="0", name="m", created="", artifacts=[file])
+    assert suggested(report, 0.0) == [Limit(artifact="models/m.onnx", size="3.45 MB", params="854k", macs="126M")]
+    assert [verdict.state for verdict in judge(report, suggested(report, 0.0))] == ["pass"] * 3
+
+
+def test_where_nothing_ships_students_are_bounded() -> None:
+    """By their full names; a report without any has nothing to suggest."""
+    assert {limit.artifact for limit in suggested(replace(REPORT, shipped={}), 0.1)} == {each.name for each in REPORT.artifacts[3:]}
+    assert suggested(replace(REPORT, shipped={}, artifacts=REPORT.artifacts[:3]), 0.1) == []
+
+
+def test_bounds_with_room_are_tightened() -> None:
+    """Upper and lower, never beyond the margin, growth and what is not known left alone."""
+    limits = [
+        Limit(artifact="int8", size="1 MB", params="270k", energy="9 J", growth={"size": "5 %"}),
+        Limit(artifact="int8", accuracy="50 %", recall={"cat": 0.5}, auc=0.1),
+    ]
+    found = list(tighter([REPORT], limits, 0.1))
+    assert [(each.place, each.quantity, each.before, each.after) for each in found] == [
+        (0, "size", "1 MB", "366 kB"),
+        (1, "accuracy", "50 %", "89.8 %"),
+        (1, "recall.cat", "50 %", "89.1 %"),
+    ]
+    assert found[0].measured == "332 kB"
+
+
+def test_a_limit_on_several_files_leaves_room_for_each() -> None:
+    """In one report or in two."""
+    fp = [each for each in REPORT.artifacts if each.role == "student"]
+    assert [each.after for each in tighter([replace(REPORT, artifacts=fp)], [Limit(artifact="fp32", size="9 MB")], 0.0)] == ["1.11 MB"]
+    larger = replace(REPORT, artifacts=[replace(each, size=2 * each.size) for each in REPORT.artifacts])
+    assert [each.after for each in tighter([REPORT, larger], [Limit(artifact="int8", size="9 MB")], 0.0)] == ["664 kB"]
+    assert list(tighter([REPORT], [Limit(artifact="none", size="9 MB")], 0.0)) == []
+
+
+@given(st.floats(0, 0.5), st.floats(1, 1e7))
+def test_tightening_never_loosens_and_never_breaks(margin: float, bound: float) -> None:
+    """Whatever stood there, what is written is tighter and holds."""
+    for change in tighter([REPORT], [Limit(artifact=TEACHER, size=bound)], margin):
+        after = RULES["size"].unit.parse(change.after)
+        assert REPORT.artifacts[0].size <= after < bound

@@ -1,0 +1,94 @@
+"""edgekd budget and edgekd baseline, as processes in a folder of a person's own."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from edgekd.gate.limits import read_budget
+from tests.cli.test_judge import process
+from tests.gate.folders import written
+from tests.report.sample import sample_report
+from tests.toys import brightness
+
+
+def test_from_a_file_to_a_gate_that_holds(tmp_path: Path) -> None:
+    """init, check, tighten, check again: each works with what the one before wrote."""
+    (tmp_path / "models").mkdir()
+    brightness(tmp_path / "models" / "m.onnx")
+    first = process(tmp_path, "budget", "init", "models/m.onnx", "--margin", "50 %")
+    assert (first.returncode, first.stderr) == (0, "")
+    assert 'check = ["models/m.onnx"]' in (tmp_path / "budget.toml").read_text()
+    assert first.stdout.endswith("wrote budget.toml; check with: edgekd check\n")
+    assert process(tmp_path, "check").returncode == 0
+    (tmp_path / "deep").mkdir()
+    tight = process(tmp_path / "deep", "budget", "tighten", "--margin", "0 %", "--json")
+    assert [(each["quantity"], each["after"]) for each in json.loads(tight.stdout)["changes"]] == [
+        ("size", f"{(tmp_path / 'models' / 'm.onnx').stat().st_size} B"),
+        ("params", "34"),
+        ("macs", "32"),
+    ]
+    assert process(tmp_path, "check").returncode == 0
+    again = process(tmp_path, "budget", "tighten", "--margin", "0 %")
+    assert again.stdout == f"no limit of {tmp_path / 'budget.toml'} has room to spare\n"
+    brightness(tmp_path / "models" / "m.onnx", {})
+    assert process(tmp_path, "check").returncode == 0
+
+
+def test_a_run_is_bounded_by_what_it_ships(tmp_path: Path) -> None:
+    """Its own limits pass on the same report, times with the machine that took them."""
+    written(tmp_path / "run", sample_report())
+    assert process(tmp_path, "budget", "init", "run", "--out", "ci/budget.toml").returncode == 0
+    found = read_budget(tmp_path / "ci" / "budget.toml").budget
+    assert (found.check, [limit.host for limit in found.limit]) == (["../run"], [None, "Example Four 4000"])
+    assert process(tmp_path, "check", "run", "--budget", "ci/budget.toml", "--strict").returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("typed", "said"),
+    [
+        (["budget", "init", "m.onnx"], "budget.toml is there already"),
+        (["budget", "init", "m.onnx", "--out", "x.toml", "--margin", "10"], "--margin: a share is written as"),
+        (["budget", "init", "m.onnx", "--out", "x.toml", "--margin=-1 %"], "--margin is room to spare and never below 0"),
+        (["budget", "init", "none.onnx", "--out", "x.toml"], "no file at none.onnx"),
+        (["budget", "tighten", "--budget", "none.toml"], "no budget at none.toml"),
+        (["budget", "tighten"], "nothing was measured: give a run's folder"),
+        (["baseline", "save"], "Missing argument"),
+        (["baseline", "show"], "no report at budget/report.json"),
+        (["baseline", "compare", "m.onnx", "--format", "xml"], "--format takes text, markdown, json; got 'xml'"),
+    ],
+)
+def test_what_cannot_be_done_is_said(tmp_path: Path, typed: list[str], said: str) -> None:
+    """Exit code 2, a sentence, and nothing written."""
+    brightness(tmp_path / "m.onnx")
+    (tmp_path / "budget.toml").write_text('[[limit]]\nsize = "1 MB"\n')
+    done = process(tmp_path, *typed)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert said in done.stderr
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["budget.toml", "m.onnx"]
+
+
+def test_a_baseline_from_save_to_check(tmp_path: Path) -> None:
+    """Saved at its usual place, shown, compared with, and grown from."""
+    brightness(tmp_path / "m.onnx", {})
+    assert process(tmp_path, "baseline", "save", "m.onnx").stdout == "wrote budget/report.json, with 1 files; commit it\n"
+    assert "file/m/as-is" in process(tmp_path, "baseline", "show").stdout
+    brightness(tmp_path / "m.onnx")
+    compared = process(tmp_path, "baseline", "compare", "m.onnx")
+    assert [line.split()[:2] for line in compared.stdout.splitlines()[4:7]] == [["file/m/as-is", quantity] for quantity in ("size", "params", "macs")]
+    assert process(tmp_path, "baseline", "compare", "m.onnx", "--format", "markdown").stdout.startswith("### Since the baseline\n\n| artifact |")
+    (size, params, _) = json.loads(process(tmp_path, "baseline", "compare", "m.onnx", "--json").stdout)["changes"]
+    assert size["now"] > size["then"]
+    assert params["rise"] == [0.0, 0.0, 0.0]
+    asked = ["check", "m.onnx", "--limit", "growth.size=1%", "--baseline", "budget/report.json"]
+    assert process(tmp_path, *asked).returncode == 1
+
+
+def test_a_baseline_of_something_else_is_no_comparison(tmp_path: Path) -> None:
+    """What only one side has is named."""
+    brightness(tmp_path / "a.onnx")
+    brightness(tmp_path / "b.onnx")
+    written(tmp_path / "budget", sample_report())
+    done = process(tmp_path, "baseline", "compare", "a.onnx", "b.onnx")
+    assert done.returncode == 2
+    assert "nothing can be compared with the baseline: new: file/a/as-is, file/b/as-is; only in the baseline: teacher/resnet56/fp32" in done.stderr

@@ -1,0 +1,172 @@
+"""Latency on the spot: how long it goes on, what is compared with what, and one real sitting."""
+
+import random
+from collections import Counter
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from edgekd import bench as module
+from edgekd.bench import Bench
+from edgekd.errors import MissingError, UsageError
+from edgekd.events import Event, Note
+from edgekd.gate import check, measuring
+from edgekd.gate.limits import limits_from
+from edgekd.recipe import Limit
+from edgekd.record import Artifact, Host, Launch, Measurement, Timing, Verdict
+from tests.gate.folders import written
+from tests.report.sample import sample_report
+from tests.toys import brightness
+
+Pace = Callable[[str, random.Random], float]
+HOST = Host(cpu="Example", architecture="x86_64", cores=4, memory=1)
+
+
+class Stopwatch:
+    """A bench whose files take the time that they are told, with 2 % of noise; it counts its sittings."""
+
+    def __init__(self, pace: Pace) -> None:
+        self.pace, self.sittings, self.asked = pace, 0, [0.0]
+        self.files: list[str] = []
+
+    def __call__(self, files: Sequence[tuple[Artifact, Path]], targets: dict[str, str], *, max_s: float, plan: Any, **_: Any) -> Bench:
+        self.sittings += 1
+        self.asked.append(max_s)
+        self.files = [artifact.name for artifact, path in files if path.is_file()]
+        draw = random.Random(self.sittings)
+        found = [self.measurement(name, target, plan, draw) for target in targets for name in self.files]
+        return Bench(found, [], {"local": HOST}, {})
+
+    def measurement(self, name: str, target: str, plan: Any, draw: random.Random) -> Measurement:
+        def launch() -> Launch:
+            own = self.pace(name, draw) * draw.gauss(1, 0.01)
+            return Launch(load_ms=1, first_ms=1, rounds=[[own * draw.gauss(1, 0.02) for _ in range(10)] for _ in range(plan.rounds)])
+
+        timing = Timing(launches=[launch() for _ in range(plan.launches)])
+        doubts = ["no time was left to measure throughput", "the machine was busy"]
+        return Measurement(
+            artifact=name, target=target, host="local", runtime="onnxruntime", provider="CPU", batch=1, threads=1, timing=timing,
+            memory=self.sittings, doubts=doubts,
+        )  # fmt: skip
+
+
+@pytest.fixture
+def timed(monkeypatch: pytest.MonkeyPatch) -> Callable[[Pace], Stopwatch]:
+    """Put such a bench in the place of the real one."""
+
+    def put(pace: Pace) -> Stopwatch:
+        watch = Stopwatch(pace)
+        monkeypatch.setattr(module, "bench", watch)
+        return watch
+
+    return put
+
+
+def steady(new: float, old: float = 1.0) -> Pace:
+    """The baseline takes `old` ms, anything else `new`."""
+    return lambda name, draw: old if "baseline" in name else new
+
+
+def grown(tmp_path: Path, limit: str = "growth.latency=5%", **wishes: Any) -> Verdict:
+    """The one verdict on a new model beside an old one."""
+    old, new = brightness(tmp_path / "old.onnx"), brightness(tmp_path / "new.onnx")
+    (verdict,) = check([new], limits_from([limit]), baseline=old, measure=True, **wishes)
+    return verdict
+
+
+@pytest.mark.parametrize(("pace", "state"), [(0.9, "pass"), (1.0, "pass"), (1.2, "over"), (2.0, "over")])
+def test_a_plain_case_takes_few_sittings(tmp_path: Path, timed: Callable[[Pace], Stopwatch], pace: float, state: str) -> None:
+    """The old model takes its turns beside the new one, and the ratio decides."""
+    watch = timed(steady(pace))
+    verdict = grown(tmp_path)
+    assert (verdict.state, verdict.quantity) == (state, "growth.latency")
+    assert watch.files == ["file/new/as-is", "file/baseline new/as-is"]
+    assert watch.sittings <= 2
+    assert verdict.before == pytest.approx(1.0, rel=0.02)
+
+
+def test_what_slows_the_machine_slows_both(tmp_path: Path, timed: Callable[[Pace], Stopwatch]) -> None:
+    """A neighbour that halves the pace of every launch is no growth, as the two were taken in pairs."""
+    launches: Counter[str] = Counter()
+
+    def noisy(name: str, draw: random.Random) -> float:
+        launches[name] += 1
+        return (1.0, 2.0, 1.5)[launches[name] % 3]
+
+    timed(noisy)
+    assert grown(tmp_path, "growth.latency=20%").state == "pass"
+
+
+def test_on_the_limit_it_stops_when_the_time_is_up(tmp_path: Path, timed: Callable[[Pace], Stopwatch], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Undecided and not wrong; each sitting is asked for what is left, and no more than eight are held."""
+    watch = timed(steady(1.05))
+    events: list[Event] = []
+    assert grown(tmp_path, emit=events.append).state == "undecided"
+    assert watch.sittings == measuring.SITTINGS
+    assert Note(text="undecided so far: file/new/as-is, growth.latency ≤ 5%") in events
+    assert Note(text="file/new/as-is on cpu: the machine was busy", level="warning") in events
+    assert not any("throughput" in event.text for event in events if isinstance(event, Note))
+    clock = iter(range(0, 1000, 4))
+    monkeypatch.setattr("edgekd.gate.measuring.time.monotonic", lambda: float(next(clock)))
+    watch = timed(steady(1.05))
+    assert grown(tmp_path, max_time=10.0).state == "undecided"
+    assert (watch.sittings, watch.asked[1:]) == (1, [6.0])
+
+
+def test_limits_of_its_own_need_no_baseline(tmp_path: Path, timed: Callable[[Pace], Stopwatch]) -> None:
+    """Medians, memory of the first sitting, a factor between two files; a p95 goes on until it has samples enough."""
+    watch = timed(lambda name, draw: 2.0 if "slow" in name else 1.0)
+    files = [brightness(tmp_path / "fast.onnx"), brightness(tmp_path / "slow.onnx")]
+    limits = [
+        Limit(artifact="fast.onnx", latency_p50="2 ms", latency_p95="2 ms", memory=1, speedup=1.5, against="file/slow/as-is", size="1 MB"),
+        Limit(artifact="slow.onnx", latency_p50="1 ms"),
+    ]
+    verdicts = check(files, limits, measure=True)
+    assert {f"{v.artifact} {v.quantity}": v.state for v in verdicts} == {
+        "file/fast/as-is size": "pass",
+        "file/fast/as-is latency_p50": "pass",
+        "file/fast/as-is latency_p95": "pass",
+        "file/fast/as-is memory": "pass",
+        "file/fast/as-is speedup": "pass",
+        "file/slow/as-is latency_p50": "over",
+    }
+    assert watch.sittings == 1
+    assert watch.asked[1] == pytest.approx(5 * 60, abs=1)
+
+
+def test_the_paired_interval_pays_for_every_look(tmp_path: Path, timed: Callable[[Pace], Stopwatch]) -> None:
+    """Eight looks at 99.4 % are together at least as sure as one at 95 %: of two equal models few are ever called grown."""
+    assert measuring.CONFIDENCE == pytest.approx(0.99375)
+    states = []
+    for seed in range(20):
+        watch = timed(steady(1.0))
+        watch.sittings = 100 * seed
+        states.append(grown(tmp_path, "growth.latency=0%").state)
+    assert states.count("over") <= 1
+
+
+def test_what_cannot_be_measured_is_said(tmp_path: Path) -> None:
+    """No limit on a time, no bare file, no time."""
+    file = brightness(tmp_path / "m.onnx")
+    with pytest.raises(UsageError, match="--measure is for limits on times, and there are none"):
+        check([file], limits_from(["size=1MB"]), measure=True)
+    with pytest.raises(UsageError, match=r"--measure times \.onnx files, and .*run is a report"):
+        check([written(tmp_path / "run", sample_report())], limits_from(["latency_p50=1s"]), measure=True)
+    with pytest.raises(UsageError, match="--max-time takes seconds above 0, got -1"):
+        check([file], limits_from(["latency_p50=1s"]), measure=True, max_time=-1.0)
+    with pytest.raises(MissingError, match="tpu"):
+        check([file], limits_from(["latency_p50=1s"], target="tpu"), measure=True)
+
+
+def test_a_real_sitting(tmp_path: Path) -> None:
+    """A model beside its copy, timed here: no interval says that it became a hundred times slower, and it takes more than a nanosecond."""
+    file = brightness(tmp_path / "m.onnx")
+    grew, absolute = check(
+        [file], limits_from(["growth.latency=9900%", "latency_p50=1ns"]), baseline=brightness(tmp_path / "old.onnx"), measure=True, max_time=5
+    )[::-1]
+    assert grew.state in ("pass", "undecided")  # a machine that is busy all through leaves it open
+    assert absolute.state == "over"
+    assert grew.before is not None
+    assert grew.before > 0
