@@ -1,8 +1,9 @@
-"""CIFAR-10, resnet56 → resnet8 and resnet20: the student alone, plain KD at T=4 and at T=3, and two phases, by the same steps, views and seeds.
+"""CIFAR-10, resnet56 → resnet8 and resnet20: the student alone, plain KD at T=4 and at T=3, and two phases, by the same steps and seeds.
 
-    python -m benchmarks.cifar10 [--students resnet8 resnet20] [--ways two_phase kd alone kd_t3] [--seeds 0 1 2] [--minutes 100] [--quick]
+    python -m benchmarks.cifar10 [--students resnet8 resnet20] [--ways two_phase kd alone kd_t3 kd_plain] [--seeds 0 1 2] [--minutes 100] [--quick]
 
 Plain KD is T=4, 0.9·soft + 0.1·hard on all images, fixed before any run; the second phase was chosen on validation images by `phase2_search.py`.
+`alone` sees plain images in its last eighth as two phases do; `kd_plain` is plain KD with that change and no other.
 Last epoch; test images are read once per trained student. Goes on where it was stopped.
 """
 
@@ -34,7 +35,7 @@ from edgekd.record import Preprocess, Training
 TEACHER = "resnet56-4bfd9763.th"
 EPOCHS = {"resnet8": 8.0, "resnet20": 2.0}
 """Passes over the 45,000 training images, phases together. Few, as two cores do them; the same for every way."""
-WAYS = ("two_phase", "kd", "alone", "kd_t3")
+WAYS = ("two_phase", "kd", "alone", "kd_t3", "kd_plain")
 TERMS = (Kd(weight=0.9), Label(weight=0.1))
 IMAGENET = Preprocess(mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225))
 """What the teacher was taught with."""
@@ -80,7 +81,8 @@ def ways(recipe: Recipe, epochs: float) -> dict[str, tuple[Phase, ...]]:
     def plain(temperature: float | Temperature) -> tuple[Phase, ...]:
         return (Phase(name="kd", epochs=epochs, temperature=temperature, terms=TERMS),)
 
-    return {"alone": alone(two), "kd": plain(4.0), "kd_t3": plain(3.0), "two_phase": two}
+    first, last = (Phase(name=phase.name, epochs=phase.epochs, temperature=4.0, terms=TERMS, plain=phase.plain) for phase in two)
+    return {"alone": alone(two), "kd": plain(4.0), "kd_t3": plain(3.0), "kd_plain": (first, last), "two_phase": two}
 
 
 def settings_key(phases: tuple[Phase, ...], train: Train) -> str:
@@ -138,7 +140,7 @@ def figures(rows: list[dict[str, Any]]) -> dict[str, float]:
         for way, seeds in by.items():
             if seeds:
                 found[f"{prefix}{way}"] = float(np.mean(list(seeds.values())))
-        for other in ("alone", "kd", "kd_t3"):
+        for other in ("alone", "kd", "kd_t3", "kd_plain"):
             both = sorted(set(by["two_phase"]) & set(by[other]))
             if both:
                 gaps = [by["two_phase"][s] - by[other][s] for s in both]

@@ -26,15 +26,20 @@ from edgekd.recipe import Dist, Dkd, Kd, Label, Phase, Subset, Temperature, Term
 from edgekd.recipefile import read_recipe
 
 FALLING = Temperature(start=3.0, end=0.5, shape="cosine")
-FIRSTS: dict[str, tuple[float, tuple[Term, ...]]] = {
-    "kd": (3.0, TERMS),
-    "kd, soft weight 4": (3.0, (Kd(weight=4.0), Label(weight=0.1))),
-    "kd, standardised": (3.0, (Kd(weight=2.0, standardise=True), Label(weight=0.1))),
-    "dkd": (3.0, (Dkd(weight=0.5, alpha=1.0, beta=8.0), Label(weight=0.1))),
-    "dist": (3.0, (Dist(weight=1.0), Label(weight=0.1))),
-    "kd, T=4": (4.0, TERMS),
+EIGHTH, QUARTER, HALF = 1 / 8, 1 / 4, 1 / 2
+FIRSTS: dict[str, tuple[float, tuple[Term, ...], float]] = {
+    "kd": (3.0, TERMS, EIGHTH),
+    "kd, last quarter": (3.0, TERMS, QUARTER),
+    "kd, last half": (3.0, TERMS, HALF),
+    "kd, soft weight 4": (3.0, (Kd(weight=4.0), Label(weight=0.1)), EIGHTH),
+    "kd, soft weight 1.6": (3.0, (Kd(weight=1.6), Label(weight=0.1)), EIGHTH),
+    "kd, label weight 0.5": (3.0, (Kd(weight=0.9), Label(weight=0.5)), EIGHTH),
+    "kd, standardised": (3.0, (Kd(weight=9.0, standardise=True), Label(weight=0.1)), EIGHTH),
+    "dkd": (3.0, (Dkd(weight=0.5, alpha=1.0, beta=8.0), Label(weight=0.1)), EIGHTH),
+    "dist": (3.0, (Dist(weight=2.0), Label(weight=1.0)), EIGHTH),
+    "kd, T=4": (4.0, TERMS, EIGHTH),
 }
-"""Phase 1 by name: its temperature and terms. T=4 is there for plain KD alone, with "all, T held" after it."""
+"""Phase 1 by name: its temperature, its terms, and the share of the epochs that it leaves. T=4 is plain KD's, with "all, T held" after it."""
 
 
 def refine(epochs: float, terms: tuple[Term, ...], by: Any = "random", fraction: float = 0.8, **changes: Any) -> Phase:
@@ -60,6 +65,11 @@ def seconds(last: float, terms: tuple[Term, ...], temperature: float = 3.0) -> d
         "random 80 %, half labels": refine(last, halves),
         "random 80 %, soft weight 4": refine(last, (Kd(weight=4.0), Label(weight=0.1))),
         "random 80 %, BatchNorm frozen": refine(last, terms, batchnorm="frozen"),
+        "plain, all": refine(last, terms, fraction=1.0, plain=True),
+        "plain, random 80 %": refine(last, terms, plain=True),
+        "plain, random 50 %": refine(last, terms, fraction=0.5, plain=True),
+        "plain, mixed 80 %": refine(last, terms, "mixed", plain=True),
+        "plain, mixed 50 %": refine(last, terms, "mixed", 0.5, plain=True),
         "mixed 50 %, half labels": refine(last, halves, "mixed", 0.5),
         "mixed 50 %, soft weight 4": refine(last, (Kd(weight=4.0), Label(weight=0.1)), "mixed", 0.5),
         "mixed 50 %, BatchNorm frozen": refine(last, terms, "mixed", 0.5, batchnorm="frozen"),
@@ -132,7 +142,8 @@ def main() -> None:
     rows = {row["key"]: row for row in ([] if args.quick else saved_rows("phase2_search"))}
     for seed in args.seeds:
         for first in args.first:
-            (temperature, terms), last = FIRSTS[first], whole / 8
+            temperature, terms, share = FIRSTS[first]
+            last = whole * share
             transfer = Phase(name="transfer", epochs=whole - last, temperature=temperature, terms=terms)
             work = WORK / "phase2" / ("quick" if args.quick else "runs") / f"{_slug(first)}-{seed}"
             for second in args.second:

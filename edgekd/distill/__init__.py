@@ -62,12 +62,17 @@ def distill(
     assert train.batch is not None, "the defaults are not filled in"
     train = paced(train, student, data, folder, steps=all_steps(phases, len(data), train.batch), emit=emit)
     answers = None
-    if teacher is not None and any(phase.soft or (phase.subset is not None and phase.subset.by in NEEDS_TEACHER) for phase in phases):
+    if teacher is not None and asks_teacher(phases):
         check_classes(teacher.classes, student.classes)
         answers = _answers(teacher.to(data.device).eval(), data, data_sha256, train, memory or folder / "remembered", emit)
         answers = answers if frequencies is None else Adjusted(answers, frequencies, wanted)
     job = Job(name=student.name, how=how, phases=tuple(phases), train=train, seed=seed, folder=folder, checkpoint_s=checkpoint_s, kept=kept)
     return fit(student, job, data=data, valid=valid, teacher=answers, emit=emit)
+
+
+def asks_teacher(phases: Sequence[Phase]) -> bool:
+    """Whether a term or the choice of a subset needs a teacher's answers."""
+    return any(phase.soft or (phase.subset is not None and phase.subset.by in NEEDS_TEACHER) for phase in phases)
 
 
 def _answers(teacher: Network, data: Batches, data_sha256: str, train: Train, memory: Path, emit: Emit) -> Teacher:
@@ -97,6 +102,7 @@ def alone(phases: Sequence[Phase], *, keep_subsets: bool = False) -> tuple[Phase
             terms=(Label(),),
             temperature=1.0,
             subset=phase.subset if keep_subsets else None,
+            plain=phase.plain,
             batchnorm=phase.batchnorm,
         )
         for phase in phases

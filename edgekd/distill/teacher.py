@@ -31,8 +31,8 @@ BATCH = 256
 class Teacher(Protocol):
     """Answers a batch of views with logits (batch, classes), float32."""
 
-    def answer(self, images: Tensor, positions: Tensor, view: int) -> Tensor:
-        """Logits for `images` (batch, c, h, w), which are view `view` of the training images at `positions` (batch,)."""
+    def answer(self, images: Tensor, positions: Tensor, view: int | None) -> Tensor:
+        """Logits for `images` (batch, c, h, w), which are view `view` (None: plain) of the training images at `positions` (batch,)."""
 
     def plain(self) -> Tensor:
         """Logits (n, classes) for all training images, unaugmented."""
@@ -59,7 +59,7 @@ class Live:
         self.data = data
         self.bf16 = bf16
 
-    def answer(self, images: Tensor, positions: Tensor, view: int) -> Tensor:
+    def answer(self, images: Tensor, positions: Tensor, view: int | None) -> Tensor:
         """Logits (batch, classes) of the live network."""
         return next(answer_all(self.network, iter([images]), bf16=self.bf16)).clone()
 
@@ -90,9 +90,9 @@ class Remembered:
         self._held: dict[str, Tensor] = {}
         folder.mkdir(parents=True, exist_ok=True)
 
-    def answer(self, images: Tensor, positions: Tensor, view: int) -> Tensor:
-        """Stored logits (batch, classes) for view `view` of the images at `positions`."""
-        return self._logits(f"view-{view}", view)[positions].float()
+    def answer(self, images: Tensor, positions: Tensor, view: int | None) -> Tensor:
+        """Stored logits (batch, classes) for view `view` (None: plain) of the images at `positions`."""
+        return self._logits("plain" if view is None else f"view-{view}", view)[positions].float()
 
     def plain(self) -> Tensor:
         """Stored logits (n, classes) for all training images, unaugmented."""
@@ -172,7 +172,7 @@ class Adjusted:
         self.frequencies = frequencies
         self.wanted = wanted
 
-    def answer(self, images: Tensor, positions: Tensor, view: int) -> Tensor:
+    def answer(self, images: Tensor, positions: Tensor, view: int | None) -> Tensor:
         """The teacher's logits, moved from the one prior to the other."""
         return adjust(self.teacher.answer(images, positions, view), self.frequencies, self.wanted)
 

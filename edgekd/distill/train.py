@@ -132,8 +132,8 @@ class _Fit:
     def _step(self, phase: Phase, objective: Objective, steps: int) -> None:
         """One step, and what is to be said of it: a signal waits for both, so that no point of the curve is lost."""
         place = self.place
-        positions, view = self._batch()
-        images, labels, _ = self.data.view(positions, view, self.augment, self.job.train.view_seed)
+        positions, view = self._batch(phase)
+        images, labels = shown(self.data, positions, view, self.augment, self.job.train.view_seed)
         answers = self.teacher.answer(images, positions, view) if self.teacher is not None and phase.soft else None
         factor = schedule.rate(self.job.train.schedule, place.step, self.steps)
         progress = place.phase_step / max(1, steps - 1)
@@ -159,8 +159,8 @@ class _Fit:
 
             self._report(_Step(phase=phase, names=objective.names, temperature=loss.temperature, gradient_shares=shares, factor=factor))
 
-    def _batch(self) -> tuple[Tensor, int]:
-        """Positions of the next batch, and the view it is shown in: both pure functions of where training stands."""
+    def _batch(self, phase: Phase) -> tuple[Tensor, int | None]:
+        """Positions of the next batch, and the view it is shown in (None: plain): both pure functions of where training stands."""
         place = self.place
         assert place.positions is not None
         size = min(self.batch, len(place.positions))
@@ -169,6 +169,8 @@ class _Fit:
         if self._meter.order_of != (number, len(place.positions)):
             self._meter.order, self._meter.order_of = order(len(place.positions), self.job.seed, number), (number, len(place.positions))
         chosen = place.positions[self._meter.order[slot * size : (slot + 1) * size]]
+        if phase.plain:
+            return chosen, None
         return chosen, number % self.job.train.views if self.job.train.views else number
 
     def _positions(self, phase: Phase, index: int) -> Tensor:
@@ -299,7 +301,7 @@ class _Fit:
                 if name in self.average:
                     parameter.copy_(self.average[name])
         if self.job.train.reestimate_batchnorm or self.average:
-            reestimate(self.network, self.data, self.augment, self.job.train.view_seed)
+            reestimate(self.network, self.data, None if self.job.phases[-1].plain else 0, self.augment, self.job.train.view_seed)
         self.network.eval()
 
 
@@ -355,10 +357,17 @@ def batchnorms(network: nn.Module) -> Iterator[nn.modules.batchnorm._BatchNorm]:
     return (module for module in network.modules() if isinstance(module, nn.modules.batchnorm._BatchNorm))
 
 
-def reestimate(network: nn.Module, data: Batches, augment: Augment, view_seed: int) -> None:
-    """Compute BatchNorm statistics anew as the mean over one view of all training images, each as much as any other.
+def shown(data: Batches, positions: Tensor, view: int | None, augment: Augment, view_seed: int) -> tuple[Tensor, Tensor]:
+    """Images and labels at these positions, in this view; None: plain."""
+    images, labels, _ = data.plain(positions) if view is None else data.view(positions, view, augment, view_seed)
+    return images, labels
 
-    Views, as the network learnt on them: statistics of plain images cost a resnet8 that had learnt on padded crops 4 points on CIFAR-10.
+
+def reestimate(network: nn.Module, data: Batches, view: int | None, augment: Augment, view_seed: int) -> None:
+    """Compute BatchNorm statistics anew as the mean over one view of all training images (None: plain), each as much as any other.
+
+    It must be the kind of view that the network learnt on last: statistics of plain images cost a resnet8 that had learnt on padded crops 4 points
+    on CIFAR-10.
     """
     layers = list(batchnorms(network))
     momenta = [layer.momentum for layer in layers]
@@ -371,7 +380,7 @@ def reestimate(network: nn.Module, data: Batches, augment: Augment, view_seed: i
         for positions in torch.split(torch.arange(len(data)), BATCH):
             if seen and len(positions) == 1:
                 break  # one image has no variance where a feature map is 1×1
-            images, _, _ = data.view(positions, 0, augment, view_seed)
+            images, _ = shown(data, positions, view, augment, view_seed)
             seen += len(images)
             for layer in layers:
                 layer.momentum = len(images) / seen

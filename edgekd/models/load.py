@@ -267,7 +267,8 @@ def _settle(asked: _Asked, made: zoo.Made) -> Preprocess:
     else:
         raise UsageError(
             f"how a network with brought weights wants its images must be stated; {asked.weights} does not say it of {asked.spec}. "
-            "Give preprocess = { mean = [...], std = [...] } beside its model, or --teacher-mean and --teacher-std. "
+            "Give preprocess = { mean = [...], std = [...] } beside its model; by flags --teacher-mean and --teacher-std, or for a student "
+            "--set 'student.0.preprocess={ mean = [...], std = [...] }'. "
             "Networks from ImageNet mostly have mean [0.485, 0.456, 0.406] and std [0.229, 0.224, 0.225]."
         )
     return msgspec.structs.replace(chosen, size=_size(asked, made, chosen))

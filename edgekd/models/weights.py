@@ -175,12 +175,22 @@ def _pick(content: Any, key: str | None, file: Path) -> Checkpoint:
 def _keyed(content: Any, key: str, file: Path) -> State:
     place = content
     for part in [key] if isinstance(content, Mapping) and key in content else key.split("."):
-        if not isinstance(place, Mapping) or part not in place:
+        inner = _inner(place, part)
+        if inner is None:
             raise UsageError(f"--weights-key must name a place in the checkpoint; {file} has no {key!r}, it has {_some(content)}.")
-        place = place[part]
+        place = inner
     if not (state := _tensors(place)):
         raise UsageError(f"--weights-key must name a table of weights; {key!r} in {file} is a {type(place).__name__}.")
     return state
+
+
+def _inner(place: Any, part: str) -> Any:
+    """What stands under a name in a table, or all whose names begin with it; None where there is nothing."""
+    if not isinstance(place, Mapping):
+        return None
+    if part in place:
+        return place[part]
+    return {str(name)[len(part) + 1 :]: value for name, value in place.items() if str(name).startswith(f"{part}.")} or None
 
 
 def _tensors(value: Any) -> State:
@@ -201,7 +211,7 @@ def apply(body: nn.Module, checkpoint: Checkpoint, source: str, *, classes: int,
         UsageError: names or shapes that do not match, listed.
     """
     wanted: State = body.state_dict()
-    prefix, state = max(_stripped(checkpoint.state), key=lambda view: sum(name in wanted for name in view[1]))
+    prefix, state = _fitting(checkpoint.state, wanted, source)
     notes = list(checkpoint.notes)
     outside = [name for name in checkpoint.state if not name.startswith(prefix)]
     auxiliary = [name for name in state if name.startswith(_AUXILIARY) and name not in wanted]
@@ -219,6 +229,23 @@ def apply(body: nn.Module, checkpoint: Checkpoint, source: str, *, classes: int,
         raise UsageError(_mismatch(source, missing, extra, shaped, state, wanted, head))
     body.load_state_dict(state, strict=False)
     return notes
+
+
+def _fitting(state: State, wanted: State, source: str) -> tuple[str, State]:
+    """The state under the prefix that fits best, with the prefix: a wrapper's; else whatever stands before all of the body's names."""
+    best = max(_stripped(state), key=lambda view: sum(name in wanted for name in view[1]))
+    if any(name in wanted for name in best[1]):
+        return best
+    firsts = dict.fromkeys(name.partition(".")[0] for name in state if "." in name)
+    views = [(f"{first}.", _inner(state, first)) for first in firsts]
+    whole = [view for view in views if all(name in view[1] or name.endswith("num_batches_tracked") for name in wanted)]
+    if len(whole) > 1:
+        names = [prefix.removesuffix(".") for prefix, _ in whole]
+        raise UsageError(
+            f"{source} must hold this network's weights once; it has them under {', '.join(names)}. Choose with --weights-key, as in "
+            f"--weights-key {names[0]} or, where they stand in a table, state_dict.{names[0]}."
+        )
+    return whole[0] if whole else best
 
 
 def _stripped(state: State, prefix: str = "") -> Iterator[tuple[str, State]]:
@@ -245,7 +272,7 @@ def _mismatch(source: str, missing: list[str], extra: list[str], shaped: list[st
     if shaped and not missing and not extra and set(shaped) <= head:
         return (
             f"{source} answers {_head_width(state, head)}, and {len(wanted[shaped[0]])} classes were asked for. "
-            "A teacher must answer the data's classes; one that is taught on this data first (edgekd teach), or a student, gets a new head."
+            "A teacher must answer the data's classes: --set train.teacher_epochs=N teaches it on this data first, with a new head. Students get one."
         )
     parts = [f"missing in the file: {_some(missing)}"] if missing else []
     parts += [f"not in the network: {_some(extra)}"] if extra else []

@@ -95,7 +95,10 @@ def published_classes(spec: str) -> int | None:
             import timm
         except ImportError:
             raise MissingExtra("timm", "timm") from None
-        known = timm.get_pretrained_cfg(name, allow_unregistered=False)
+        try:
+            known = timm.get_pretrained_cfg(name, allow_unregistered=False)
+        except RuntimeError:  # no such network: `timm_body` says so, with near names
+            return None
         return int(known.num_classes) if known is not None else None
     if colon or spec in NAMES or spec not in torchvision_names():
         return None
@@ -105,7 +108,21 @@ def published_classes(spec: str) -> int | None:
 
 
 def published_preprocess(name: str, weights: str | None) -> Preprocess | None:
-    """How torchvision's published weights of that name want their images; None for other networks and other weights."""
+    """How a network with brought weights wants its images, as far as its library says so without fetching them; else None.
+
+    torchvision says it of its published weights, timm of whatever it trains.
+    """
+    library, _, own = name.partition(":")
+    if library == "timm" and weights is not None:
+        try:
+            import timm
+        except ImportError:
+            raise MissingExtra("timm", "timm") from None
+        try:
+            known = timm.get_pretrained_cfg(own, allow_unregistered=False)
+        except RuntimeError:  # no such network: `timm_body` says so, with near names
+            return None
+        return _from_timm(vars(known))
     if weights != "pretrained" or name in NAMES or not name.isidentifier():
         return None
     return _published(name) if name in torchvision_names() else None
@@ -144,7 +161,7 @@ def _fit_head(body: nn.Module, name: str, trained: int, classes: int, replace_he
     if not replace_head:
         raise UsageError(
             f"the published weights of {name} answer {trained} classes and the data has {classes}. "
-            "Teach it on this data first (edgekd teach gives it a new head), or give weights that answer these classes."
+            "Teach it on this data first with a new head (--set train.teacher_epochs=N), or give weights that answer these classes."
         )
     return (put_head(body, classes),)
 
