@@ -58,15 +58,15 @@ class Bench:
     failures: dict[str, str]
 
 
-def resolve(targets: Mapping[str, str]) -> list[tuple[Target, str]]:
-    """Each target that has a host, with it. Asked early, it spares a long run a late refusal.
+def resolve(targets: Mapping[str, str], base: Path = Path()) -> list[tuple[Target, str]]:
+    """Each target that has a host, with it; paths are relative to `base`. Asked early, it spares a long run a late refusal.
 
     Raises:
         MissingError, UsageError: an unknown target, a runtime that cannot be measured yet, or a host that no session can be opened with.
     """
     found = []
     for name, host in targets.items():
-        what = target.load(name)
+        what = target.load(name, base)
         if not host:
             continue
         if what.runtime != "onnxruntime":
@@ -86,19 +86,21 @@ def bench(
     fps: float | None = None,
     dims: Mapping[str, int] | None = None,
     plan: Plan = FULL,
+    base: Path = Path(),
     emit: Emit = silent,
 ) -> Bench:
     """Measure every file on every target that has a host and takes its precision; the whole in about `max_s` seconds.
 
     `pairs` name artifact and what it is compared with: the ratio is the first's latency over the second's. `fps` starts inferences at a camera's
     pace instead of one after another. `dims` gives open axes of bare files their size, by the axis's name or as `INPUT.AXIS`; an open first axis is
-    the batch. A file that fails is left out, with a warning and its reason in `failures`.
+    the batch. `base` is the folder that the paths of targets are relative to. A file that fails is left out, with a warning and its reason in
+    `failures`.
 
     Raises:
         UsageError, MissingError: as `resolve`, no such file, two files of one name, a pair that names none, or no file that any target takes.
         DeviceError: not a single file could be measured. MissingExtra: there is no runtime.
     """
-    where = resolve(targets)
+    where = resolve(targets, base)
     _check(files, pairs)
     for name in sorted(set(targets) - {what.name for what, _ in where} - {name for name, host in targets.items() if host}):
         emit(Note(text=f"{name} has no host: it is not measured"))

@@ -265,14 +265,14 @@ class Limit(Struct, frozen=True, kw_only=True):
 # The whole ------------------------------------------------------------------------------------------------------------
 
 TWO_PHASES: tuple[Phase, ...] = (
-    Phase(name="transfer", epochs=21, temperature=3.0, terms=(Kd(weight=0.9), Label(weight=0.1))),
+    Phase(name="transfer", epochs=21, temperature=3.0, terms=(Kd(weight=9.0, standardise=True), Label(weight=0.1))),
     Phase(
         name="refine",
         epochs=3,
         subset=Subset(by="mixed", fraction=0.8),
         plain=True,
         temperature=Temperature(start=3.0, end=0.5, shape="cosine"),
-        terms=(Kd(weight=0.9), Label(weight=0.1)),
+        terms=(Kd(weight=9.0, standardise=True), Label(weight=0.1)),
     ),
 )
 """The default: T=3 on all data, then T falling to 0.5 on a subset of plain images, the best that benchmarks/phase2_search.py found."""

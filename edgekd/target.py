@@ -69,14 +69,20 @@ def names() -> list[str]:
     return sorted(file.stem for file in folder().glob("*.toml"))
 
 
-def load(spec: str) -> Target:
-    """A target by name, or from `FILE.toml`.
+def load(spec: str, base: Path = Path()) -> Target:
+    """A target by name, or from `FILE.toml`, whose path is relative to `base`.
 
     Raises:
         MissingError: no such name (the nearest is given) or file.
         UsageError: the file does not read as a target.
     """
-    file = Path(spec) if spec.endswith(".toml") else folder() / f"{spec}.toml"
+    own = spec.endswith(".toml")
+    file = base / spec if own else folder() / f"{spec}.toml"
+    if own and not file.is_file():
+        raise MissingError(
+            f"a target that ends in .toml is a file, and there is none at {file}. "
+            "Paths in a recipe are relative to the recipe's folder, typed ones to where edgekd was started."
+        )
     if not file.is_file():
         near = difflib.get_close_matches(spec, names(), n=1, cutoff=0.4)
         hint = f" Did you mean {near[0]!r}?" if near else ""

@@ -91,15 +91,8 @@ def published_classes(spec: str) -> int | None:
     """How many classes the published weights of that spec answer; None where that cannot be told without fetching them."""
     library, colon, name = spec.partition(":")
     if library == "timm" and colon:
-        try:
-            import timm
-        except ImportError:
-            raise MissingExtra("timm", "timm") from None
-        try:
-            known = timm.get_pretrained_cfg(name, allow_unregistered=False)
-        except RuntimeError:  # no such network: `timm_body` says so, with near names
-            return None
-        return int(known.num_classes) if known is not None else None
+        known = _timm_config(name)
+        return None if known is None else int(known.num_classes)
     if colon or spec in NAMES or spec not in torchvision_names():
         return None
     from torchvision import models
@@ -114,18 +107,23 @@ def published_preprocess(name: str, weights: str | None) -> Preprocess | None:
     """
     library, _, own = name.partition(":")
     if library == "timm" and weights is not None:
-        try:
-            import timm
-        except ImportError:
-            raise MissingExtra("timm", "timm") from None
-        try:
-            known = timm.get_pretrained_cfg(own, allow_unregistered=False)
-        except RuntimeError:  # no such network: `timm_body` says so, with near names
-            return None
-        return _from_timm(vars(known))
+        known = _timm_config(own)
+        return None if known is None else _from_timm(vars(known))
     if weights != "pretrained" or name in NAMES or not name.isidentifier():
         return None
     return _published(name) if name in torchvision_names() else None
+
+
+def _timm_config(name: str) -> Any:
+    """What timm's registry says of a network's weights; None where it knows no such network, which `timm_body` then says with near names."""
+    try:
+        import timm
+    except ImportError:
+        raise MissingExtra("timm", "timm") from None
+    try:
+        return timm.get_pretrained_cfg(name, allow_unregistered=False)
+    except RuntimeError:
+        return None
 
 
 def _published(name: str) -> Preprocess:

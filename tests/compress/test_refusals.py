@@ -11,7 +11,7 @@ import pytest
 from edgekd import files as whole_files
 from edgekd.errors import EdgekdError, MissingError, RunError, TrainingError, UsageError
 from edgekd.events import Note, silent
-from edgekd.recipe import Export, Limit, Phase, Recipe, Student, Subset, Teacher
+from edgekd.recipe import Export, Kd, Label, Limit, Phase, Recipe, Student, Subset, Teacher
 from edgekd.recipefile import encode_recipe
 from edgekd.run import Run
 from tests.compress.jobs import PHASES, recipe, run, workplace
@@ -114,16 +114,34 @@ def test_a_file_of_classes_that_is_not_there(base: Path) -> None:
         run(base, recipe(teacher=spec, train=msgspec.structs.replace(recipe().train, teacher_epochs=None)), out="other")
 
 
-def test_a_loss_that_needs_three_classes(base: Path) -> None:
-    """dkd on two."""
+def two_classes(base: Path) -> str:
+    """The workplace's images without those of the third class."""
     with np.load(base / "images.npz") as archive:
         arrays = dict(archive)
     for split in ("train", "test"):
         keep = arrays[f"y_{split}"] < 2
         arrays[f"x_{split}"], arrays[f"y_{split}"] = arrays[f"x_{split}"][keep], arrays[f"y_{split}"][keep]
     np.savez(base / "two.npz", **{**arrays, "classes": arrays["classes"][:2]})
+    return "npz:two.npz"
+
+
+def test_two_classes_are_distilled_on_plain_logits(base: Path) -> None:
+    """Standardised, they are -1 and 1 for every image; it is said, and the student learns."""
+    terms = (Kd(weight=9.0, standardise=True), Label(weight=0.1))
+    phases = tuple(msgspec.structs.replace(phase, terms=terms) for phase in PHASES)
+    report, events = run(base, recipe(data=two_classes(base), phase=phases), verb="distill")
+    (said,) = [event.text for event in events if isinstance(event, Note) and "standardised" in event.text]
+    assert said.endswith("soft losses take them as they are, with 0.1 of the weight")
+    (student,) = [network for network in report.networks if network.role == "student"]
+    assert student.valid_accuracy is not None
+    assert student.valid_accuracy > 0.8
+
+
+def test_a_loss_that_needs_three_classes(base: Path) -> None:
+    """dkd on two."""
+    data = two_classes(base)
     phases = msgspec.convert([{"name": "a", "epochs": 1, "terms": [{"loss": "dkd"}]}], type=tuple[Phase, ...])
-    refused(base, UsageError, "with 2 classes the losses that fit are label, kd, dist, got 'dkd'", data="npz:two.npz", phase=phases)
+    refused(base, UsageError, "with 2 classes the losses that fit are label, kd, dist, got 'dkd'", data=data, phase=phases)
 
 
 def test_one_class_only(base: Path) -> None:

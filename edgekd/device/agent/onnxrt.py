@@ -105,7 +105,7 @@ def shape(put: Dict[str, Any], batch: int, dims: Dict[str, int]) -> Tuple[int, .
             sizes.append(size)
         elif told is None and axis > 0:
             raise RefusedError(
-                "axis {} of input {!r} has no fixed size (its shape is {}); say how long it is, as in {}=224".format(
+                "axis {} of input {!r} has no fixed size (its shape is {}); say how long it is, as in edgekd bench --dim {}=224".format(
                     axis, put["name"], put["shape"], size if isinstance(size, str) else place
                 )
             )
