@@ -12,7 +12,7 @@ from pathlib import Path
 
 from benchmarks.headline import accuracy, speedup
 from benchmarks.result import save
-from edgekd.record import read_report
+from edgekd.reportfile import read_report
 from edgekd.stats import median
 
 

@@ -17,7 +17,7 @@ from typing import Any
 import msgspec
 
 from edgekd.errors import EdgekdError, RunError
-from edgekd.record import check_finite
+from edgekd.reportfile import check_finite
 
 PART = ".part-"
 """What the name of an unfinished file starts with."""

@@ -31,7 +31,7 @@ from edgekd import __version__
 from edgekd.errors import RunError
 from edgekd.events import Emit, Event, Note, StageFinished, StageStarted
 from edgekd.files import PART, roomy, sha256_file, sha256_json, write_atomic
-from edgekd.record import check_finite
+from edgekd.reportfile import check_finite
 
 T = TypeVar("T")
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from edgekd.errors import RecipeError
-from edgekd.record import encode_report
+from edgekd.reportfile import encode_report
 from edgekd.testing import assert_within
 from tests.report.sample import SHIPPED, sample_report
 from tests.toys import brightness

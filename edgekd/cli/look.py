@@ -27,7 +27,7 @@ def report(runs: Runs, *, format: Format = "text", face: Face) -> None:
     Of several: in what their recipes differ, then the figures of every file. --format html draws them, csv is for a spreadsheet.
     """
     from edgekd.errors import UsageError
-    from edgekd.record import read_report
+    from edgekd.reportfile import read_report
 
     if format not in FORMATS:
         raise UsageError(f"--format takes {', '.join(FORMATS)}; got {format!r}")
@@ -51,9 +51,9 @@ def watch(run: Watched, *, every: Every = 5.0, face: Face) -> None:
     """
     from edgekd.errors import MissingError, UsageError
     from edgekd.files import write_atomic
-    from edgekd.record import read_report
     from edgekd.report.html import html
     from edgekd.report.live import Told, live
+    from edgekd.reportfile import read_report
 
     if not 1 <= every < 3600:
         raise UsageError(f"--every takes seconds from 1 to an hour, got {every:g}")

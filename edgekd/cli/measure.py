@@ -281,7 +281,7 @@ def _picture(path: Path, preprocess: Any) -> Any:
 
 def _teacher_of(file: Path) -> Path | None:
     """The teacher's fp32 file of the run that a file lies in; None for a teacher's own and for files of no run."""
-    from edgekd.record import read_report
+    from edgekd.reportfile import read_report
 
     for folder in file.resolve().parents:
         if (folder / "report.json").is_file():

@@ -25,9 +25,10 @@ from edgekd.models.weights import read_metadata
 from edgekd.models.zoo import published_preprocess
 from edgekd.recipe import Limit, Recipe, Student, Teacher
 from edgekd.recipefile import encode_recipe, recipe_table
-from edgekd.record import OWN_SPLIT, DataSummary, Preprocess, Report, carried_preprocess, encode_report
+from edgekd.record import OWN_SPLIT, DataSummary, Preprocess, Report, carried_preprocess
 from edgekd.report.html import html
 from edgekd.report.markdown import markdown
+from edgekd.reportfile import encode_report
 from edgekd.run import Run
 
 UNBALANCED = 3.0

@@ -20,7 +20,8 @@ from edgekd.events import Emit, Note, silent
 from edgekd.gate.bare import bare_report, is_bare
 from edgekd.gate.limits import Found, bounds, nearest_budget, read_budget, recipe_limits
 from edgekd.recipe import Limit
-from edgekd.record import Report, Verdict, read_report
+from edgekd.record import Report, Verdict
+from edgekd.reportfile import read_report
 
 NEED_GRAPH = {"params", "macs", "opset", "operators", "layers"}
 """Quantities of a bare file that take a look at its graph."""

@@ -14,7 +14,8 @@ from edgekd.files import write_atomic
 from edgekd.gate import own_baseline, read_all
 from edgekd.gate.limits import nearest_budget
 from edgekd.gate.origin import fetched
-from edgekd.record import Report, encode_report
+from edgekd.record import Report
+from edgekd.reportfile import encode_report
 
 PLACE = Path("budget") / "report.json"
 """Where it is kept, unless a budget file or the command line says otherwise."""

@@ -19,7 +19,8 @@ from edgekd.budget import exit_code, judge
 from edgekd.budget.rules import RULES
 from edgekd.errors import UsageError
 from edgekd.recipe import Limit
-from edgekd.record import SCHEMA, Report, Verdict, decode_report, encode_report
+from edgekd.record import SCHEMA, Report, Verdict
+from edgekd.reportfile import decode_report, encode_report
 from tests.needs import ROOT
 from tests.report.sample import CLASSES, SHIPPED, TEACHER, sample_report
 

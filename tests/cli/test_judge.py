@@ -13,7 +13,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from edgekd.cli.app import app
-from edgekd.record import encode_report
+from edgekd.reportfile import encode_report
 from tests.gate.folders import committed
 from tests.report.sample import SHIPPED, sample_report
 from tests.toys import brightness

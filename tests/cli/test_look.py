@@ -10,7 +10,7 @@ import pytest
 from typer.testing import CliRunner
 
 from edgekd.cli.app import app
-from edgekd.record import encode_report
+from edgekd.reportfile import encode_report
 from tests.needs import ROOT
 from tests.report.pages import run_reports
 from tests.report.sample import sample_report

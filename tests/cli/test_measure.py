@@ -14,7 +14,8 @@ from typer.testing import CliRunner, Result
 
 from edgekd.cli.app import app
 from edgekd.gate.bare import inspect
-from edgekd.record import Report, encode_report
+from edgekd.record import Report
+from edgekd.reportfile import encode_report
 from tests.device.nets import heavy
 from tests.toys import METADATA, brightness
 

@@ -12,7 +12,8 @@ from edgekd.compress.files import DISAGREEMENTS
 from edgekd.events import Event, Note, StageFinished, StageStarted
 from edgekd.recipe import Export, Label, Limit, Phase, Student, Teacher
 from edgekd.recipefile import read_recipe
-from edgekd.record import Report, read_report
+from edgekd.record import Report
+from edgekd.reportfile import read_report
 from tests.compress.jobs import recipe, run, workplace
 from tests.device.nets import aim
 

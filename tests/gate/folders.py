@@ -3,7 +3,8 @@
 import subprocess
 from pathlib import Path
 
-from edgekd.record import Report, encode_report
+from edgekd.record import Report
+from edgekd.reportfile import encode_report
 from tests.needs import need_tool
 
 

@@ -9,7 +9,7 @@ from edgekd.errors import MissingError, UsageError
 from edgekd.gate import check
 from edgekd.gate.baseline import PLACE, opened, save, slim
 from edgekd.gate.limits import limits_from
-from edgekd.record import read_report
+from edgekd.reportfile import read_report
 from tests.gate.folders import committed, written
 from tests.report.sample import sample_report
 from tests.toys import brightness

@@ -12,8 +12,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from edgekd.record import Report, read_report
+from edgekd.record import Report
 from edgekd.report.html import html
+from edgekd.reportfile import read_report
 from tests.needs import ROOT
 from tests.report.golden import check_golden
 from tests.report.pages import HOSTILE, Page, bare_report, drawn_report, hostile_report, large_report
