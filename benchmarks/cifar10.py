@@ -181,10 +181,11 @@ def main() -> None:
         for seed in args.seeds[:1] if args.quick else args.seeds:
             for way in args.ways:
                 phases, what = ways(recipe, epochs)[way], (student, way, seed)
-                stands = what in rows and rows[what]["key"] == settings_key(phases, settings)
+                key = settings_key(phases, settings)
+                stands = what in rows and rows[what]["key"] == key
                 if stands or time.monotonic() - begun > 60 * args.minutes:
                     continue
-                rows[what] = run(student, way, phases, seed, settings, runs / student / way / str(seed), quick=args.quick)
+                rows[what] = run(student, way, phases, seed, settings, runs / student / way / f"{seed}-{key[:8]}", quick=args.quick)
                 print(json.dumps(rows[what]), flush=True)
                 keep(rows, top, quick=args.quick)
     keep(rows, top, quick=args.quick)

@@ -151,8 +151,9 @@ def main() -> None:
                 key = _key(phases, train, seed)
                 if key in rows:
                     continue
-                start = phase_one(transfer, refine(last, terms, fraction=1.0), train, seed, work / "transfer")
-                found = branch(start, phases, train, seed, work / _slug(second))
+                rest = refine(last, terms, fraction=1.0)
+                start = phase_one(transfer, rest, train, seed, work / f"transfer-{_key((transfer, rest), train, seed)[:8]}")
+                found = branch(start, phases, train, seed, work / f"{_slug(second)}-{key[:8]}")
                 rows[key] = {"first_phase": first, "second_phase": second, "seed": seed, **found, "key": key}
                 print(json.dumps(rows[key]), flush=True)
                 listed = list(rows.values())

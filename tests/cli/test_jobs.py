@@ -163,7 +163,7 @@ def test_without_the_extra_the_line_that_installs_it_is_named(calls: Calls, monk
 
 
 SLOW = """
-    import sys, time, types
+    import signal, sys, time, types
     module = types.ModuleType("edgekd.compress")
     def compress(recipe, *, folder, emit, **_):
         from edgekd.events import StageStarted
@@ -172,6 +172,7 @@ SLOW = """
     module.compress = compress
     sys.modules["edgekd.compress"] = module
     from edgekd.cli import main
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell that runs the tests behind itself has it ignored
     main()
 """
 
