@@ -87,10 +87,15 @@ def _twins(artifact: Artifact, other: Artifact) -> bool:
     return artifact.name != other.name and flavourless(artifact.name) == flavourless(other.name)
 
 
+def shipped_on(report: Report, target: str) -> set[str]:
+    """The names of the files that ship on a target."""
+    return {name for key, name in report.shipped.items() if key.rpartition("/")[0] == target}
+
+
 def _shipped(report: Report, on: str | None) -> list[Artifact] | str:
     if on is None:
         return no_target(report) if targets(report) else "nothing was shipped. Name an artifact with artifact = in [[limit]]."
-    shipped = {name for key, name in report.shipped.items() if key.rpartition("/")[0] == on}
+    shipped = shipped_on(report, on)
     found = [artifact for artifact in report.artifacts if artifact.name in shipped]
     if found and len(found) == len(shipped):
         return found

@@ -62,7 +62,7 @@ def budget_tighten(paths: Measured = None, *, margin: Margin = "10 %", budget: O
     found = read_budget(budget) if budget is not None else nearest_budget(Path.cwd())
     if found is None:
         raise MissingError("there is no budget.toml here or above. `edgekd budget init` writes one.")
-    named = list(paths or []) or [found.file.parent / path for path in found.budget.check]
+    named = list(paths or []) or found.checked
     if not named:
         raise MissingError(
             'nothing was measured: give a run\'s folder, a report.json or .onnx files, or name them in budget.toml: check = ["model.onnx"]'

@@ -64,7 +64,7 @@ def check(story: Story) -> None:
         UsageError: as `build`, one that cannot learn, or two of one name.
     """
     check_losses({type(term).__name__.lower() for phase in phases_of(story) for term in phase.terms}, len(story.classes))
-    if phases_of(story) != story.recipe.phase and len(story.classes) == 2:
+    if len(story.classes) == 2 and story.recipe.phase != tuple(map(_on_plain_logits, story.recipe.phase)):
         story.note(
             "standardised, two classes' logits are the same for every image that shows the same class: soft losses take them as they are, "
             f"with {1 / STANDARDISED:g} of the weight"

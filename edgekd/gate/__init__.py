@@ -51,7 +51,7 @@ def check(
         MissingExtra: a limit on what stands inside a bare file, and no onnx to read it with.
     """
     found = read_budget(Path(budget_file)) if budget_file is not None else nearest_budget(Path.cwd()) if limits is None or not paths else None
-    paths = list(paths) or ([] if found is None else [found.file.parent / path for path in found.budget.check])
+    paths = list(paths) or ([] if found is None else found.checked)
     if not paths:
         raise MissingError(
             'nothing to check: give a run\'s folder, a report.json or .onnx files, or name them in budget.toml: check = ["model.onnx"]'

@@ -39,6 +39,11 @@ class Found:
     file: Path
     budget: Budget
 
+    @property
+    def checked(self) -> list[Path]:
+        """What it says is checked, from where it stands."""
+        return [self.file.parent / path for path in self.budget.check]
+
 
 def nearest_budget(start: Path) -> Found | None:
     """The first budget.toml, or pyproject.toml with [tool.edgekd], in `start` or above it.

@@ -9,6 +9,7 @@ from functools import partial
 
 from edgekd import stats, units
 from edgekd.budget import figures
+from edgekd.budget.choose import shipped_on
 from edgekd.budget.figures import Ask, Seen, Unknown
 from edgekd.record import Artifact, Measurement, Report
 
@@ -79,7 +80,7 @@ def _speeds(report: Report, target: str) -> Table:
     rows = [artifact for artifact in report.artifacts if artifact.name in found]
     first = reference(report)
     base = found.get(first.name) if first else None
-    shipped = {name for key, name in report.shipped.items() if key.rpartition("/")[0] == target}
+    shipped = shipped_on(report, target)
 
     def column(read: Callable[[Ask], Seen], text: units.Text) -> list[str]:
         seen = [read(Ask(report, row, target, first.name if first else None)) for row in rows]

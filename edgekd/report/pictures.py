@@ -9,12 +9,14 @@ from dataclasses import dataclass
 
 from edgekd import stats, units
 from edgekd.budget import figures
+from edgekd.budget.choose import shipped_on
 from edgekd.budget.figures import Ask, Unknown
 from edgekd.record import Artifact, Report
 from edgekd.report import axes
 from edgekd.report.axes import Axis
 from edgekd.report.columns import reference
 from edgekd.report.markup import NONE, Markup, clean, percent, plain, tag
+from edgekd.report.text import without_middle
 
 _HEIGHT = 320
 _NARROWEST = 245
@@ -117,11 +119,6 @@ def plane(title: str, points: Sequence[Point], ships: Sequence[Point], named: Se
     told = f"{len(points)} files; left is faster, up is more accurate. On the front: {'; '.join(point.said for point in best)}."
     svg = frame(title, told, x, y, drawn, height=_HEIGHT, notes=("median latency", "accuracy on test images"))
     return tag("figure", svg, tag("figcaption", _legend(points, keys, bool(ships))))
-
-
-def shipped_on(report: Report, target: str) -> set[str]:
-    """The files that ship on a target."""
-    return {artifact for key, artifact in report.shipped.items() if key.rpartition("/")[0] == target}
 
 
 def front(points: Sequence[Point]) -> list[Point]:
@@ -238,8 +235,7 @@ def _label(text: str, side: str) -> Markup:
 
 def short(text: str, most: int = _LONGEST) -> str:
     """A long name without its middle."""
-    text = clean(text)
-    return text if len(text) <= most else f"{text[: most // 2 - 1]}…{text[-(most // 2) :]}"
+    return without_middle(clean(text), most)
 
 
 def legend(entries: Iterable[tuple[str, str]]) -> Markup:

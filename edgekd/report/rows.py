@@ -10,13 +10,14 @@ from itertools import groupby
 
 from edgekd import stats, units
 from edgekd.budget import figures
+from edgekd.budget.choose import shipped_on
 from edgekd.budget.figures import Ask, Seen, Unknown
 from edgekd.record import Artifact, Measurement, Report
 from edgekd.report import axes
 from edgekd.report.axes import Axis
 from edgekd.report.columns import bare, reference
 from edgekd.report.markup import NONE, Markup, framed, lines, name, percent, plain, tag
-from edgekd.report.pictures import anchored, shipped_on, stretched
+from edgekd.report.pictures import anchored, stretched
 from edgekd.report.text import firm
 from edgekd.stats import Interval
 

@@ -12,10 +12,12 @@ from typing import Any
 
 from edgekd import units
 from edgekd.budget import figures
+from edgekd.budget.choose import shipped_on
 from edgekd.budget.figures import Ask, Figure, Unknown
 from edgekd.errors import UsageError
 from edgekd.record import Artifact, Host, Report
 from edgekd.report.columns import SHIPS, Column, Table, measured_targets, reference
+from edgekd.report.text import without_middle
 
 _LONGEST = 40
 """Characters of a value, so that it and its key fit 80 columns."""
@@ -106,14 +108,12 @@ def differences(runs: Sequence[Run]) -> Table:
     facts = [{"run": run.report.name, **dict(_facts(run.report))} for run in runs]
     every = dict.fromkeys(key for found in facts for key in found)
     keys = [key for key in every if key != "run" and len({found.get(key) for found in facts}) > 1]
-    columns = [Column(run.letter, [_cut(found.get(key, units.NOTHING)) for key in ("run", *keys)]) for run, found in zip(runs, facts, strict=True)]
+    columns = [
+        Column(run.letter, [without_middle(found.get(key, units.NOTHING), _LONGEST) for key in ("run", *keys)])
+        for run, found in zip(runs, facts, strict=True)
+    ]
     note = "" if keys else "the recipes are the same, and so are data, version and machine"
     return Table("What differs", note, [Column("key", ["run", *keys]), *columns])
-
-
-def _cut(text: str) -> str:
-    """A long value without its middle."""
-    return text if len(text) <= _LONGEST else f"{text[: _LONGEST // 2 - 1]}…{text[-(_LONGEST // 2) :]}"
 
 
 def _facts(report: Report) -> Iterator[tuple[str, str]]:
@@ -160,7 +160,7 @@ def _of(run: Run) -> Iterator[Row]:
             ask = Ask(report, artifact, target, first.name if first is not None and target is not None else None)
             seen = {quantity.key: quantity.read(ask) for quantity in QUANTITIES}
             host = report.hosts.get(hosts.get((artifact.name, target or ""), ""))
-            ships = any(shipped == artifact.name and key.rpartition("/")[0] == target for key, shipped in report.shipped.items())
+            ships = target is not None and artifact.name in shipped_on(report, target)
             values = {key: value[0] for key, value in seen.items() if not isinstance(value, Unknown)}
             yield Row(run, artifact, target, _machine(host) if host else "", ships, values)
 

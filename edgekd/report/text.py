@@ -98,7 +98,7 @@ def fitted(found: Sequence[Table], width: int) -> list[Table]:
 
 def _cut(table: Table, width: int) -> list[Table]:
     most = min(_LONGEST_NAME, width - max(_widest(column) for column in table.columns[1:]) - _GAP)
-    names = Column(table.columns[0].head, [_short(name, most) for name in table.columns[0].cells])
+    names = Column(table.columns[0].head, [without_middle(name, most) for name in table.columns[0].cells])
     groups: list[list[Column]] = [[]]
     for column in table.columns[1:]:
         if groups[-1] and _width([names, *groups[-1], column]) > width:
@@ -109,7 +109,7 @@ def _cut(table: Table, width: int) -> list[Table]:
     return [Table(title, note, [names, *group]) for title, note, group in zip(titles, notes, groups, strict=True)]
 
 
-def _short(name: str, most: int) -> str:
+def without_middle(name: str, most: int) -> str:
     """A long name without its middle: role and precision stand at the ends."""
     half = max(most, 4) // 2
     return name if len(name) <= most else f"{name[: half - 1]}…{name[-half:]}"

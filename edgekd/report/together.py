@@ -8,6 +8,7 @@ from dataclasses import replace
 from functools import partial
 
 from edgekd import units
+from edgekd.budget.choose import shipped_on
 from edgekd.record import Network
 from edgekd.report import axes
 from edgekd.report.axes import Axis
@@ -15,7 +16,7 @@ from edgekd.report.columns import measured_targets
 from edgekd.report.curves import line, thinned
 from edgekd.report.html import ALONE, moment, page, section
 from edgekd.report.markup import NONE, Markup, columned, grid, lines, name, plain, tag
-from edgekd.report.pictures import Point, frame, legend, mark, plane, points_of, shipped_on
+from edgekd.report.pictures import Point, frame, legend, mark, plane, points_of
 from edgekd.report.runs import Run, alike, differences, figure_table, letters
 
 _COLOURS = 6
