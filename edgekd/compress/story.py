@@ -198,7 +198,6 @@ def load_images(recipe: Recipe, base: Path, emit: Emit) -> source.Source:
         size=recipe.size or (None if stated is None else stated.size),
         channels=recipe.channels,
         validation=units.parse_fraction(recipe.train.validation),
-        seed=recipe.seed,
         test=recipe.test,
         crop_fraction=1.0 if stated is None else stated.crop_fraction,
         download=recipe.download,

@@ -25,8 +25,8 @@ __all__ = ["Images", "Source", "class_counts", "load"]
 
 OWN_TEST_SHARE = 0.1
 """How much of a set without any split becomes its test set; as much becomes validation."""
-_OWN_TEST_SEED = 0
-"""Fixed, so that runs with other seeds are tested on the same images."""
+_SPLIT_SEED = 0
+"""Fixed, and not the run's: a teacher of another run has then not learnt on the images that this run chooses by, and all seeds are tested alike."""
 
 
 def load(
@@ -35,7 +35,6 @@ def load(
     size: tuple[int, int] | None = None,
     channels: int | None = None,
     validation: float = 0.1,
-    seed: int = 0,
     test: str | None = None,
     crop_fraction: float = 1.0,
     download: bool = False,
@@ -65,13 +64,13 @@ def load(
     elif held is None:
         if found.lacks_test is not None:
             raise UsageError(found.lacks_test)
-        rest, held = rest.cut(OWN_TEST_SHARE, _OWN_TEST_SEED)
+        rest, held = rest.cut(OWN_TEST_SHARE)
         notes = (*notes, OWN_SPLIT)
         emit(Note(text=f"{spec} has no test split: {len(held)} images, the same share of every class, were cut off for it"))
     valid = found.test if test is not None and found.valid_is_test else found.valid
     if valid is None:
         # A share of all that was there to learn from: 10 % is 10 % also where the test images were just cut off.
-        rest, valid = rest.cut(validation * len(found.train) / len(rest.images), seed)
+        rest, valid = rest.cut(validation * len(found.train) / len(rest.images))
     _check_learnable(valid, found, spec, "validation")
     _check_learnable(held, found, spec, "test")
     source = Source(spec, found.classes, rest.images, valid, held, "", found.flip, unreadable, notes)
@@ -85,9 +84,9 @@ class _Rest:
     images: Images
     groups: NDArray[np.str_] | None
 
-    def cut(self, share: float, seed: int) -> "tuple[_Rest, Images]":
+    def cut(self, share: float) -> "tuple[_Rest, Images]":
         """What is left, and a share of every class; groups stay whole."""
-        held = hold_out(self.images.labels, share, seed, None if self.groups is None else self.groups.tolist())
+        held = hold_out(self.images.labels, share, _SPLIT_SEED, None if self.groups is None else self.groups.tolist())
         left = _Rest(self.images.take(np.flatnonzero(~held)), None if self.groups is None else self.groups[~held])
         return left, self.images.take(np.flatnonzero(held))
 

@@ -109,6 +109,14 @@ def alone(phases: Sequence[Phase], *, keep_subsets: bool = False) -> tuple[Phase
     )
 
 
+PLAIN_SHARE = 1 / 8
+"""How much of a teacher's training is on plain images at the end, as of a student's (recipe.TWO_PHASES): without it, students that have it overtake it."""
+
+
 def supervised(epochs: float) -> tuple[Phase, ...]:
-    """One phase of cross entropy: how a teacher is taught."""
-    return (Phase(name="teach", epochs=epochs, terms=(Label(),), temperature=1.0),)
+    """Cross entropy on views, then on plain images: how a teacher is taught."""
+    last = PLAIN_SHARE * epochs
+    return (
+        Phase(name="teach", epochs=epochs - last, terms=(Label(),), temperature=1.0),
+        Phase(name="settle", epochs=last, terms=(Label(),), temperature=1.0, plain=True),
+    )

@@ -190,6 +190,8 @@ def test_alone_on_the_phases_own_subsets() -> None:
     assert [phase.subset for phase in alone(PHASES, keep_subsets=True)] == [None, Subset(by="balanced")]
 
 
-def test_supervised_is_one_phase_of_labels() -> None:
-    """How a teacher is taught."""
-    assert supervised(2.5) == (Phase(name="teach", epochs=2.5, terms=(Label(),), temperature=1.0),)
+def test_supervised_ends_on_plain_images() -> None:
+    """How a teacher is taught: by labels, the last eighth without augmentation."""
+    views, plain = supervised(2.0)
+    assert views == Phase(name="teach", epochs=1.75, terms=(Label(),), temperature=1.0)
+    assert plain == Phase(name="settle", epochs=0.25, terms=(Label(),), temperature=1.0, plain=True)
