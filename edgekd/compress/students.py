@@ -16,7 +16,7 @@ from edgekd.distill.defaults import pinned
 from edgekd.distill.subset import NEEDS_TEACHER
 from edgekd.errors import UsageError
 from edgekd.models.load import Network, OnnxTeacher, fingerprint, macs, pick_student
-from edgekd.recipe import Label, Phase, Student, Subset
+from edgekd.recipe import Dist, Dkd, Kd, Phase, Student, Subset
 from edgekd.record import NetworkRole
 from edgekd.tasks.classify import check_losses
 
@@ -141,7 +141,7 @@ def phases_of(story: Story) -> tuple[Phase, ...]:
 def _on_plain_logits(phase: Phase) -> Phase:
     terms = tuple(
         msgspec.structs.replace(term, standardise=False, weight=term.weight / STANDARDISED)
-        if not isinstance(term, Label) and term.standardise
+        if isinstance(term, (Kd, Dkd, Dist)) and term.standardise
         else term
         for term in phase.terms
     )

@@ -5,10 +5,12 @@ Both go on from a checkpoint in their folder where there is one. Which networks,
 """
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 
 from edgekd.data.batches import Batches
 from edgekd.distill.defaults import all_steps, filled, paced
+from edgekd.distill.inside import Inside
 from edgekd.distill.subset import NEEDS_TEACHER
 from edgekd.distill.teacher import Adjusted, Live, Remembered, Teacher, check_classes, memory_key
 from edgekd.distill.train import Job, fit
@@ -17,7 +19,7 @@ from edgekd.files import sha256_json
 from edgekd.models.load import Network, OnnxTeacher, fingerprint
 from edgekd.recipe import Label, Phase, Train
 from edgekd.record import How, Training
-from edgekd.tasks.classify import Frequencies
+from edgekd.tasks.classify import Frequencies, adjust
 
 __all__ = ["alone", "distill", "filled", "supervised"]
 
@@ -61,13 +63,16 @@ def distill(
     student.to(data.device)
     assert train.batch is not None, "the defaults are not filled in"
     train = paced(train, student, data, folder, steps=all_steps(phases, len(data), train.batch), emit=emit)
-    answers = None
+    answers = inside = None
     if teacher is not None and asks_teacher(phases):
         check_classes(teacher.classes, student.classes)
         answers = _answers(teacher.to(data.device).eval(), data, data_sha256, train, memory or folder / "remembered", emit)
         answers = answers if frequencies is None else Adjusted(answers, frequencies, wanted)
+        if any(phase.looks_inside for phase in phases):
+            adjusted = (lambda logits: logits) if frequencies is None else partial(adjust, frequencies=frequencies, wanted=wanted)
+            inside = Inside(student, teacher, phases, seed=seed, adjusted=adjusted, emit=emit)
     job = Job(name=student.name, how=how, phases=tuple(phases), train=train, seed=seed, folder=folder, checkpoint_s=checkpoint_s, kept=kept)
-    return fit(student, job, data=data, valid=valid, teacher=answers, emit=emit)
+    return fit(student, job, data=data, valid=valid, teacher=answers, inside=inside, emit=emit)
 
 
 def asks_teacher(phases: Sequence[Phase]) -> bool:
@@ -110,7 +115,7 @@ def alone(phases: Sequence[Phase], *, keep_subsets: bool = False) -> tuple[Phase
 
 
 PLAIN_SHARE = 1 / 8
-"""How much of a teacher's training is on plain images at the end, as of a student's (recipe.TWO_PHASES): without it, students that have it overtake it."""
+"""How much of a teacher's training is on plain images at the end, as of a student's (recipe.TWO_PHASES): without it, students overtake it."""
 
 
 def supervised(epochs: float) -> tuple[Phase, ...]:

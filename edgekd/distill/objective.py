@@ -1,29 +1,40 @@
 """One phase's weighted terms → one loss.
 
-loss = Σ wᵢ·Lᵢ with the weights as the recipe has them, not normalised. Each term is a pure function from `losses`; this module chooses their
-arguments, keeps the parts apart so that the log can show each term's share, and asks `temperature` for T. It holds no network and runs no
+loss = Σ wᵢ·Lᵢ with the weights as the recipe has them, not normalised. Each term is a pure function from `losses` or `features`; this module chooses
+their arguments, keeps the parts apart so that the log can show each term's share, and asks `temperature` for T. It holds no network and runs no
 backward pass.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 
 import torch
 from torch import Tensor
 
-from edgekd.distill import losses
+from edgekd.distill import features, losses
+from edgekd.distill.bridges import Features
+from edgekd.distill.inside import Look
 from edgekd.distill.temperature import temperature
-from edgekd.recipe import Dist, Dkd, Kd, Label, Phase, Temperature, Term
+from edgekd.recipe import FEATURE_TERMS, Attention, Contrast, Dist, Dkd, Feature, Kd, Label, Phase, Relation, Review, Temperature, Term
 
 
 @dataclass(frozen=True)
 class Answer:
-    """What a batch's loss is made from: logits (batch, classes), labels (batch,), T (batch,)."""
+    """What a batch's loss is made from: logits (batch, classes), labels (batch,), T (batch,); for a feature term its pairs of features."""
 
     student: Tensor
     teacher: Tensor | None
     labels: Tensor
     temperature: Tensor
+    pairs: Features = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Seen:
+    """Features of both networks for a batch, by tap."""
+
+    student: Mapping[str, Tensor]
+    teacher: Mapping[str, Tensor]
 
 
 @dataclass(frozen=True)
@@ -36,13 +47,16 @@ class Loss:
 
 
 class Objective:
-    """The loss of one phase, called once per batch."""
+    """The loss of one phase, called once per batch. `looks` is what each feature term looks at, by the term's place."""
 
-    def __init__(self, phase: Phase) -> None:
+    def __init__(self, phase: Phase, looks: Mapping[int, Look] | None = None) -> None:
         self.phase = phase
         self.names = _names(phase.terms)
+        self.looks = looks or {}
 
-    def __call__(self, student: Tensor, teacher: Tensor | None, labels: Tensor, *, progress: float, confidence: Tensor | None) -> Loss:
+    def __call__(
+        self, student: Tensor, teacher: Tensor | None, labels: Tensor, *, progress: float, confidence: Tensor | None, seen: Seen | None = None
+    ) -> Loss:
         """The loss of a batch.
 
         Args:
@@ -51,24 +65,37 @@ class Objective:
             labels: (batch,) int64.
             progress: how far the phase is, in [0, 1].
             confidence: the student's running mean of its highest probability, for the schedule that follows it.
+            seen: features of both networks, where a term compares them.
         """
         heat = self._temperature(teacher, labels, progress=progress, confidence=confidence)
         answer = Answer(student=student, teacher=teacher, labels=labels, temperature=heat)
-        parts = torch.stack([term.weight * TERMS[type(term)](term, answer) for term in self.phase.terms])
+        parts = torch.stack(
+            [term.weight * TERMS[type(term)](term, self._with_pairs(answer, place, seen)) for place, term in enumerate(self.phase.terms)]
+        )
         return Loss(total=parts.sum(), parts=parts.detach(), temperature=heat.mean().detach())
 
     def gradient_shares(
         self, student: Tensor, teacher: Tensor | None, labels: Tensor, *, progress: float, confidence: Tensor | None
     ) -> dict[str, float]:
-        """Each term's share of the gradient at the logits: its norm over the sum of the terms' norms."""
+        """Each term's share of the gradient at the logits: its norm over the sum of the terms' norms. Feature terms do not reach the logits: 0."""
         heat = self._temperature(teacher, labels, progress=progress, confidence=confidence)
         norms = []
         for term in self.phase.terms:
+            if isinstance(term, FEATURE_TERMS):
+                norms.append(0.0)
+                continue
             logits = student.detach().requires_grad_()
             part = term.weight * TERMS[type(term)](term, Answer(student=logits, teacher=teacher, labels=labels, temperature=heat))
             norms.append(torch.autograd.grad(part, logits)[0].norm().item())
         whole = sum(norms) or 1.0
         return {name: norm / whole for name, norm in zip(self.names, norms, strict=True)}
+
+    def _with_pairs(self, answer: Answer, place: int, seen: Seen | None) -> Answer:
+        look = self.looks.get(place)
+        if look is None:
+            return answer
+        assert seen is not None, "a feature term was given no features"
+        return replace(answer, pairs=look(seen.student, seen.teacher))
 
     def _temperature(self, teacher: Tensor | None, labels: Tensor, *, progress: float, confidence: Tensor | None) -> Tensor:
         probability = None
@@ -112,4 +139,42 @@ def _dist(term: Term, answer: Answer) -> Tensor:
     return losses.dist(*_soft(term, answer), answer.temperature, beta=term.beta, gamma=term.gamma)
 
 
-TERMS: dict[type[Term], Callable[[Term, Answer], Tensor]] = {Label: _label, Kd: _kd, Dkd: _dkd, Dist: _dist}
+def _feature(term: Term, answer: Answer) -> Tensor:
+    return _mean([features.feature(ours, theirs) for ours, theirs in answer.pairs])
+
+
+def _attention(term: Term, answer: Answer) -> Tensor:
+    assert isinstance(term, Attention)
+    return _mean([features.attention(ours, theirs, form=term.form) for ours, theirs in answer.pairs])
+
+
+def _relation(term: Term, answer: Answer) -> Tensor:
+    assert isinstance(term, Relation)
+    return _mean([features.relation(ours, theirs, distance=term.distance, angle=term.angle) for ours, theirs in answer.pairs])
+
+
+def _contrast(term: Term, answer: Answer) -> Tensor:
+    assert isinstance(term, Contrast)
+    return _mean([features.contrast(ours, theirs, answer.labels, sharpness=term.sharpness) for ours, theirs in answer.pairs])
+
+
+def _review(term: Term, answer: Answer) -> Tensor:
+    return _mean([features.review(ours, theirs) for ours, theirs in answer.pairs])
+
+
+def _mean(values: list[Tensor]) -> Tensor:
+    """Over a term's pairs, so that its weight means the same for one pair and for four."""
+    return torch.stack(values).mean()
+
+
+TERMS: dict[type[Term], Callable[[Term, Answer], Tensor]] = {
+    Label: _label,
+    Kd: _kd,
+    Dkd: _dkd,
+    Dist: _dist,
+    Feature: _feature,
+    Attention: _attention,
+    Relation: _relation,
+    Contrast: _contrast,
+    Review: _review,
+}

@@ -3,7 +3,7 @@
 A remembered teacher answers each (image, view) once: the first time a view is needed, all images of that view are answered in order, in fixed
 batches, into `view-K.npy` (fp16), which is renamed when whole; training reads only the stored values, so that a first run, a resumed one and a second
 student see the same numbers. The folder is shared by all whose key is equal: the students of a run. Terms that need more than logits are not served
-here.
+here, but by `inside`, live.
 """
 
 import contextlib

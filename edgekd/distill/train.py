@@ -16,9 +16,11 @@ from torch import Tensor, nn
 
 from edgekd.data.batches import Batches, order
 from edgekd.distill import checkpoint, schedule
+from edgekd.distill.batchnorm import batchnorms, reestimate, shown
 from edgekd.distill.checkpoint import Place
+from edgekd.distill.inside import Inside
 from edgekd.distill.interrupt import Interrupts
-from edgekd.distill.objective import Objective
+from edgekd.distill.objective import Objective, Seen
 from edgekd.distill.subset import NEEDS_STUDENT, NEEDS_TEACHER, Pool, choose
 from edgekd.distill.teacher import BATCH, Teacher, answer_all
 from edgekd.errors import TrainingError
@@ -53,22 +55,26 @@ class Job:
         return sha256_json({"phases": self.phases, "train": self.train, "seed": self.seed, "how": self.how})
 
 
-def fit(network: nn.Module, job: Job, *, data: Batches, valid: Batches | None, teacher: Teacher | None, emit: Emit) -> Training:
-    """Teach `network` in place, going on from a checkpoint in the job's folder where there is one.
+def fit(
+    network: nn.Module, job: Job, *, data: Batches, valid: Batches | None, teacher: Teacher | None, inside: Inside | None = None, emit: Emit
+) -> Training:
+    """Teach `network` in place, going on from a checkpoint in the job's folder where there is one. `inside` serves phases that compare features.
 
     Raises:
         TrainingError: the loss is not a number; the last good checkpoint stays.
     """
-    return _Fit(network, job, data=data, valid=valid, teacher=teacher, emit=emit).run()
+    return _Fit(network, job, data=data, valid=valid, teacher=teacher, inside=inside, emit=emit).run()
 
 
 class _Fit:
-    def __init__(self, network: nn.Module, job: Job, *, data: Batches, valid: Batches | None, teacher: Teacher | None, emit: Emit) -> None:
+    def __init__(
+        self, network: nn.Module, job: Job, *, data: Batches, valid: Batches | None, teacher: Teacher | None, inside: Inside | None, emit: Emit
+    ) -> None:
         train = job.train
         assert train.batch is not None, "the job's defaults are not filled in"
         assert train.optimizer is not None, "the job's defaults are not filled in"
         assert train.augment is not None, "the job's defaults are not filled in"
-        self.network, self.job, self.data, self.valid, self.teacher, self.emit = network, job, data, valid, teacher, emit
+        self.network, self.job, self.data, self.valid, self.teacher, self.inside, self.emit = network, job, data, valid, teacher, inside, emit
         self.augment: Augment = train.augment
         self.batch = min(train.batch, len(data))
         self.epoch_steps = schedule.steps_per_pass(len(data), self.batch)
@@ -79,7 +85,8 @@ class _Fit:
         if train.channels_last:
             network.to(memory_format=torch.channels_last)
         self.forward: Any = torch.compile(network) if train.compile else network
-        self.optimizer = build_optimizer(network, train.optimizer)
+        self.watched: Any = None if inside is None else torch.compile(inside.student) if train.compile and not inside.student.note else inside.student
+        self.optimizer = build_optimizer(network, train.optimizer, beside=None if inside is None else inside.bridges)
         self.average = {k: v.detach().clone() for k, v in network.named_parameters()} if train.ema else {}
         self.interrupts = Interrupts()
         self.place = Place()
@@ -114,7 +121,7 @@ class _Fit:
                 place.positions = self._positions(phase, place.phase)
             self.emit(PhaseStarted(network=self.job.name, phase=phase.name, images=len(place.positions), steps=steps))
             self._say_if_small(phase, len(place.positions))
-            objective = Objective(phase)
+            objective = Objective(phase, self.inside.looks(phase) if self.inside is not None else {})
             while place.phase_step < steps:
                 self._step(phase, objective, steps)
                 yield
@@ -134,18 +141,17 @@ class _Fit:
         place = self.place
         positions, view = self._batch(phase)
         images, labels = shown(self.data, positions, view, self.augment, self.job.train.view_seed)
-        answers = self.teacher.answer(images, positions, view) if self.teacher is not None and phase.soft else None
+        answers, theirs = self._answers(phase, images, positions, view)
         factor = schedule.rate(self.job.train.schedule, place.step, self.steps)
         progress = place.phase_step / max(1, steps - 1)
         with self.interrupts.held():
             self._mode(phase)
             for group in self.optimizer.param_groups:
                 group["lr"] = group["peak"] * factor
-            with torch.autocast(images.device.type, dtype=torch.bfloat16, enabled=self.bf16):
-                logits = self.forward(images)
-            logits = logits.float()
+            logits, ours = self._own(phase, images)
             confidence = self._confidence(phase, logits)
-            loss = objective(logits, answers, labels, progress=progress, confidence=confidence)
+            seen = Seen(ours, theirs) if phase.looks_inside else None
+            loss = objective(logits, answers, labels, progress=progress, confidence=confidence, seen=seen)
             self.optimizer.zero_grad(set_to_none=True)
             loss.total.backward()  # type: ignore[no-untyped-call]
             self.optimizer.step()
@@ -158,6 +164,20 @@ class _Fit:
                 return objective.gradient_shares(logits, answers, labels, progress=progress, confidence=confidence)
 
             self._report(_Step(phase=phase, names=objective.names, temperature=loss.temperature, gradient_shares=shares, factor=factor))
+
+    def _answers(self, phase: Phase, images: Tensor, positions: Tensor, view: int | None) -> tuple[Tensor | None, dict[str, Tensor]]:
+        """The teacher's logits where a term asks for them, and its features where one compares them."""
+        if self.teacher is None or not phase.soft:
+            return None, {}
+        if phase.looks_inside and self.inside is not None:
+            return self.inside.answer(images, bf16=self.bf16)
+        return self.teacher.answer(images, positions, view), {}
+
+    def _own(self, phase: Phase, images: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
+        """The student's logits, float32, and its features where a term compares them."""
+        with torch.autocast(images.device.type, dtype=torch.bfloat16, enabled=self.bf16):
+            logits, features = self.watched(images) if phase.looks_inside else (self.forward(images), {})
+        return logits.float(), features
 
     def _batch(self, phase: Phase) -> tuple[Tensor, int | None]:
         """Positions of the next batch, and the view it is shown in (None: plain): both pure functions of where training stands."""
@@ -194,6 +214,9 @@ class _Fit:
 
     def _mode(self, phase: Phase) -> None:
         self.network.train()
+        if self.inside is not None:
+            self.inside.student.train()
+            self.inside.bridges.train()
         if phase.batchnorm == "frozen":
             for module in batchnorms(self.network):
                 module.eval()
@@ -281,6 +304,8 @@ class _Fit:
         if not all(bool(torch.isfinite(value).all()) for value in self.network.parameters()):
             return
         states = {"network": self.network.state_dict(), "optimizer": self.optimizer.state_dict(), "average": self.average}
+        if self.inside is not None:
+            states["bridges"] = self.inside.bridges.state_dict()
         checkpoint.save(self.job.folder, self.place, states, key=self.job.key)
         self.job.kept()
 
@@ -290,6 +315,8 @@ class _Fit:
             return
         self.place, states = found
         self.network.load_state_dict(states["network"])
+        if self.inside is not None:
+            self.inside.bridges.load_state_dict(states["bridges"])
         self.optimizer.load_state_dict(states["optimizer"])
         for name, value in states["average"].items():
             self.average[name].copy_(value)
@@ -339,52 +366,19 @@ class _Meter:
         return means, self.images / max(1e-9, time.monotonic() - self.since)
 
 
-def build_optimizer(network: nn.Module, settings: Optimizer) -> torch.optim.Optimizer:
-    """The optimiser: one group for all weights, or body and head apart where they learn at different rates; `peak` of a group is its rate's peak."""
+def build_optimizer(network: nn.Module, settings: Optimizer, beside: nn.Module | None = None) -> torch.optim.Optimizer:
+    """The optimiser: one group for all weights, or body and head apart where they learn at different rates; `peak` of a group is its rate's peak.
+
+    What is learnt `beside` the network learns as a head does.
+    """
     head = {id(parameter) for parameter in head_parameters(network)} if settings.body_lr is not None else set()
     parameters = [parameter for parameter in network.parameters() if parameter.requires_grad]
     groups = [{"params": [p for p in parameters if id(p) not in head], "peak": settings.lr if settings.body_lr is None else settings.body_lr}]
     if head:
         groups.append({"params": [p for p in parameters if id(p) in head], "peak": settings.lr})
+    if beside is not None and any(True for _ in beside.parameters()):
+        groups.append({"params": list(beside.parameters()), "peak": settings.lr})
     if settings.name == "sgd":
         return torch.optim.SGD(groups, lr=settings.lr, momentum=settings.momentum, weight_decay=settings.weight_decay, nesterov=settings.momentum > 0)
     kind = torch.optim.Adam if settings.name == "adam" else torch.optim.AdamW
     return kind(groups, lr=settings.lr, weight_decay=settings.weight_decay)
-
-
-def batchnorms(network: nn.Module) -> Iterator[nn.modules.batchnorm._BatchNorm]:
-    """All BatchNorm layers of a network."""
-    return (module for module in network.modules() if isinstance(module, nn.modules.batchnorm._BatchNorm))
-
-
-def shown(data: Batches, positions: Tensor, view: int | None, augment: Augment, view_seed: int) -> tuple[Tensor, Tensor]:
-    """Images and labels at these positions, in this view; None: plain."""
-    images, labels, _ = data.plain(positions) if view is None else data.view(positions, view, augment, view_seed)
-    return images, labels
-
-
-def reestimate(network: nn.Module, data: Batches, view: int | None, augment: Augment, view_seed: int) -> None:
-    """Compute BatchNorm statistics anew as the mean over one view of all training images (None: plain), each as much as any other.
-
-    It must be the kind of view that the network learnt on last: statistics of plain images cost a resnet8 that had learnt on padded crops 4 points
-    on CIFAR-10.
-    """
-    layers = list(batchnorms(network))
-    momenta = [layer.momentum for layer in layers]
-    network.eval()
-    for layer in layers:
-        layer.reset_running_stats()
-        layer.train()
-    seen = 0
-    with torch.no_grad():
-        for positions in torch.split(torch.arange(len(data)), BATCH):
-            if seen and len(positions) == 1:
-                break  # one image has no variance where a feature map is 1×1
-            images, _ = shown(data, positions, view, augment, view_seed)
-            seen += len(images)
-            for layer in layers:
-                layer.momentum = len(images) / seen
-            network(images)
-    for layer, momentum in zip(layers, momenta, strict=True):
-        layer.momentum = momentum
-    network.eval()

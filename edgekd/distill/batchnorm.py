@@ -1,0 +1,48 @@
+"""BatchNorm statistics: where they are kept, and how they are computed anew over all training images."""
+
+from collections.abc import Iterator
+
+import torch
+from torch import Tensor, nn
+
+from edgekd.data.batches import Batches
+from edgekd.distill.teacher import BATCH
+from edgekd.recipe import Augment
+
+
+def batchnorms(network: nn.Module) -> Iterator[nn.modules.batchnorm._BatchNorm]:
+    """All BatchNorm layers of a network."""
+    return (module for module in network.modules() if isinstance(module, nn.modules.batchnorm._BatchNorm))
+
+
+def shown(data: Batches, positions: Tensor, view: int | None, augment: Augment, view_seed: int) -> tuple[Tensor, Tensor]:
+    """Images and labels at these positions, in this view; None: plain."""
+    images, labels, _ = data.plain(positions) if view is None else data.view(positions, view, augment, view_seed)
+    return images, labels
+
+
+def reestimate(network: nn.Module, data: Batches, view: int | None, augment: Augment, view_seed: int) -> None:
+    """Compute BatchNorm statistics anew as the mean over one view of all training images (None: plain), each as much as any other.
+
+    It must be the kind of view that the network learnt on last: statistics of plain images cost a resnet8 that had learnt on padded crops 4 points
+    on CIFAR-10.
+    """
+    layers = list(batchnorms(network))
+    momenta = [layer.momentum for layer in layers]
+    network.eval()
+    for layer in layers:
+        layer.reset_running_stats()
+        layer.train()
+    seen = 0
+    with torch.no_grad():
+        for positions in torch.split(torch.arange(len(data)), BATCH):
+            if seen and len(positions) == 1:
+                break  # one image has no variance where a feature map is 1×1
+            images, _ = shown(data, positions, view, augment, view_seed)
+            seen += len(images)
+            for layer in layers:
+                layer.momentum = len(images) / seen
+            network(images)
+    for layer, momentum in zip(layers, momenta, strict=True):
+        layer.momentum = momentum
+    network.eval()

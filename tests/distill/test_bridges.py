@@ -1,0 +1,82 @@
+"""edgekd.distill.bridges: the student's features brought to the teacher's shapes."""
+
+from collections.abc import Sequence
+
+import pytest
+import torch
+from torch import Tensor
+
+from edgekd.distill.bridges import bridge, resized, vector
+from edgekd.errors import UsageError
+from edgekd.models.taps import Tap
+from edgekd.recipe import Attention, Contrast, Feature, FeatureTerm, Relation, Review
+
+STAGES = [(Tap("a", (4, 8, 8)), Tap("x", (6, 8, 8))), (Tap("b", (8, 4, 4)), Tap("y", (12, 2, 2)))]
+HEADS = [(Tap("p", (8,)), Tap("q", (12,)))]
+
+
+def features(pairs: Sequence[tuple[Tap, Tap]]) -> list[tuple[Tensor, Tensor]]:
+    generator = torch.Generator().manual_seed(0)
+    return [(torch.randn(3, *ours.shape, generator=generator), torch.randn(3, *theirs.shape, generator=generator)) for ours, theirs in pairs]
+
+
+@pytest.mark.parametrize(
+    ("term", "pairs", "shapes", "learns"),
+    [
+        (Feature(), STAGES, [(3, 6, 8, 8), (3, 12, 2, 2)], True),
+        (Feature(), HEADS, [(3, 12)], True),
+        (Attention(), STAGES, [(3, 4, 8, 8), (3, 8, 2, 2)], False),
+        (Relation(), HEADS, [(3, 8)], False),
+        (Relation(), STAGES, [(3, 4), (3, 8)], False),
+        (Contrast(width=5), HEADS, [(3, 5)], True),
+        (Review(), STAGES, [(3, 6, 8, 8), (3, 12, 2, 2)], True),
+    ],
+)
+def test_pairs_come_out_comparable(term: FeatureTerm, pairs: list[tuple[Tap, Tap]], shapes: list[tuple[int, ...]], learns: bool) -> None:
+    """Each term gets the shapes that its loss takes, from modules that learn only where the term's source has them learn."""
+    module = bridge(term, pairs)
+    matched = module(features(pairs))
+    assert [tuple(ours.shape) for ours, _ in matched] == shapes
+    if not isinstance(term, (Attention, Relation)):
+        assert all(ours.shape == theirs.shape for ours, theirs in matched)
+    assert any(True for _ in module.parameters()) is learns
+
+
+def test_a_fused_stage_knows_the_deeper_ones() -> None:
+    """The first stage's output moves with the last stage's features, and not the other way round."""
+    module = bridge(Review(), STAGES).eval()
+    given = features(STAGES)
+    before = [ours for ours, _ in module(given)]
+    deeper = [ours for ours, _ in module([given[0], (given[1][0] + 1, given[1][1])])]
+    shallower = [ours for ours, _ in module([(given[0][0] + 1, given[0][1]), given[1]])]
+    assert not torch.equal(before[0], deeper[0])
+    assert torch.equal(before[1], shallower[1])
+
+
+def test_resizing_averages_down_and_interpolates_up() -> None:
+    """A constant stays what it is; vectors are left alone."""
+    small, large, words = torch.full((1, 1, 2, 2), 3.0), torch.full((1, 1, 4, 4), 3.0), torch.ones(1, 5)
+    assert torch.equal(resized(large, small), small)
+    assert torch.equal(resized(small, large), large)
+    assert resized(words, words) is words
+    assert torch.equal(resized(torch.arange(4.0).view(1, 1, 2, 2), torch.zeros(1, 1, 1, 1)).flatten(), torch.tensor([1.5]))
+
+
+def test_maps_and_tokens_become_vectors() -> None:
+    """By their mean over places; a vector is one."""
+    assert torch.equal(vector(torch.arange(8.0).view(1, 2, 2, 2)), torch.tensor([[1.5, 5.5]]))
+    assert torch.equal(vector(torch.tensor([[[1.0, 2.0], [3.0, 6.0]]])), torch.tensor([[2.0, 4.0]]))
+    assert torch.equal(vector(torch.ones(2, 3)), torch.ones(2, 3))
+
+
+@pytest.mark.parametrize("term", [Attention(), Review()])
+def test_vectors_have_no_places(term: FeatureTerm) -> None:
+    """The error names the tap and its shape."""
+    with pytest.raises(UsageError, match=r"compares maps .*; the tap p is \(8,\)\. Choose a stage"):
+        bridge(term, HEADS)
+
+
+def test_maps_and_vectors_do_not_go_together() -> None:
+    """A 1×1 projection cannot make a vector of a map."""
+    with pytest.raises(UsageError, match=r"a is \(4, 8, 8\), q \(12,\)\. Choose two stages, or pooled for both"):
+        bridge(Feature(), [(STAGES[0][0], HEADS[0][1])])
