@@ -17,7 +17,7 @@ OWN_SPLIT = "edgekd split this data itself: a teacher brought with weights has p
 """A note of a report's data that its accuracy drops must be read with."""
 
 SCHEMA = 1
-"""Version of report.json. 1: the first (2026-11)."""
+"""Version of report.json. 1: the first (2026-11); what it has gained since may be absent: `Measurement.layer_times`, `sustained`."""
 
 Role = Literal["teacher", "student", "file"]
 NetworkRole = Literal["teacher", "student", "alone", "alone-on-subset"]
@@ -169,6 +169,23 @@ class Timing(Struct, frozen=True, kw_only=True):
         return [ms for launch in self.launches for block in launch.rounds for ms in block]
 
 
+class LayerTime(Struct, frozen=True, kw_only=True):
+    """What one operator, as the runtime calls it, took: µs by profiled run. `layer` of the artifact it is, as far as names tell."""
+
+    name: str
+    op: str
+    us: list[float]
+    layer: str | None = None
+
+
+class Moment(State, frozen=True, kw_only=True):
+    """A second or so of sustained load: its end in seconds from the start, the median of its inferences in ms per batch, the machine then."""
+
+    at_s: float
+    ms: float
+    inferences: int
+
+
 class Measurement(Struct, frozen=True, kw_only=True):
     """How fast one artifact ran on one target of one host."""
 
@@ -190,6 +207,10 @@ class Measurement(Struct, frozen=True, kw_only=True):
     energy: float | None = None
     """Joules per image; None with a reason in `energy_reason`."""
     energy_reason: str | None = None
+    layer_times: list[LayerTime] = []
+    sustained: list[Moment] = []
+    untold: str | None = None
+    """What the machine does not tell of itself in `sustained`, and why."""
     states: list[State] = []
     doubts: list[str] = []
 

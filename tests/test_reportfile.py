@@ -46,6 +46,14 @@ measurements = st.builds(
     threads=st.integers(0, 64),
     timing=timings,
     energy=st.none() | numbers,
+    layer_times=st.lists(st.builds(record.LayerTime, name=words, op=words, us=st.lists(numbers, max_size=2), layer=st.none() | words), max_size=2),
+    sustained=st.lists(
+        st.builds(
+            record.Moment, when=st.just("during"), at_s=numbers, ms=numbers, inferences=st.integers(0, 9), clock_mhz=st.lists(numbers, max_size=2)
+        ),
+        max_size=2,
+    ),
+    untold=st.none() | words,
     states=st.lists(st.builds(record.State, when=st.sampled_from(["before", "during", "after"]), load=st.none() | numbers), max_size=2),
 )
 disagreements = st.builds(

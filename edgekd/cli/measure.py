@@ -27,6 +27,11 @@ MaxTime = Annotated[
     float | None, typer.Option("--max-time", metavar="SECONDS", help="Of measuring bare files, on all targets together.  [default: 60]")
 ]
 Fps = Annotated[float | None, typer.Option("--fps", metavar="N", help="Start inferences of bare files at a camera's pace.")]
+Layers = Annotated[bool, typer.Option("--layers", help="Also print which layers take longest.")]
+Sustained = Annotated[
+    str | None,
+    typer.Option("--sustained", metavar="TIME", help="Then run one file after another for so long, as in 60s, and see whether latency holds."),
+]
 Dims = Annotated[list[str] | None, typer.Option("--dim", metavar="AXIS=N", help="Size of an open axis of a bare file, by its name or as INPUT.AXIS.")]
 
 TOP = 5
@@ -49,26 +54,37 @@ def evaluate(what: What = None, *, flags: Flags, out: Out = None, face: Face) ->
     _evaluate_bare(face, bare, flags)
 
 
-def bench(what: What = None, *, flags: Flags, out: Out = None, max_time: MaxTime = None, fps: Fps = None, dim: Dims = None, face: Face) -> None:
+def bench(
+    what: What = None,
+    *,
+    flags: Flags,
+    out: Out = None,
+    max_time: MaxTime = None,
+    fps: Fps = None,
+    dim: Dims = None,
+    layers: Layers = False,
+    sustained: Sustained = None,
+    face: Face,
+) -> None:
     """Measure how fast files run on each target.
 
     Of a recipe or run, every file that it makes; of bare ONNX files with any inputs, those: the later ones are compared with the first.
+    --sustained loads the bare files, or those of the run that ship.
     """
+    from edgekd.cli.timed import bench_bare, bench_run, load_s
     from edgekd.errors import UsageError
 
-    bare = _bare(what)
+    bare, seconds = _bare(what), load_s(sustained)
     if not bare:
         job = job_from(_single(what), flags, out)
         if (max_time, fps, dim) != (None, None, None):
             raise UsageError("--max-time, --fps and --dim are for bare files; take them away, or give .onnx files")
-        from edgekd import compress
-
-        run_job(face, job, compress.bench_files)
+        bench_run(face, job, layers=layers, sustained_s=seconds)
         return
     _refuse_others(flags, out, {"on", "seed"})
     if max_time is not None and not 0 < max_time < float("inf"):
         raise UsageError(f"--max-time takes seconds above 0, got {max_time:g}")
-    _bench_bare(face, bare, flags, max_s=max_time or 60.0, fps=fps, dims=_dims(dim or []))
+    bench_bare(face, bare, flags, max_s=max_time or 60.0, fps=fps, dims=_dims(dim or []), layers=layers, sustained_s=seconds)
 
 
 def predict(file: File, image: Pictures, *, teacher: TeacherFile = None, face: Face) -> None:
@@ -112,25 +128,6 @@ def _refuse_others(flags: Flags, out: Path | None, taken: set[str]) -> None:
     typed = ["out"] * (out is not None) + [field.name for field in fields(flags) if getattr(flags, field.name) and field.name not in taken]
     if typed:
         raise UsageError(f"--{typed[0].replace('_', '-')} says nothing about bare files; take it away, or give a recipe or a run")
-
-
-def _bench_bare(face: Face, files: list[Path], flags: Flags, **options: Any) -> None:
-    import msgspec
-
-    from edgekd.bench import bench as measure
-    from edgekd.cli.asked import recipe_from
-    from edgekd.gate.bare import bare_report
-    from edgekd.recipe import Recipe
-
-    report = bare_report(files)
-    cwd = Path.cwd()
-    targets = recipe_from(Recipe(), flags, base=cwd, cwd=cwd).on
-    first, *others = [artifact.name for artifact in report.artifacts]
-    with face.watching() as emit:
-        pairs = [(name, first) for name in others]
-        found = measure(list(zip(report.artifacts, files, strict=True)), targets, pairs=pairs, seed=flags.seed or 0, emit=emit, **options)
-    doubts = [f"{name}: {why}" for name, why in found.failures.items()]
-    show_report(face, msgspec.structs.replace(report, measurements=found.measurements, ratios=found.ratios, hosts=found.hosts, doubts=doubts))
 
 
 def _dims(texts: Sequence[str]) -> dict[str, int]:

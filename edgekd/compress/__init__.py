@@ -7,12 +7,14 @@ work in one run folder: a step whose result stands there is not done again, and 
     report = compress(Recipe(data="folder:photos"), folder=Path("runs/photos"))
 """
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
-from edgekd.compress import files, students, teacher
+from edgekd.compress import files, students, sustained, teacher
 from edgekd.compress.plan import plan
 from edgekd.compress.story import Story
+from edgekd.compress.tracking import Tracker, tracking
 from edgekd.events import Emit, silent
 from edgekd.recipe import Recipe
 from edgekd.record import Report
@@ -22,7 +24,9 @@ __all__ = ["bench_files", "compress", "distill", "evaluate_files", "export_files
 Step = Literal["teach", "distill", "export", "evaluate", "bench"]
 
 
-def compress(recipe: Recipe, *, folder: Path, origin: str = "python", base: Path = Path(), emit: Emit = silent) -> Report:
+def compress(
+    recipe: Recipe, *, folder: Path, origin: str = "python", base: Path = Path(), emit: Emit = silent, log: Sequence[Tracker] = ()
+) -> Report:
     """Teach or load the teacher, distil it into each student, export, score and time the files, and hold them to the recipe's limits.
 
     Args:
@@ -30,6 +34,7 @@ def compress(recipe: Recipe, *, folder: Path, origin: str = "python", base: Path
         origin: whose run the folder is; another origin's folder is refused.
         base: what the recipe's paths are relative to.
         emit: told of all that happens, beside the run's events.jsonl.
+        log: trackers that training's figures go to as well, below the run's log/.
 
     Returns:
         The report, as it stands in report.json, report.md and report.html.
@@ -37,17 +42,24 @@ def compress(recipe: Recipe, *, folder: Path, origin: str = "python", base: Path
     Raises:
         EdgekdError: whatever cannot be done, with its remedy; finished stages stand.
     """
-    return _walk(recipe, {"teach", "distill", "export", "evaluate", "bench"}, folder, origin, base, emit)
+    with tracking(log, folder, recipe, emit) as told:
+        return _walk(recipe, {"teach", "distill", "export", "evaluate", "bench"}, folder, origin, base, told)
 
 
-def teach(recipe: Recipe, *, folder: Path, origin: str = "python", base: Path = Path(), emit: Emit = silent) -> Report:
+def teach(
+    recipe: Recipe, *, folder: Path, origin: str = "python", base: Path = Path(), emit: Emit = silent, log: Sequence[Tracker] = ()
+) -> Report:
     """Teach the teacher, or check the weights that it came with; arguments as `compress`."""
-    return _walk(recipe, {"teach"}, folder, origin, base, emit)
+    with tracking(log, folder, recipe, emit) as told:
+        return _walk(recipe, {"teach"}, folder, origin, base, told)
 
 
-def distill(recipe: Recipe, *, folder: Path, origin: str = "python", base: Path = Path(), emit: Emit = silent) -> Report:
+def distill(
+    recipe: Recipe, *, folder: Path, origin: str = "python", base: Path = Path(), emit: Emit = silent, log: Sequence[Tracker] = ()
+) -> Report:
     """Distil the teacher into each student; arguments as `compress`."""
-    return _walk(recipe, {"teach", "distill"}, folder, origin, base, emit)
+    with tracking(log, folder, recipe, emit) as told:
+        return _walk(recipe, {"teach", "distill"}, folder, origin, base, told)
 
 
 def export_files(recipe: Recipe, *, folder: Path, origin: str = "python", base: Path = Path(), emit: Emit = silent) -> Report:
@@ -60,12 +72,17 @@ def evaluate_files(recipe: Recipe, *, folder: Path, origin: str = "python", base
     return _walk(recipe, {"teach", "distill", "export", "evaluate"}, folder, origin, base, emit)
 
 
-def bench_files(recipe: Recipe, *, folder: Path, origin: str = "python", base: Path = Path(), emit: Emit = silent) -> Report:
-    """Time every file on the targets, anew where they were timed before; arguments as `compress`."""
-    return _walk(recipe, {"teach", "distill", "export", "bench"}, folder, origin, base, emit, anew=True)
+def bench_files(
+    recipe: Recipe, *, folder: Path, origin: str = "python", base: Path = Path(), emit: Emit = silent, sustained_s: float = 0.0
+) -> Report:
+    """Time every file on the targets, anew where they were timed before; then, for `sustained_s` seconds each, load those that ship. Other arguments
+    as `compress`."""
+    return _walk(recipe, {"teach", "distill", "export", "bench"}, folder, origin, base, emit, anew=True, sustained_s=sustained_s)
 
 
-def _walk(recipe: Recipe, do: set[Step], folder: Path, origin: str, base: Path, emit: Emit, *, anew: bool = False) -> Report:
+def _walk(
+    recipe: Recipe, do: set[Step], folder: Path, origin: str, base: Path, emit: Emit, *, anew: bool = False, sustained_s: float = 0.0
+) -> Report:
     """Do these steps, and take up what stands of the others."""
     with Story.opened(recipe, folder, origin, base, emit) as story:
         files.check(recipe, base)
@@ -77,4 +94,5 @@ def _walk(recipe: Recipe, do: set[Step], folder: Path, origin: str, base: Path, 
             files.evaluate(story, made, do="evaluate" in do)
             files.bench(story, made, do="bench" in do, anew=anew)
             files.ship(story)
+            sustained.load(story, seconds=sustained_s)
         return story.told()

@@ -198,6 +198,7 @@ def bench(story: Story, artifacts: Sequence[Artifact], *, do: bool, anew: bool) 
             pairs=pairs,
             seed=story.recipe.seed,
             max_s=10.0 + 2.0 * len(artifacts) if quick else 15.0 * len(artifacts),
+            layers=True,
             plan=QUICK if quick else FULL,
             base=story.base,
             emit=story.run.emit,

@@ -17,12 +17,13 @@ from edgekd.report.columns import measured_targets, tables
 from edgekd.report.confusions import confusions
 from edgekd.report.curves import training
 from edgekd.report.disagreements import disagreements
-from edgekd.report.layers import layers
+from edgekd.report.layers import layers, timed
 from edgekd.report.markup import NONE, Markup, columned, folded, lines, name, plain, tag
 from edgekd.report.origins import origins
 from edgekd.report.pictures import against_latency
 from edgekd.report.reliability import reliabilities
 from edgekd.report.rows import energies, losses, sizes, spreads
+from edgekd.report.sustained import sustained
 from edgekd.report.text import firm
 
 ALONE = "This page runs no script and loads nothing."
@@ -102,12 +103,13 @@ def _pictures(report: Report) -> list[Markup]:
         *(section(title if len(targets) == 1 else f"{title} on {target}", against_latency(report, target)) for target in targets),
         section("What it costs", losses(report), sizes(report), *(energies(report, target) for target in targets)),
         section("How steady it runs", *(spreads(report, target) for target in targets)),
+        section("How it holds under load", *_unfolded(sustained(report))),
         section("How it was taught", *_unfolded(training(report))),
         section("Class by class", *_unfolded(recalls(report))),
         section("What it mixes up", *_unfolded(confusions(report))),
         section("Where it differs from its teacher", *_unfolded(disagreements(report)), note=_DIFFERS),
         section("How sure it is", *_unfolded(reliabilities(report))),
-        section("Where the bytes are", *_unfolded(layers(report))),
+        section("Where the bytes and the time are" if timed(report) else "Where the bytes are", *_unfolded(layers(report))),
     ]
 
 

@@ -104,6 +104,8 @@ def test_bare_files_need_images() -> None:
         (("bench", "a.onnx", "--dim", "batch"), "--dim takes AXIS=N with a whole number above 0"),
         (("bench", "--max-time", "3"), "--max-time, --fps and --dim are for bare files"),
         (("bench", "nope.onnx"), "no file at nope.onnx"),
+        (("bench", "a.onnx", "--sustained", "60"), "--sustained takes a time from 1 s to 60 min with its unit, as in 60s or 10min; got '60'"),
+        (("bench", "a.onnx", "--sustained", "2h"), "a time is written as 12 ms"),
         (("evaluate", "a.onnx", "--student", "resnet8"), "--student says nothing about bare files"),
     ],
 )
@@ -113,10 +115,11 @@ def test_what_does_not_go_together(typed: tuple[str, ...], message: str) -> None
 
 
 def test_bench_compares_files_without_torch() -> None:
-    """Two files in turn: a measurement each, a ratio with its interval; the process never loads torch."""
+    """Two files in turn: a measurement each, a ratio with its interval, layers and load where asked for; the process never loads torch."""
     code = "import sys, atexit\natexit.register(lambda: print('torch' in sys.modules, file=sys.stderr))\nfrom edgekd.cli import main\nmain()"
+    asked = ["--max-time", "2", "--layers", "--sustained", "1s"]
     done = subprocess.run(
-        [sys.executable, "-c", code, "bench", "a.onnx", "b.onnx", "--max-time", "2", "--json", "-q"],
+        [sys.executable, "-c", code, "bench", "a.onnx", "b.onnx", *asked, "--json", "-q"],
         capture_output=True,
         text=True,
         env={**os.environ, "PYTHONPATH": str(ROOT)},
@@ -127,6 +130,9 @@ def test_bench_compares_files_without_torch() -> None:
     (ratio,) = report.ratios
     assert (ratio.artifact, ratio.against) == ("file/b/as-is", "file/a/as-is")
     assert ratio.low <= ratio.value <= ratio.high
+    for measurement in report.measurements:
+        assert ("Gemm", 30) in [(each.op, len(each.us)) for each in measurement.layer_times]
+        assert measurement.sustained[-1].at_s >= 1
 
 
 def test_an_open_axis_is_asked_for_by_its_flag(folder: Path) -> None:

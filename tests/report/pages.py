@@ -4,8 +4,8 @@ from html.parser import HTMLParser
 
 import msgspec
 
-from edgekd.record import Artifact, Bin, CurvePoint, Disagreement, Layer, Network, Report, Score, Training
-from tests.report.sample import CLASSES, judged_report
+from edgekd.record import Artifact, Bin, CurvePoint, Disagreement, Layer, LayerTime, Measurement, Moment, Network, Report, Score, Training
+from tests.report.sample import CLASSES, SHIPPED, judged_report
 
 replace = msgspec.structs.replace
 HOSTILE = [
@@ -23,11 +23,12 @@ DOT = "iVBORw0KGgoAAAANSUhEUgAAAAQAAAAECAAAAACMmsGiAAAAHUlEQVR42mNgEFAwYHAISChga
 
 
 def drawn_report() -> Report:
-    """The sample with limits, curves of two phases, layers, and what a page draws of the answers."""
+    """The sample with limits, curves of two phases, layers, what a page draws of the answers, and how the file that ships runs."""
     report = judged_report()
     networks = [_taught(network, 6) for network in report.networks]
     artifacts = [_layered(artifact) for artifact in report.artifacts]
-    return replace(report, networks=networks, artifacts=artifacts, scores=[_answered(score) for score in report.scores])
+    measurements = [_profiled(each) if each.artifact == SHIPPED else each for each in report.measurements]
+    return replace(report, networks=networks, artifacts=artifacts, scores=[_answered(score) for score in report.scores], measurements=measurements)
 
 
 def large_report() -> Report:
@@ -89,7 +90,7 @@ def hostile_report() -> Report:
         artifacts=artifacts,
         networks=[replace(each, name=renamed[each.name], training=_spoilt(each.training)) for each in report.networks],
         scores=[_misnamed(replace(each, artifact=names[each.artifact], recall=dict.fromkeys(HOSTILE, metric))) for each in report.scores],
-        measurements=[replace(each, artifact=names[each.artifact], target=target) for each in report.measurements],
+        measurements=[_misran(replace(each, artifact=names[each.artifact], target=target)) for each in report.measurements],
         ratios=[replace(each, artifact=names[each.artifact], against=names[each.against], target=target) for each in report.ratios],
         verdicts=[replace(each, artifact=HOSTILE[0], limit=HOSTILE[1], text=HOSTILE[6], target=target) for each in report.verdicts],
         shipped={f"{target}/{HOSTILE[1]}": names[shipped] for shipped in report.shipped.values()},
@@ -97,6 +98,13 @@ def hostile_report() -> Report:
         doubts=HOSTILE,
         notes=HOSTILE,
     )
+
+
+def _misran(measurement: Measurement) -> Measurement:
+    """Operators, and what the machine keeps to itself, are called what they may not be."""
+    times = [replace(each, name=name, op=name, layer=None) for each, name in zip(measurement.layer_times, HOSTILE, strict=False)]
+    moments = [replace(each, temperature_c={HOSTILE[0]: 50.0}, clock_mhz=[]) for each in measurement.sustained]
+    return replace(measurement, layer_times=times, sustained=moments, untold=HOSTILE[0] if moments else None)
 
 
 def _misnamed(score: Score) -> Score:
@@ -148,6 +156,27 @@ def _taught(network: Network, epochs: int) -> Network:
         for epoch in range(1, epochs + 1)
     ]
     return replace(network, training=replace(network.training, curve=curve))
+
+
+def _profiled(measurement: Measurement) -> Measurement:
+    """Eight layers and two operators of the runtime's own, and a minute in which the machine grows hot and slow."""
+    times = [LayerTime(name=f"conv{number}_nchwc", op="Conv", layer=f"conv{number}", us=[100.0 + 20 * number] * 3) for number in range(8)]
+    times += [LayerTime(name=f"Reorder{number}", op="ReorderOutput", us=[10.0, 12.0, 90.0]) for number in range(2)]
+    return replace(measurement, layer_times=times, sustained=[_moment(second) for second in range(1, 61)])
+
+
+def _moment(second: int) -> Moment:
+    """Hotter by the second; from the fortieth on slowed."""
+    slow = second >= 40
+    return Moment(
+        when="during",
+        at_s=float(second),
+        ms=(1.2 if slow else 1.0) + 0.002 * (second % 3),
+        inferences=900,
+        clock_mhz=[800.0, 2800.0 if slow else 3400.0],
+        temperature_c={"cpu": 45.0 + second / 2, "board": 30.0},
+        throttled=second == 40,
+    )
 
 
 def _layered(artifact: Artifact) -> Artifact:

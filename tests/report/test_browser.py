@@ -176,11 +176,12 @@ def test_it_prints_on_paper(browser: Browser, pages: dict[str, Path]) -> None:
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", WIDTHS)
-@pytest.mark.parametrize("name", ["drawn", "together"])
+@pytest.mark.parametrize("name", ["drawn", "together", "live"])
 def test_axe_finds_nothing(browser: Browser, pages: dict[str, Path], name: str, width: int, scheme: str) -> None:
-    """No rule of axe-core is broken, opened up."""
+    """No rule of axe-core is broken, opened up; but that a page which follows a run loads itself again, which is what it is for."""
     axe = need_script("EDGEKD_AXE", "axe.min.js")
     browser.open(pages[name], width=width, scheme=scheme)
     browser.value("document.querySelectorAll('details').forEach(each => each.open = true)")
     browser.value(f"{axe};0")
-    assert browser.value("axe.run().then(found => found.violations.map(each => `${each.id}: ${each.nodes.map(node => node.html)}`))") == []
+    broken = browser.value("axe.run().then(found => found.violations.map(each => `${each.id}: ${each.nodes.map(node => node.html)}`))")
+    assert broken == (['meta-refresh: <meta http-equiv="refresh" content="600">'] if name == "live" else [])

@@ -1,10 +1,12 @@
 """What an agent can be asked. Each job is a function of its wishes; the one thing kept between jobs is the file that is open.
 
-`facts` · `state` · `start` (import the runtime) · `open` · `predict` · `time` (a block one after another) · `flow` (as many images as can be).
-Tensors come and go as .npy files, without pickles.
+`facts` · `state` · `start` (import the runtime) · `open` · `predict` · `time` (a block one after another) · `flow` (as many images as can be) ·
+`profile` (each node by itself). Tensors come and go as .npy files, without pickles.
 """
 
+import json
 import os
+import tempfile
 import threading
 import time
 from pathlib import Path
@@ -13,6 +15,10 @@ from typing import Any, Dict, List, Optional
 from . import machine, onnxrt
 from .block import block, settle
 from .protocol import Answer, Job, RefusedError
+from .trace import node_times
+
+PROFILED = 30
+"""Runs of a profile: as many as it takes for medians that hold."""
 
 
 class Desk:
@@ -32,6 +38,7 @@ class Desk:
             "predict": self.predict,
             "time": self.time,
             "flow": self.flow,
+            "profile": self.profile,
         }
 
     def state(self) -> Answer:
@@ -163,6 +170,32 @@ class Desk:
             raise failures[0]
         settle()
         return {"images_per_s": sum(counts) / taken, "batch": images, "streams": streams}
+
+    def profile(
+        self, path: str, provider: str, folder: str, threads: int = 0, max_ms: float = 2000.0, batch: int = 1, dims: Optional[Dict[str, int]] = None
+    ) -> Answer:
+        """Each node's microseconds in some runs of a session of its own, which keeps a profile; the open file is not touched.
+
+        At most `PROFILED` runs after some that are dropped, and none is begun once `max_ms` have passed, but for the first two. What the
+        runtime writes goes into `folder` and is taken away again.
+        """
+        with tempfile.TemporaryDirectory(dir=folder) as place:
+            model = onnxrt.Model(path, provider, threads or machine.cores(), short_spin=True, profile=os.path.join(place, "profile"))
+            begin = time.perf_counter()
+            runs = 0
+            try:
+                feeds = model.feeds(batch, dims or {})
+                while runs < 2 or (runs < PROFILED + PROFILED // 10 and time.perf_counter() - begin < max_ms / 1e3):
+                    model.run(feeds)
+                    runs += 1
+            finally:
+                kept = model.profiled()
+            try:
+                with open(kept, encoding="utf-8", errors="replace") as file:
+                    events = json.load(file)
+            except (OSError, ValueError) as error:
+                raise RefusedError("the runtime's profile does not read: {}".format(error)) from None
+        return {"nodes": node_times(events, dropped=max(1, runs - PROFILED))}
 
     def _opened(self) -> onnxrt.Model:
         if self._model is None:

@@ -44,7 +44,8 @@ def imported() -> Dict[str, Any]:
 class Model:
     """An ONNX file, opened by one provider with so many threads."""
 
-    def __init__(self, path: str, provider: str, threads: int, *, short_spin: bool) -> None:
+    def __init__(self, path: str, provider: str, threads: int, *, short_spin: bool, profile: Optional[str] = None) -> None:
+        """`profile`: what the path of a profile begins with, which the runtime then keeps; its times are longer for it."""
         import onnxruntime
 
         there = onnxruntime.get_available_providers()
@@ -56,6 +57,9 @@ class Model:
         options.log_severity_level = 4
         if short_spin:
             options.add_session_config_entry("session.intra_op.spin_duration_us", str(SPIN_US))
+        if profile is not None:
+            options.enable_profiling = True
+            options.profile_file_prefix = profile
         self._session = onnxruntime.InferenceSession(path, options, providers=[provider])
         self.provider = self._session.get_providers()[0]
         if self.provider != provider:
@@ -80,6 +84,11 @@ class Model:
         """One inference; outputs in the file's order."""
         answer: List[Any] = self._session.run(None, feeds)
         return answer
+
+    def profiled(self) -> str:
+        """End the profile that was asked for; the path of the file that holds it."""
+        path: str = self._session.end_profiling()
+        return path
 
     def feeds(self, batch: int, dims: Dict[str, int], seed: int = 0) -> Dict[str, Any]:
         """Made-up inputs of the declared shapes: noise for numbers, zeros for indices (int32, int64), since any other may be out of range.

@@ -9,7 +9,7 @@ import onnxruntime
 import pytest
 from numpy.typing import NDArray
 
-from edgekd.device.agent import jobs, machine
+from edgekd.device.agent import jobs, machine, onnxrt
 from edgekd.device.agent.jobs import Desk
 from edgekd.device.agent.protocol import RefusedError
 from tests.device.nets import CLASSES, classifier, heavy
@@ -31,8 +31,8 @@ def images(n: int) -> NDArray[np.float32]:
 
 
 def test_every_job_is_called_by_its_name() -> None:
-    """The seven of the protocol."""
-    assert set(Desk().jobs()) == {"facts", "state", "start", "open", "predict", "time", "flow"}
+    """The eight of the protocol."""
+    assert set(Desk().jobs()) == {"facts", "state", "start", "open", "predict", "time", "flow", "profile"}
 
 
 def test_starting_imports_the_runtime() -> None:
@@ -178,3 +178,39 @@ def test_a_stream_that_fails_fails_the_job(monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setattr(model, "_model", Counting(fails_after=3))
     with pytest.raises(RuntimeError, match="it broke"):
         model.flow(batch=1, min_ms=60_000, streams=2)
+
+
+def test_a_profile_is_of_a_session_of_its_own(tmp_path: Path) -> None:
+    """Each node with its times; the open file goes on as it was, and the runtime's own file is taken away."""
+    model = desk(classifier(tmp_path / "open.onnx"))
+    told = model.profile(path=str(heavy(tmp_path / "f.onnx")), provider=CPU, threads=1, folder=str(tmp_path))
+    assert [node["op"] for node in told["nodes"]] == ["MatMul"] * 4
+    assert all(len(node["us"]) == jobs.PROFILED and min(node["us"]) >= 0 for node in told["nodes"])
+    assert sum(map(sum, (node["us"] for node in told["nodes"]))) > 0
+    assert len(model.time(**QUICK)["samples"]) == 5
+    assert {file.name for file in tmp_path.iterdir()} == {"open.onnx", "f.onnx"}
+
+
+def test_a_profile_keeps_to_its_time(tmp_path: Path) -> None:
+    """With one run to keep at the least, behind one that is dropped."""
+    told = Desk().profile(path=str(heavy(tmp_path / "f.onnx")), provider=CPU, threads=1, folder=str(tmp_path), max_ms=0)
+    assert [len(node["us"]) for node in told["nodes"]] == [1] * 4
+
+
+def test_a_profile_that_cannot_be_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An open axis without a size, a disk that was full half-way: an error, and no file."""
+    file = heavy(tmp_path / "f.onnx", ("batch", "rows", 256))
+    wishes: dict[str, Any] = {"path": str(file), "provider": CPU, "threads": 1, "folder": str(tmp_path)}
+    with pytest.raises(RefusedError, match="axis 1 of input 'x0' has no fixed size"):
+        Desk().profile(**wishes)
+    end = onnxrt.Model.profiled
+
+    def torn(model: onnxrt.Model) -> str:
+        kept = Path(end(model))
+        kept.write_bytes(kept.read_bytes()[:-40])
+        return str(kept)
+
+    monkeypatch.setattr(onnxrt.Model, "profiled", torn)
+    with pytest.raises(RefusedError, match="the runtime's profile does not read: "):
+        Desk().profile(**wishes, dims={"rows": 2})
+    assert [file.name for file in tmp_path.iterdir()] == ["f.onnx"]

@@ -1,18 +1,17 @@
-"""bench.py: toy files measured for real in a few seconds, and what is refused, left out or noted."""
+"""bench/rounds.py: toy files measured for real in a few seconds, and what is left out or noted."""
 
 import time
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import pytest
 
-from edgekd import bench as module
-from edgekd.bench import Bench, Plan, bench, resolve
+from edgekd.bench import Bench, Plan, bench
 from edgekd.device.host import Agent, Session
-from edgekd.errors import DeviceError, MissingError, UsageError
-from edgekd.events import Event, Note, Progress, silent
+from edgekd.errors import DeviceError, UsageError
+from edgekd.events import Event, Note, Progress
 from tests.device.nets import Shape, aim, artifact, classifier, heavy, stubborn
 from tests.device.processes import gone
 
@@ -181,69 +180,12 @@ def test_the_time_is_kept(tmp_path: Path) -> None:
     assert 1 <= len(measurement.timing.launches[0].rounds) <= 40
 
 
-class Answering(module._Contender):
-    """A contender whose agent gives this block, whatever is asked."""
-
-    def ask(self, job: str, timeout_s: float, **wishes: Any) -> dict[str, Any]:
-        assert job == "time"
-        return {"samples": [8.0] * 3, "joules": 300.0, "seconds": 30.0, "batch": 4}
-
-
-def bout(contender: module._Contender, fps: float | None = None) -> module._Bout:
-    """What measures one contender, without a session."""
-    return module._Bout(cast(Session, None), resolve({"cpu": "local"})[0][0], [contender], TINY, 60.0, fps, {}, silent)
-
-
-@pytest.mark.parametrize(("fps", "joules"), [(None, 10 * 0.002), (20, 10 / 20)])
-def test_energy_is_per_image(tmp_path: Path, fps: float | None, joules: float) -> None:
-    """The power of a long block times what an image takes: a quarter of an inference of four, or a camera's frame."""
-    contender = Answering(*artifact(tmp_path / "f.onnx"))
-    bout(contender, fps)._meter(contender, 60)
-    assert contender.energy == pytest.approx(joules)
-    assert contender.energy_reason is None
-
-
-def test_no_time_is_left(tmp_path: Path) -> None:
-    """What is not measured for want of time has that as its reason."""
-    contender = Answering(*artifact(tmp_path / "f.onnx"))
-    bout(contender)._meter(contender, 12)
-    bout(contender)._flow(contender, 50)
-    assert contender.energy_reason == "30 s for each file are needed and the time allowed has 12 s"
-    assert contender.doubts == ["no time was left to measure throughput"]
-    assert (contender.energy, contender.throughput) == (None, None)
-
-
-@pytest.mark.parametrize(
-    ("targets", "error", "message"),
-    [
-        ({"cpu": "user@orin"}, UsageError, "ssh hosts are not supported yet, got 'user@orin'"),
-        ({"jetson-orin-nano": "local"}, UsageError, "only targets that run ONNX Runtime can be measured yet, jetson-orin-nano runs tensorrt"),
-        ({"cpuu": ""}, MissingError, "no target is called 'cpuu'"),
-    ],
-)
-def test_targets_that_cannot_be(targets: dict[str, str], error: type[Exception], message: str) -> None:
-    """They are refused before anything runs."""
-    with pytest.raises(error, match=message):
-        resolve(targets)
-
-
-def test_files_that_cannot_be(tmp_path: Path) -> None:
-    """One that is not there, two of one name, a pair of a file that is not measured."""
-    here = artifact(classifier(tmp_path / "a.onnx"))
-    with pytest.raises(MissingError, match=r"file/b/as-is must be a file, there is none at .*b\.onnx"):
-        bench([here, artifact(tmp_path / "b.onnx")], {"cpu": "local"})
-    with pytest.raises(UsageError, match=r"two files are called file/a/as-is, .* Rename one"):
-        bench([here, here], {"cpu": "local"})
-    with pytest.raises(UsageError, match="a ratio needs two files that are measured, 'teacher' is none of: file/a/as-is"):
-        bench([here], {"cpu": "local"}, pairs=[("file/a/as-is", "teacher")])
+def test_without_a_host_nothing_is_measured(tmp_path: Path) -> None:
+    """No failure either."""
+    assert bench([artifact(classifier(tmp_path / "a.onnx"))], {"cpu": ""}) == Bench([], [], {}, {})
 
 
 def test_a_precision_that_no_target_takes(tmp_path: Path) -> None:
     """It is not run where it is known not to; as it is, a file goes anywhere."""
     with pytest.raises(UsageError, match=r"no file has a precision that cpu takes\. Name another target"):
         bench([artifact(classifier(tmp_path / "a.onnx"), "int8-trt")], {"cpu": "local"})
-
-
-def test_without_a_host_nothing_is_measured(tmp_path: Path) -> None:
-    """No failure either."""
-    assert bench([artifact(classifier(tmp_path / "a.onnx"))], {"cpu": ""}) == Bench([], [], {}, {})

@@ -1,0 +1,43 @@
+"""How much is measured and how, and what it comes to."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from edgekd.record import Host, Measurement, Ratio
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """How much is measured where time allows. Blocks go on for `block_ms` and `block_runs` inferences, after `warm_ms` that are dropped."""
+
+    launches: int = 3
+    rounds: int = 6
+    block_ms: float = 200.0
+    block_runs: int = 20
+    warm_ms: float = 20.0
+    flow_ms: float = 1000.0
+
+
+FULL = Plan()
+QUICK = Plan(rounds=4, block_ms=60.0, block_runs=10, warm_ms=10.0, flow_ms=300.0)
+"""Eight small files in 15 seconds or so, process starts included."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Way:
+    """How files are run: at a camera's pace of `fps` images a second or one after another, open axes at the sizes in `dims`; and whether `layers` are
+    timed one by one in a pass of their own."""
+
+    fps: float | None = None
+    dims: Mapping[str, int] = field(default_factory=dict)
+    layers: bool = False
+
+
+@dataclass(frozen=True)
+class Bench:
+    """What was measured, and by `ARTIFACT on TARGET` why something could not be."""
+
+    measurements: list[Measurement]
+    ratios: list[Ratio]
+    hosts: dict[str, Host]
+    failures: dict[str, str]

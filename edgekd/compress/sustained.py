@@ -1,0 +1,38 @@
+"""Sustained load on the files of a run that ship, on their targets: a stage of its own, done when it is asked for.
+
+In: an open `Story` whose files are timed and chosen. What stands of an earlier time is taken up as long as the files are the same.
+"""
+
+import msgspec
+
+from edgekd import target
+from edgekd.bench import Load, loaded, sustain
+from edgekd.compress.story import Story
+from edgekd.device.agent import machine
+
+
+class Loads(msgspec.Struct, frozen=True, kw_only=True):
+    """What the load came to."""
+
+    loads: list[Load]
+
+
+def load(story: Story, *, seconds: float) -> None:
+    """Load each file that ships for so many seconds, anew; 0 takes up what stands. Where nothing was scored, and so nothing ships, all that were
+    timed."""
+    report, facts = story.report, machine.facts()
+    shipped = {(name, key.rpartition("/")[0]) for key, name in report.shipped.items()}
+    chosen = [each for each in report.measurements if not shipped or (each.artifact, each.target) in shipped]
+    key = {
+        "files": [[each.artifact, each.target, report.artifact(each.artifact).sha256] for each in chosen],
+        "on": {name: [host, target.load(name, story.base)] for name, host in story.recipe.on.items()},
+        "machine": {what: facts[what] for what in ("cpu", "cores", "system")},
+    }
+    if not chosen or (not seconds and not story.run.stands("sustained", key)):
+        return
+    stage = story.run.stage("sustained", key, anew=seconds > 0)
+    if not stage.done:
+        files = [(report.artifact(each.artifact), each.target) for each in chosen]
+        asked = [(artifact, story.run.folder / artifact.path, where) for artifact, where in files]
+        stage.finish(Loads(loads=sustain(asked, story.recipe.on, seconds=seconds, base=story.base, emit=story.run.emit)))
+    story.add(measurements=loaded(report.measurements, stage.result(Loads).loads))

@@ -1,0 +1,99 @@
+"""bench/bout.py: what an agent answers → energy, doubts and layers of one file, without any agent."""
+
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
+
+import msgspec
+import pytest
+
+from edgekd.bench.bout import Bout, Contender
+from edgekd.bench.plan import Plan, Way
+from edgekd.bench.where import resolve
+from edgekd.device.host import Session
+from edgekd.errors import DeviceError
+from edgekd.events import silent
+from edgekd.record import LayerTime
+from tests.device.nets import artifact
+
+TINY = Plan(launches=2, rounds=3, block_ms=4, block_runs=3, warm_ms=1, flow_ms=150)
+
+
+class Answering(Contender):
+    """A contender whose agent gives this block, whatever is asked."""
+
+    def ask(self, job: str, timeout_s: float, **wishes: Any) -> dict[str, Any]:
+        assert job == "time"
+        return {"samples": [8.0] * 3, "joules": 300.0, "seconds": 30.0, "batch": 4}
+
+
+def bout(contender: Contender, fps: float | None = None) -> Bout:
+    """What measures one contender, without a session."""
+    return Bout(cast(Session, None), resolve({"cpu": "local"})[0][0], [contender], TINY, 60.0, Way(fps=fps), silent)
+
+
+@pytest.mark.parametrize(("fps", "joules"), [(None, 10 * 0.002), (20, 10 / 20)])
+def test_energy_is_per_image(tmp_path: Path, fps: float | None, joules: float) -> None:
+    """The power of a long block times what an image takes: a quarter of an inference of four, or a camera's frame."""
+    contender = Answering(*artifact(tmp_path / "f.onnx"))
+    bout(contender, fps)._meter(contender, 60)
+    assert contender.energy == pytest.approx(joules)
+    assert contender.energy_reason is None
+
+
+def test_no_time_is_left(tmp_path: Path) -> None:
+    """What is not measured for want of time has that as its reason."""
+    contender = Answering(*artifact(tmp_path / "f.onnx"))
+    bout(contender)._meter(contender, 12)
+    bout(contender)._flow(contender, 50)
+    assert contender.energy_reason == "30 s for each file are needed and the time allowed has 12 s"
+    assert contender.doubts == ["no time was left to measure throughput"]
+    assert (contender.energy, contender.throughput) == (None, None)
+
+
+class Profiling(Contender):
+    """A contender whose agent profiles so, or fails."""
+
+    told: Any = None
+
+    def ask(self, job: str, timeout_s: float, **wishes: Any) -> dict[str, Any]:
+        assert job == "profile"
+        if isinstance(self.told, Exception):
+            raise self.told
+        return {"nodes": self.told}
+
+
+def profiled(contender: Contender, provider: str = "CPUExecutionProvider") -> Contender:
+    """The contender after its layers were asked for."""
+    found = bout(contender)
+    found._way = Way(layers=True)
+    found._target = msgspec.structs.replace(found._target, provider=provider)
+    found._session = cast(Session, SimpleNamespace(place=str, folder="here"))
+    found._profile(contender)
+    return contender
+
+
+def test_layers_are_timed_where_they_are_asked_for(tmp_path: Path) -> None:
+    """As the agent told them; not asked for, the agent is not asked either."""
+    contender = Profiling(*artifact(tmp_path / "f.onnx"))
+    contender.told = [{"name": "a", "op": "Conv", "us": [3, 4]}]
+    bout(contender)._profile(contender)
+    assert contender.layer_times == []
+    assert profiled(contender).layer_times == [LayerTime(name="a", op="Conv", us=[3.0, 4.0])]
+    assert contender.doubts == []
+
+
+def test_a_profile_that_fails_costs_nothing_else(tmp_path: Path) -> None:
+    """The file keeps its other figures, with a doubt."""
+    contender = Profiling(*artifact(tmp_path / "f.onnx"))
+    contender.told = DeviceError("it crashed")
+    assert profiled(contender).doubts == ["its layers could not be timed: it crashed"]
+    assert contender.failure is None
+
+
+def test_a_runtime_that_times_its_calls_only(tmp_path: Path) -> None:
+    """What runs beside the CPU is not believed to be done when its call returns."""
+    contender = Profiling(*artifact(tmp_path / "f.onnx"))
+    assert profiled(contender, "CUDAExecutionProvider").doubts == [
+        "its layers were not timed: of CUDAExecutionProvider the runtime times its own calls, not their work"
+    ]
