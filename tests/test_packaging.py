@@ -88,6 +88,13 @@ def test_every_module_of_the_checkout_is_in_the_wheel(wheel: Path) -> None:
     assert {str(file.relative_to(ROOT)) for file in (ROOT / "edgekd").rglob("*.py")} <= names
 
 
+def test_the_samples_of_a_pack_are_in_the_wheel(wheel: Path) -> None:
+    """Those in C++ too, which are no modules."""
+    files = {file.relative_to(ROOT).as_posix() for file in (ROOT / "edgekd" / "pack" / "samples").rglob("*") if file.suffix in {".py", ".cpp", ".h"}}
+    assert len(files) == 5
+    assert files <= set(zipfile.ZipFile(wheel).namelist())
+
+
 def test_the_core_checks_a_report(core: Path, tmp_path: Path) -> None:
     """A limit that holds exits 0, one that does not exits 1."""
     edgekd = core.parent / "edgekd"
@@ -111,6 +118,15 @@ def test_the_core_finds_the_targets_and_reads_recipes(core: Path, tmp_path: Path
     assert Path(folder).parent.name == "edgekd"
     assert "site-packages" in folder
     assert names == sorted(file.stem for file in (ROOT / "targets").glob("*.toml"))
+
+
+@pytest.mark.parametrize("extra", ["", "measure"])
+def test_a_torch_that_a_jetpack_image_brought_stays(extra: str) -> None:
+    """Nothing that the gate asks for, or that asks for in turn, is torch or comes with one: an installer has no reason to touch it."""
+    brought = {name.lower() for name in requirements("edgekd", frozenset({extra} if extra else ()))}
+    assert {"msgspec", "rich", "typer"} <= brought
+    assert ("onnxruntime" in brought) == bool(extra)
+    assert not [name for name in brought if name.startswith(("torch", "nvidia", "triton", "tensorrt"))]
 
 
 def test_the_extra_measure_brings_no_torch(measure: Path, tmp_path: Path) -> None:
