@@ -1,15 +1,18 @@
 """What a recipe would do, in words, without doing it: networks, steps, memory, time, sizes, and how fast each target could be at best.
 
-The images are read and the networks built; a few steps of each are timed. Nothing is written.
+The images are read and the networks built; a few steps of each are timed. Nothing is written. What is predicted of a network before anything was
+made (`counted`, `predicted_sizes`, `floors`) is `suggest`'s too.
 """
 
+import contextlib
 import math
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
-from edgekd import target, units
+from edgekd import graph, target, units
 from edgekd.compress import files, students
 from edgekd.compress import teacher as teachers
 from edgekd.compress.story import Story
@@ -17,6 +20,7 @@ from edgekd.distill import asks_teacher
 from edgekd.distill.defaults import all_steps, filled
 from edgekd.distill.pace import choose_pace
 from edgekd.distill.teacher import BATCH, answer_all
+from edgekd.events import Emit, silent
 from edgekd.models.load import Network, OnnxTeacher, macs, parameters
 from edgekd.recipe import Phase, Recipe
 from edgekd.target import Target
@@ -35,9 +39,16 @@ def plan(recipe: Recipe, *, base: Path) -> list[str]:
     Raises:
         EdgekdError: what the run itself would refuse before training.
     """
-    files.check(recipe, base)
-    with tempfile.TemporaryDirectory() as folder, Story.opened(recipe, Path(folder) / "plan", "plan", base, lambda event: None) as story:
+    with looking(recipe, base) as story:
         return list(_lines(story))
+
+
+@contextlib.contextmanager
+def looking(recipe: Recipe, base: Path, emit: Emit = silent) -> Iterator[Story]:
+    """A run of the recipe, open with its images, whose folder is gone afterwards; raises as `plan`."""
+    files.check(recipe, base)
+    with tempfile.TemporaryDirectory() as folder, Story.opened(recipe, Path(folder) / "plan", "plan", base, emit) as story:
+        yield story
 
 
 def _lines(story: Story) -> Iterator[str]:
@@ -50,8 +61,9 @@ def _lines(story: Story) -> Iterator[str]:
     seconds = 0.0
     learners = students.planned(story, teacher)
     for role, network, taught in [("teacher", teacher, phases), *(("student", learner, students.phases_of(story)) for learner in learners)]:
-        yield f"{role:9} {network.name}: {units.count_text(parameters(network))} parameters, {units.count_text(macs(network, story.shape))} MACs"
-        yield f"          files of about {_sizes(recipe, network)}"
+        count = counted(network, story.shape)
+        yield f"{role:9} {network.name}: {units.count_text(count.params)} parameters, {units.count_text(count.macs)} MACs"
+        yield f"          {'its own file of' if isinstance(network, OnnxTeacher) else 'files of about'} {_sizes(recipe, network, count)}"
         if taught is not None and not isinstance(network, OnnxTeacher):
             times = 1 + (len(students.ways_alone(taught)) if recipe.alone and role == "student" else 0)
             took, line = _training(story, network, taught)
@@ -61,14 +73,16 @@ def _lines(story: Story) -> Iterator[str]:
             took, line = _answering(story, network, len(learners))
             seconds += took
             yield f"          {line}"
-        yield from (f"          {line}" for line in _floors(story, network))
+        yield from (f"          {floor_text(name, floor)}" for name, floor in floors(story, count).items())
     yield f"memory    {_memory(story, teacher)}"
     yield f"time      about {units.seconds_text(seconds)} of training, answers included, then export, scores and times of every file"
     yield from (f"note      {note}" for note in story.report.notes)
 
 
-def _sizes(recipe: Recipe, network: Network) -> str:
-    return ", ".join(f"{units.bytes_text(BYTES[p] * parameters(network), 2)} ({p})" for p in recipe.export.precisions)
+def _sizes(recipe: Recipe, network: Network, count: "Count") -> str:
+    if isinstance(network, OnnxTeacher):
+        return units.bytes_text(count.size)
+    return sizes_text(predicted_sizes(count.params, recipe.export.precisions))
 
 
 def _training(story: Story, network: Network, phases: tuple[Phase, ...]) -> tuple[float, str]:
@@ -87,19 +101,22 @@ def _training(story: Story, network: Network, phases: tuple[Phase, ...]) -> tupl
 def _answering(story: Story, teacher: Network, learners: int) -> tuple[float, str]:
     """Seconds in which the teacher answers what its students ask of it, by a few timed batches, and the line that says so.
 
-    Remembered: once for each view and once for the plain images, for all students together. Live: in every step of each.
+    Remembered: once for each view and once for the plain images, for all students together. Live: in every step of each that asks so.
     """
-    data, views = story.batches("train"), story.recipe.train.views
-    passes = views + 1 if views else learners * sum(phase.epochs for phase in students.phases_of(story) if phase.soft)
+    data, views, phases = story.batches("train"), story.recipe.train.views, students.phases_of(story)
+    live = learners * sum(phase.epochs for phase in phases if phase.looks_inside or (phase.soft and not views))
+    remembered = views + 1 if views and any(phase.soft and not phase.looks_inside for phase in phases) else 0
     pixels = data.plain(data.index.new_tensor(range(min(BATCH, len(data)))))[0]
     times = []
     for _ in range(_ANSWERS):
         begun = time.perf_counter()
         next(answer_all(teacher.to(story.device), iter([pixels]))).cpu()
         times.append(time.perf_counter() - begun)
-    seconds = passes * len(data) / len(pixels) * min(times)
-    how = f"remembered on {views} views and the plain images" if views else "asked in every step, as train.views is 0"
-    return seconds, f"its answers, {how}: {units.seconds_text(seconds)}"
+    seconds = (live + remembered) * len(data) / len(pixels) * min(times)
+    why = "as train.views is 0" if not views else "of phases that compare features"
+    ways = [f"remembered on {views} views and the plain images"] if remembered else []
+    ways += [f"asked in every step{',' if not views else ''} {why}"] if live else []
+    return seconds, f"its answers, {' and '.join(ways)}: {units.seconds_text(seconds)}"
 
 
 def _memory(story: Story, teacher: Network) -> str:
@@ -110,20 +127,53 @@ def _memory(story: Story, teacher: Network) -> str:
     return f"{held}, {units.bytes_text(weights)} for the teacher's training"
 
 
-def _floors(story: Story, network: Network) -> Iterator[str]:
-    """How fast each target could be at best, computed from its chip's data."""
-    count = macs(network, story.shape)
-    for name in story.recipe.on:
-        what = target.load(name, story.base)
-        found = math.inf if count is None else floor_ms(what, parameters(network), count)
-        if math.isfinite(found):
-            yield f"no faster than {units.ms_text(found, 2)} on {name} (fp16; computed from its data sheet)"
+# What can be said of a network before anything was made ---------------------------------------------------------------
 
 
-def floor_ms(what: Target, params: int, count: int) -> float:
+class Count(NamedTuple):
+    """What a network holds, does for one image (None: cannot be counted), and takes as a file in the precision that it has, in bytes."""
+
+    params: int
+    macs: int | None
+    size: int
+
+
+def counted(network: Network, shape: tuple[int, int, int]) -> Count:
+    """Counts of a network for images of (height, width, channels); an ONNX file's stand in its graph."""
+    if isinstance(network, OnnxTeacher):
+        facts = graph.summary(network.path)
+        return Count(facts.params, facts.macs, facts.size)
+    params = parameters(network)
+    return Count(params, macs(network, shape), round(BYTES["fp32"] * params))
+
+
+def predicted_sizes(params: int, precisions: Sequence[str]) -> dict[str, int]:
+    """Bytes of a network's parameters by precision; a file's graph comes on top."""
+    return {precision: round(BYTES[precision] * params) for precision in precisions}
+
+
+def sizes_text(sizes: dict[str, int]) -> str:
+    """As "1.1 MB (fp32), 540 kB (fp16)"."""
+    return ", ".join(f"{units.bytes_text(size, 2)} ({precision})" for precision, size in sizes.items())
+
+
+def floors(story: Story, count: Count) -> dict[str, float]:
+    """How fast each target could be at best, in ms, where its chip's data say it."""
+    found = {name: floor_ms(target.load(name, story.base), count.params, count.macs) for name in story.recipe.on}
+    return {name: floor for name, floor in found.items() if math.isfinite(floor)}
+
+
+def floor_text(name: str, floor: float) -> str:
+    """A floor in words."""
+    return f"no faster than {units.ms_text(floor, 2)} on {name} (fp16; computed from its data sheet)"
+
+
+def floor_ms(what: Target, params: int, count: int | None) -> float:
     """The least time of one image in fp16, ms: weights over bandwidth, or operations over peak, whichever is longer; infinite where neither is
-    known."""
+    known, or the operations are not."""
     chip = what.chip
+    if count is None:
+        return math.inf
     parts = [2 * params / chip.bandwidth] if chip.bandwidth else []
     parts += [2 * count / chip.peak_fp16] if chip.peak_fp16 else []
     return 1e3 * max(parts) if parts else math.inf

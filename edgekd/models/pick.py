@@ -1,5 +1,8 @@
 """Which student to propose for a teacher. It builds candidates without memory for their weights, counts, and says why; it trains nothing."""
 
+from collections.abc import Sequence
+from typing import NamedTuple
+
 import torch
 
 from edgekd.models.count import macs
@@ -18,6 +21,19 @@ SHARE = 8
 """A student does at most one part in this many of its teacher's arithmetic."""
 
 
+class Candidate(NamedTuple):
+    """A network that could be a student: multiply-accumulates for one image, parameters, name."""
+
+    macs: int
+    params: int
+    name: str
+
+
+def candidates(shape: tuple[int, int, int], classes: int) -> list[Candidate]:
+    """What there is to choose from for images of (height, width, channels), the most arithmetic first."""
+    return sorted((_candidate(name, shape, classes) for name in _names(shape)), reverse=True)
+
+
 def pick_student(teacher_macs: int, shape: tuple[int, int, int], classes: int) -> tuple[str, str]:
     """A student's name, and the reason in words: the largest of a short list with at most an eighth of the teacher's MACs.
 
@@ -25,24 +41,31 @@ def pick_student(teacher_macs: int, shape: tuple[int, int, int], classes: int) -
         teacher_macs: multiply-accumulates of the teacher for one image.
         shape: height, width, channels of the data's images.
     """
-    names = SMALL if max(shape[:2]) <= 64 else LARGE
-    counted = sorted(((_candidate(name, shape, classes), name) for name in names), reverse=True)
-    size = f"{shape[0]}x{shape[1]}"
-    for count, name in counted:
+    return choose(candidates(shape, classes), teacher_macs, shape)
+
+
+def choose(counted: Sequence[Candidate], teacher_macs: int, shape: tuple[int, int, int]) -> tuple[str, str]:
+    """`pick_student` among candidates that were counted already."""
+    names, size = ", ".join(_names(shape)), f"{shape[0]}x{shape[1]}"
+    for count, _, name in counted:
         if count * SHARE <= teacher_macs:
             share = _share(count, teacher_macs)
-            return name, f"{name} is the largest of {', '.join(names)} with at most 1/{SHARE} of the teacher's MACs at {size} (it has {share})"
-    count, name = counted[-1]
+            return name, f"{name} is the largest of {names} with at most 1/{SHARE} of the teacher's MACs at {size} (it has {share})"
+    count, _, name = counted[-1]
     share = _share(count, teacher_macs)
-    return name, f"{name} is the smallest of {', '.join(names)}; none has at most 1/{SHARE} of the teacher's MACs at {size} (it has {share})"
+    return name, f"{name} is the smallest of {names}; none has at most 1/{SHARE} of the teacher's MACs at {size} (it has {share})"
+
+
+def _names(shape: tuple[int, int, int]) -> tuple[str, ...]:
+    return SMALL if max(shape[:2]) <= 64 else LARGE
 
 
 def _share(count: int, teacher_macs: int) -> str:
     return f"{count / max(teacher_macs, 1):.1%}".replace("%", " %")
 
 
-def _candidate(name: str, shape: tuple[int, int, int], classes: int) -> int:
-    """MACs of a candidate at the data's size."""
+def _candidate(name: str, shape: tuple[int, int, int], classes: int) -> Candidate:
+    """A candidate, counted at the data's size."""
     make = factory(name)
     grey = make is not None and shape[2] == 1
     with torch.device("meta"):
@@ -50,4 +73,4 @@ def _candidate(name: str, shape: tuple[int, int, int], classes: int) -> int:
     network = Network(body, Preprocess(size=shape[:2], colour="grey" if grey else "rgb"), name=name, classes=classes)
     count = macs(network, shape)
     assert count is not None
-    return count
+    return Candidate(count, sum(parameter.numel() for parameter in body.parameters()), name)

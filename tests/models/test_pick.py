@@ -70,9 +70,9 @@ def test_small_networks_up_to_64_px(monkeypatch: pytest.MonkeyPatch, shape: tupl
     """Above, by the longer side, torchvision's are proposed."""
     asked: list[str] = []
 
-    def noted(name: str, shape: tuple[int, int, int], classes: int) -> int:
+    def noted(name: str, shape: tuple[int, int, int], classes: int) -> pick.Candidate:
         asked.append(name)
-        return len(asked)
+        return pick.Candidate(len(asked), 1, name)
 
     monkeypatch.setattr(pick, "_candidate", noted)
     pick_student(10**9, shape, 10)

@@ -1,0 +1,349 @@
+"""A recipe for what is there: the one that was asked for, completed by what its images, its teacher and its targets suggest, each with the reason.
+
+In: a recipe as far as a person stated it. Out: a `Suggestion`: what was seen, the recipe, and remarks that `commented` writes into it. Nothing that
+was stated is changed. Every number in a remark was counted or computed; what is an aim says so. Nothing is taught, timed or written here.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from edgekd import stats, units
+from edgekd.compress import students
+from edgekd.compress.plan import floor_text, looking, sizes_text
+from edgekd.compress.sight import Data, Offer, Pictures, Sight, Teacher, looked, picked, pictures_of
+from edgekd.compress.story import UNBALANCED, teachers_preprocess
+from edgekd.data.pictures import DEFAULT_SIZE
+from edgekd.distill.defaults import all_steps, filled
+from edgekd.events import Emit, Event, Note, silent
+from edgekd.models.pick import LARGE
+from edgekd.recipe import TWO_PHASES, Limit, Phase, Recipe, Temperature, Train
+from edgekd.report.text import without_middle
+
+SIDES = (32, 48, 64, 96, 128, 160, DEFAULT_SIZE[0])
+"""Sides of the squares that pictures of several sizes, or of a large one, are held at: the one nearest to what they have."""
+AS_THEY_ARE = 256
+"""Pictures of one size keep it up to this longer side, in pixels."""
+FEW_STEPS, MOST_TIMES = 500, 4
+"""Steps that all phases together should have, and how many times their epochs are multiplied for that at the most."""
+ANSWERS = 4e9
+"""Bytes that the teacher's remembered answers may take on the disk."""
+DISAGREEING = 0.05
+"""Test images that one of teacher and student alone may have right, as a share, though neither is better."""
+LEAST_DROP, MOST_DROP = 0.01, 0.10
+"""A limit on accuracy is no tighter than the one; where the images cannot tell less than the other, there is none."""
+GRAPH_SHARE, GRAPH_BYTES = 0.10, 20_000
+"""What a file's graph may add to its parameters."""
+LONGEST_NAME = 40
+"""Of a class in a remark, in characters."""
+WORTH_ASKING = 1.5
+"""Times fewer MACs from which a speedup is asked for."""
+
+
+@dataclass(frozen=True)
+class Suggestion:
+    """What was seen, and the recipe for it with its remarks by key."""
+
+    sight: Sight
+    recipe: Recipe
+    remarks: dict[str, list[str]]
+
+
+@dataclass
+class _Draft:
+    """A recipe while it grows, with its remarks."""
+
+    recipe: Recipe
+    remarks: dict[str, list[str]] = field(default_factory=dict)
+
+    def put(self, **changes: Any) -> None:
+        self.recipe = msgspec.structs.replace(self.recipe, **changes)
+
+    def train(self, **changes: Any) -> None:
+        self.put(train=msgspec.structs.replace(self.recipe.train, **changes))
+
+    def say(self, key: str, *paragraphs: str) -> None:
+        self.remarks.setdefault(key, []).extend(text for text in paragraphs if text)
+
+
+def suggest(recipe: Recipe, *, base: Path, emit: Emit = silent) -> Suggestion:
+    """Look at what a recipe names, and complete it.
+
+    Args:
+        base: the folder that the recipe's paths are relative to.
+        emit: told of all that happens while the images are read.
+
+    Raises:
+        EdgekdError: what `compress` would refuse before training.
+    """
+    notes: list[str] = []
+
+    def kept(event: Event) -> None:
+        if isinstance(event, Note):
+            notes.append(event.text)
+        emit(event)
+
+    pictures = pictures_of(recipe.data, base)
+    draft = _Draft(recipe)
+    _hold(draft, pictures, base)
+    with looking(draft.recipe, base, kept) as story:
+        students.check(story)
+        sight = looked(story, pictures, notes)
+        draft.put(phase=students.phases_of(story))
+    _data(draft, sight)
+    _teacher(draft, sight)
+    _students(draft, sight)
+    if sight.teacher.taught or sight.students:
+        _train(draft, sight.data, chosen=recipe.phase != TWO_PHASES)
+    _targets(draft, sight)
+    _limits(draft, sight)
+    return Suggestion(sight, draft.recipe, draft.remarks)
+
+
+# Images and networks --------------------------------------------------------------------------------------------------
+
+
+def _hold(draft: _Draft, pictures: Pictures | None, base: Path) -> None:
+    """The size that pictures are held at, where nothing states it and they do not agree on a moderate one."""
+    if pictures is None or draft.recipe.size is not None:
+        return
+    stated = None if draft.recipe.teacher is None else teachers_preprocess(draft.recipe.teacher, base)
+    if stated is not None and stated.size is not None:
+        draft.say("size", f"The images are held at {_by(stated.size)}, as the teacher wants them; {sizes_of(pictures)}.")
+    elif pictures.sizes > 1 or max(pictures.most) > AS_THEY_ARE:
+        side = min(SIDES, key=lambda side: abs(side - pictures.shorter_side))
+        draft.put(size=(side, side))
+        draft.say("size", f"{sizes_of(pictures, capital=True)}. Each is scaled until its shorter side fits, and its middle is cut out.")
+
+
+def sizes_of(pictures: Pictures, *, capital: bool = False) -> str:
+    """How large picture files are, in words."""
+    files = f"{'The' if capital else 'the'} {pictures.looked_at} picture files that were looked at"
+    if pictures.sizes == 1:
+        return f"{files} have {_by(pictures.least)} pixels (height x width)"
+    high, wide = ((pictures.least[axis], pictures.most[axis]) for axis in (0, 1))
+    return f"{files} have {pictures.sizes} sizes, {high[0]} to {high[1]} pixels high and {wide[0]} to {wide[1]} wide"
+
+
+def _data(draft: _Draft, sight: Sight) -> None:
+    data = sight.data
+    height, width, channels = data.shape
+    draft.say(
+        "data",
+        f"{data.train} training, {data.valid} validation and {data.test} test images of {height}x{width}, "
+        f"{'grey' if channels == 1 else 'in colour'}, in {len(data.classes)} classes. Test images: {data.test_from}.",
+        f"Left out, as they cannot be read: {len(data.unreadable)}." if data.unreadable else "",
+        *data.notes,
+    )
+    if sight.students:
+        draft.say("alone", "alone = true would also teach the student without the teacher, to say what distilling bought.")
+
+
+def _teacher(draft: _Draft, sight: Sight) -> None:
+    seen = sight.teacher
+    brought = "It comes with its weights, and is scored on validation images before anything is taught."
+    draft.say(
+        "teacher",
+        f"{seen.model}: {units.count_text(seen.params)} parameters, {units.count_text(seen.macs)} MACs an image, {size_text(seen)}.",
+        "It is taught on these images first." if seen.taught else brought,
+        *(f"It is {floor_text(name, floor)}." for name, floor in seen.floors_ms.items()),
+    )
+    if draft.recipe.teacher is None:
+        example = 'teacher = { model = "resnet50", weights = "resnet50.pth", preprocess = { mean = [0.5], std = [0.5] } }'
+        draft.say("teacher", "No teacher is named here. One of your own is written as:", example)
+
+
+def size_text(teacher: Teacher) -> str:
+    """How large the teacher is as a file."""
+    return f"{units.bytes_text(teacher.size)} {'in its own file' if teacher.own_file else 'in FP32'}"
+
+
+def _students(draft: _Draft, sight: Sight) -> None:
+    """The chosen student with its reason, and the others that could be."""
+    if draft.recipe.student is None:
+        draft.put(student=picked(sight))
+    chosen, others = [one for one in sight.students if one.chosen], [one for one in sight.students if not one.chosen]
+    for place, offer in enumerate(chosen):
+        floors = [f"It is {floor_text(name, floor)}." for name, floor in offer.floors_ms.items()]
+        draft.say(f"student.{place}", f"{sight.reason}." if sight.reason else "", f"Predicted: {_offered(offer)}.", *floors)
+        if offer.model in LARGE and (draft.recipe.student or ())[place].weights is None:
+            draft.say(f"student.{place}", 'weights = "pretrained" would start it from its published weights, which torchvision fetches.')
+    if others:
+        draft.say("student.0", "Others that could stand here:", *(f'model = "{offer.model}": {_offered(offer)}' for offer in others))
+
+
+def _offered(offer: Offer) -> str:
+    """A student's predicted figures in words."""
+    fewer = "" if offer.fewer_macs is None else f", {units.ratio_text(offer.fewer_macs)} fewer MACs than the teacher"
+    return f"{units.count_text(offer.params)} parameters, files of about {sizes_text(offer.sizes)}{fewer}"
+
+
+def _by(size: Sequence[int]) -> str:
+    return f"{size[0]}x{size[1]}"
+
+
+# Training -------------------------------------------------------------------------------------------------------------
+
+
+def _train(draft: _Draft, data: Data, *, chosen: bool) -> None:
+    """Augmentation, views, prior, and as many epochs as give few images steps enough; `chosen` phases keep theirs."""
+    _augment(draft, data)
+    _views(draft, data)
+    _prior(draft, data)
+    batch = filled(draft.recipe.train, images=data.train, shape=data.shape, flip=data.flip, brought=False).batch
+    assert batch is not None
+    steps = all_steps(draft.recipe.phase, data.train, batch)
+    if steps < FEW_STEPS and not chosen:
+        times = min(MOST_TIMES, math.ceil(FEW_STEPS / steps))
+        draft.put(phase=tuple(msgspec.structs.replace(phase, epochs=times * phase.epochs) for phase in draft.recipe.phase))
+        now = all_steps(draft.recipe.phase, data.train, batch)
+        draft.say(
+            "phase.0",
+            f"{data.train} training images in batches of {batch} are few: the usual {sum(phase.epochs for phase in TWO_PHASES):g} epochs would be "
+            f"{steps} steps. {times} times the epochs are {now}.",
+        )
+    for place, phase in enumerate(draft.recipe.phase):
+        draft.say(f"phase.{place}", _phase(place, phase))
+
+
+def _augment(draft: _Draft, data: Data) -> None:
+    if draft.recipe.train.augment is not None:
+        return
+    augment = filled(draft.recipe.train, images=data.train, shape=data.shape, flip=data.flip, brought=False).augment
+    assert augment is not None
+    draft.train(augment=augment)
+    crop = f"each view is shifted by up to {augment.crop} pixels" if augment.crop else "no view is shifted"
+    zoom = f"each view is a part of {units.percent_text(augment.scale, 0)} of the image or more, its colours changed a little"
+    flip = "and mirrored by chance: set flip = false where a mirrored image means something else, as in writing" if augment.flip else "never mirrored"
+    draft.say("train.augment", f"What suits images of {_by(data.shape)}: {crop if augment.scale == 1 else zoom}, {flip}.")
+
+
+def _views(draft: _Draft, data: Data) -> None:
+    """Fewer views than usual where the teacher's answers to all of them would fill a disk."""
+    usual = Train().views
+    one = 2 * data.train * len(data.classes)
+    if draft.recipe.train.views != usual or (usual + 1) * one <= ANSWERS:
+        return
+    views = max(0, int(ANSWERS / one) - 1)
+    draft.train(views=views)
+    remembered = f"{views} views take {units.bytes_text((views + 1) * one)}" if views else "with 0 it is asked in every step instead"
+    draft.say(
+        "train.views",
+        f"The teacher's answers are remembered, 2 bytes for each class of each view of each image: {usual} views and the plain images would take "
+        f"{units.bytes_text((usual + 1) * one)} on the disk; {remembered}.",
+    )
+
+
+def _prior(draft: _Draft, data: Data) -> None:
+    prior = draft.recipe.train.prior
+    if prior == "data" and data.imbalance < UNBALANCED:
+        return
+    (most, many), (least, few) = data.extremes
+    draft.say(
+        "train.prior",
+        f"Which class frequencies the device will meet. Of {without_middle(most, LONGEST_NAME)} there are {many} training images, of "
+        f"{without_middle(least, LONGEST_NAME)} {few} ({data.imbalance:.3g}:1). "
+        'prior = "data" expects the device to meet them as often; where it meets all classes alike, "uniform" takes the frequencies off the '
+        "teacher's answers and balances the last phase.",
+    )
+
+
+def _phase(place: int, phase: Phase) -> str:
+    """What a phase does, in words."""
+    subset = "all images" if phase.subset is None else f"{units.percent_text(phase.subset.fraction, 0)} of the images ({phase.subset.by})"
+    shown = "as they are" if phase.plain else "augmented"
+    heat = phase.temperature
+    at = f"temperatures from {heat.start:g} to {heat.end:g}" if isinstance(heat, Temperature) else f"a temperature of {heat:g}"
+    return f"Phase {place + 1}: {subset}, {shown}" + (f"; answers are compared at {at}." if phase.soft else "; labels alone.")
+
+
+# Targets and limits ---------------------------------------------------------------------------------------------------
+
+
+def _targets(draft: _Draft, sight: Sight) -> None:
+    for aim in sight.targets:
+        measured = f"measured on {'this machine' if aim.host == 'local' else aim.host}" if aim.host else "not measured, as it has no host"
+        draft.say("on", f"{aim.target}: {aim.description}; {measured}.")
+
+
+def _limits(draft: _Draft, sight: Sight) -> None:
+    """Limits on what ships on each target that is measured; where none is, on the file that the first would take."""
+    if draft.recipe.limit:
+        return
+    hosted = [aim for aim in sight.targets if aim.host]
+    limits = [Limit(target=aim.target) for aim in hosted]
+    if not hosted:
+        written = draft.recipe.export.precisions
+        takes = [name for aim in sight.targets for name in aim.precisions if name in written]
+        limits = [Limit(artifact=(takes or [*written])[0])]
+    for place, limit in enumerate(limits):
+        here = f"limit.{place}"
+        if limit.target is None:
+            draft.say(f"{here}.artifact", "No target here is measured: this holds for files in that precision, wherever they run.")
+        else:
+            draft.say(f"{here}.artifact", f"Whatever file ships on {limit.target}: the fastest that keeps to max_drop on validation images.")
+        limits[place] = _bounded(draft, sight, limit, here)
+    draft.say(
+        "limit.0",
+        "What `edgekd compress` and `edgekd check` hold the result to; where it breaks one they exit with 1. Nothing is measured yet: these are "
+        "computed or aims. Once a run is done, `edgekd budget init` writes limits from what it measured.",
+    )
+    draft.put(limit=tuple(limits))
+
+
+def _bounded(draft: _Draft, sight: Sight, limit: Limit, here: str) -> Limit:
+    """A limit with its bounds, and where each comes from."""
+    chosen = [offer for offer in sight.students if offer.chosen]
+    bounds: dict[str, Any] = {"size": _size(draft, sight, limit, f"{here}.size")}
+    drop = _drop(draft, sight, f"{here}.accuracy_drop") if chosen else None
+    if drop is not None:
+        bounds["accuracy_drop"] = drop
+    least = min((offer.fewer_macs or 0 for offer in chosen), default=0)
+    if limit.target is not None and least >= WORTH_ASKING:
+        bounds["speedup"] = round(math.sqrt(least), 1)
+        draft.say(
+            f"{here}.speedup",
+            f"An aim: the square root of {units.number_text(least)}, how many times fewer MACs the student does; layers that wait for "
+            "memory gain less than that. It is against the teacher's FP32 file, timed in turn.",
+        )
+    return msgspec.structs.replace(limit, **bounds)
+
+
+def _size(draft: _Draft, sight: Sight, limit: Limit, here: str) -> str:
+    chosen = [offer for offer in sight.students if offer.chosen]
+    largest = max(chosen, key=lambda offer: offer.params, default=None)
+    if largest is None:
+        size, whose = sight.teacher.size, f"the teacher's {units.count_text(sight.teacher.params)} parameters"
+    else:
+        precision = limit.artifact if limit.artifact in largest.sizes else max(largest.sizes, key=lambda each: largest.sizes[each])
+        size, whose = largest.sizes[precision], f"{units.count_text(largest.params)} parameters of {largest.model} in {precision}"
+    draft.say(
+        here,
+        f"Computed: {whose} are {units.bytes_text(size)}; {units.percent_text(GRAPH_SHARE, 0)} and {units.bytes_text(GRAPH_BYTES, 2)} more for the "
+        "graph around them.",
+    )
+    return units.bytes_text(size * (1 + GRAPH_SHARE) + GRAPH_BYTES)
+
+
+def _drop(draft: _Draft, sight: Sight, here: str) -> str | None:
+    """The least drop that so many test images can show not to be there; None where that says nothing, or accuracy is not what counts."""
+    count = sight.data.test
+    if draft.recipe.train.prior != "data":
+        draft.say(here, "No limit on accuracy_drop: this prior trades common classes for rare ones. Bound balanced_accuracy instead.")
+        return None
+    each = max(1, round(count * DISAGREEING / 2))
+    known = stats.paired_difference(each, each, count)[2] if count >= 2 * each else 1.0
+    bound = max(LEAST_DROP, math.ceil(200 * known) / 200)
+    equal = (
+        f"with {count} test images, were the student as good as its teacher and each alone right on {each} of them, it could only be said to lose "
+        f"less than {units.points_text(known)}"
+    )
+    if bound > MOST_DROP:
+        draft.say(here, f"No limit on accuracy_drop: {equal}. --test names more.")
+        return None
+    draft.say(here, f"An aim. A tighter one may stay undecided: {equal}." if bound > LEAST_DROP else "An aim.")
+    return units.points_text(bound, None)
