@@ -1,0 +1,44 @@
+"""taps: what may be tapped inside a network, and what of it belongs together with a teacher's."""
+
+from typing import Annotated
+
+import typer
+
+from edgekd.cli.face import Face
+
+Model = Annotated[str, typer.Argument(metavar="MODEL", help="The network, as a recipe names it.")]
+Teacher = Annotated[str | None, typer.Option("--teacher", metavar="MODEL", help="Also suggest which of its stages belong together with MODEL's.")]
+Classes = Annotated[int, typer.Option("--classes", metavar="N", help="How many classes the networks answer.")]
+Size = Annotated[str, typer.Option("--size", metavar="HxW", help="The images' size in pixels.")]
+Channels = Annotated[int, typer.Option("--channels", metavar="1|3", help="The images' channels.")]
+
+
+def taps(model: Model, *, teacher: Teacher = None, classes: Classes = 10, size: Size = "32x32", channels: Channels = 3, face: Face) -> None:
+    """List the places inside a network that feature terms may compare, with their shapes.
+
+    With --teacher: which of both belong together, as pairs that a recipe's term takes.
+    """
+    from edgekd.cli.asked import parse_size
+    from edgekd.models.load import build
+    from edgekd.models.taps import landmarks, suggested
+    from edgekd.models.taps import taps as places
+
+    height, width = parse_size(size, "--size")
+    shape = (height, width, channels)
+    network = build(model, classes=classes, shape=shape)
+    named = [(name, tap.name, tap.shape) for name, tap in landmarks(network).items()]
+    listed = [("", tap.name, tap.shape) for tap in places(network)]
+    pairs = [] if teacher is None else suggested(network, build(teacher, classes=classes, shape=shape))
+    wide = max(len(place) for _, place, _ in [*named, *listed]) + 2
+    lines = [f"{name:8}{place:{wide}}{' × '.join(map(str, extent))}" for name, place, extent in [*named, ("", "", ()), *listed]]
+    if teacher is not None:
+        stages = ", ".join(f'["{mine}", "{other}"]' for mine, other in pairs)
+        lines += ["", f"pairs = [{stages}]" if pairs else f"no stages of {model} and {teacher} belong together: name pairs of the modules above"]
+    face.result(
+        "\n".join(line.rstrip() for line in lines),
+        {
+            "landmarks": [{"name": name, "module": place, "shape": extent} for name, place, extent in named],
+            "taps": [{"module": place, "shape": extent} for _, place, extent in listed],
+            "pairs": pairs,
+        },
+    )

@@ -1,0 +1,51 @@
+"""edgekd taps: what stands inside a network, at the command line."""
+
+import json
+import sys
+from subprocess import run
+
+import pytest
+
+
+def edgekd(*arguments: str) -> tuple[int, str, str]:
+    done = run([sys.executable, "-m", "edgekd", *arguments], capture_output=True, text=True, check=False, timeout=240)
+    return done.returncode, done.stdout, done.stderr
+
+
+@pytest.fixture(scope="module")
+def listed() -> str:
+    """What is printed of two small networks."""
+    code, out, err = edgekd("taps", "resnet8", "--teacher", "wrn-16-2")
+    assert (code, err) == (0, "")
+    return out
+
+
+def test_places_are_listed_with_their_shapes(listed: str) -> None:
+    """Names that mean the same in any network first, then every module, in 80 columns."""
+    lines = listed.splitlines()
+    assert lines[0].split() == ["stem", "bn1", "16", "×", "32", "×", "32"]
+    assert lines[4].split() == ["pooled", "linear", "64"]
+    assert ["layer2.0.conv1", "32", "×", "16", "×", "16"] in [line.split() for line in lines]
+    assert max(map(len, lines)) <= 80
+
+
+def test_pairs_are_suggested_as_a_recipe_takes_them(listed: str) -> None:
+    """The last line can be put into a term."""
+    assert listed.splitlines()[-1] == 'pairs = [["stage1", "stage1"], ["stage2", "stage2"], ["stage3", "stage3"]]'
+
+
+def test_json_has_it_all() -> None:
+    """One document: landmarks, taps, pairs; without a teacher there are no pairs."""
+    code, out, _ = edgekd("taps", "resnet8", "--size", "16", "--json")
+    found = json.loads(out)
+    assert code == 0
+    assert found["landmarks"][2] == {"name": "stage2", "module": "layer2", "shape": [32, 8, 8]}
+    assert found["taps"][-1] == {"module": "linear", "shape": [10]}
+    assert found["pairs"] == []
+
+
+def test_an_unknown_network_is_a_usage_error() -> None:
+    """Exit 2, and what a model may be."""
+    code, out, err = edgekd("taps", "nope")
+    assert (code, out) == (2, "")
+    assert "no network is called 'nope'" in err
