@@ -87,7 +87,62 @@ class Dist(Struct, frozen=True, kw_only=True, tag_field="loss", tag="dist"):
     standardise: bool = False
 
 
-Term: TypeAlias = Label | Kd | Dkd | Dist
+Pairs: TypeAlias = tuple[tuple[str, str], ...]
+"""Which features belong together: (the student's tap, the teacher's), as `edgekd taps` lists them; (): what fits, and is said."""
+
+
+class Feature(Struct, frozen=True, kw_only=True, tag_field="loss", tag="feature"):
+    """Squared difference of features through a learned projection (Romero et al. 2015). No pairs: the last stages."""
+
+    weight: float = 1.0
+    pairs: Pairs = ()
+
+
+class Attention(Struct, frozen=True, kw_only=True, tag_field="loss", tag="attention"):
+    """Difference of where two networks look (Zagoruyko and Komodakis 2017). No pairs: all stages."""
+
+    weight: float = 1.0
+    form: Literal["squares", "sigmoid"] = "squares"
+    pairs: Pairs = ()
+
+
+class Relation(Struct, frozen=True, kw_only=True, tag_field="loss", tag="relation"):
+    """Difference of distances and angles between the samples of a batch (Park et al. 2019). No pairs: what the heads are given."""
+
+    weight: float = 1.0
+    distance: float = 1.0
+    angle: float = 2.0
+    pairs: Pairs = ()
+
+
+class Contrast(Struct, frozen=True, kw_only=True, tag_field="loss", tag="contrast"):
+    """Finding one's own teacher embedding among the batch's (Tian et al. 2020, without a memory bank). No pairs: what the heads are given."""
+
+    weight: float = 1.0
+    sharpness: float = 0.1
+    """What cosines are divided by; the temperature of a phase is another thing."""
+    width: int = 128
+    """Of the learned embeddings."""
+    pairs: Pairs = ()
+
+    def __post_init__(self) -> None:
+        _require(self.sharpness > 0, "sharpness must be above 0", self.sharpness)
+        _require(self.width >= 1, "width must be 1 or more", self.width)
+
+
+class Review(Struct, frozen=True, kw_only=True, tag_field="loss", tag="review"):
+    """Each stage of the student, fused with its deeper ones, against the teacher's (Chen et al. 2021). No pairs: all stages."""
+
+    weight: float = 1.0
+    pairs: Pairs = ()
+    """From the shallowest to the deepest."""
+
+
+FeatureTerm: TypeAlias = Feature | Attention | Relation | Contrast | Review
+FEATURE_TERMS = (Feature, Attention, Relation, Contrast, Review)
+"""The terms that look inside both networks; the teacher then answers live."""
+
+Term: TypeAlias = Label | Kd | Dkd | Dist | FeatureTerm
 
 Shape: TypeAlias = Literal["linear", "cosine", "exponential", "teacher-confidence", "student-confidence"]
 
@@ -137,6 +192,11 @@ class Phase(Struct, frozen=True, kw_only=True):
     def soft(self) -> bool:
         """Whether any term asks the teacher."""
         return any(not isinstance(term, Label) for term in self.terms)
+
+    @property
+    def looks_inside(self) -> bool:
+        """Whether any term compares features."""
+        return any(isinstance(term, FEATURE_TERMS) for term in self.terms)
 
 
 class Optimizer(Struct, frozen=True, kw_only=True):
@@ -224,11 +284,12 @@ class Export(Struct, frozen=True, kw_only=True):
 
 
 class Limit(Struct, frozen=True, kw_only=True):
-    """What must hold of an artifact on a target (DESIGN, Budgets). Quantities are text with units, or plain numbers.
+    """What must hold of an artifact on a target. Quantities are text with units, or plain numbers.
 
     Upper bounds: size, params, macs, opset, latency_p50, latency_p95, memory, energy, ece, accuracy_drop, flips. Lower bounds: speedup,
-    accuracy, balanced_accuracy, macro_f1, auc, recall, agreement. `growth` bounds the rise over a baseline, by quantity, `layers` how many
-    layers have weights of a precision, as in { fp32 = 2 }; `operators` names all that may occur.
+    accuracy, balanced_accuracy, macro_f1, auc, recall, agreement. `relative` bounds what part of the teacher's a quantity is, as in
+    { size = "25 %" }, `growth` its rise over a baseline, `layers` how many layers have weights of a precision, as in { fp32 = 2 };
+    `operators` names all that may occur.
     """
 
     artifact: str = "shipped"
@@ -236,7 +297,7 @@ class Limit(Struct, frozen=True, kw_only=True):
     host: str | None = None
     """On which machine: its name as in [on], or part of its CPU's or GPU's name. What another one measured is left undecided."""
     against: str | None = None
-    """What speedup and accuracy_drop compare with; None: the teacher's fp32 file."""
+    """What speedup, accuracy_drop and relative compare with; None: the teacher's fp32 file."""
     warn: bool = False
     reason: str | None = None
     size: str | float | None = None
@@ -259,6 +320,7 @@ class Limit(Struct, frozen=True, kw_only=True):
     accuracy_drop: str | float | None = None
     agreement: str | float | None = None
     flips: str | float | None = None
+    relative: dict[str, str | float] = {}
     growth: dict[str, str | float] = {}
 
 

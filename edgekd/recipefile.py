@@ -3,7 +3,6 @@
 A recipe reads with every key known: a misspelt one is refused by name with the nearest known one.
 """
 
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -13,24 +12,16 @@ import tomli_w
 from edgekd.errors import MissingError, RecipeError
 from edgekd.explain import explain
 from edgekd.recipe import Recipe
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
+from edgekd.toml import decode
 
 
-def decode_recipe(text: str, name: str = "recipe.toml") -> Recipe:
+def decode_recipe(text: str | bytes, name: str = "recipe.toml") -> Recipe:
     """The recipe in a TOML text.
 
     Raises:
         RecipeError: not TOML, an unknown key (the nearest known one is named), a value of the wrong kind.
     """
-    try:
-        table = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise RecipeError(f"{name} is not TOML: {error}") from None
-    return convert_recipe(table, name)
+    return convert_recipe(decode(text, name), name)
 
 
 def convert_recipe(table: dict[str, Any], name: str = "recipe.toml") -> Recipe:
@@ -44,11 +35,9 @@ def convert_recipe(table: dict[str, Any], name: str = "recipe.toml") -> Recipe:
 def read_recipe(path: Path) -> Recipe:
     """The recipe in a file; raises as `decode_recipe`, and MissingError where there is none."""
     try:
-        return decode_recipe(path.read_text(encoding="utf-8"), str(path))
+        return decode_recipe(path.read_bytes(), str(path))
     except OSError as error:
         raise MissingError(f"no recipe at {path}: {error.strerror}. `edgekd recipe > {path.name}` writes one to start from.") from None
-    except UnicodeDecodeError as error:
-        raise RecipeError(f"{path} is not UTF-8 text: {error.reason} at byte {error.start}.") from None
 
 
 def recipe_table(recipe: Recipe) -> dict[str, Any]:
@@ -87,8 +76,8 @@ def override(recipe: Recipe, settings: list[str]) -> Recipe:
 def _value(text: str) -> Any:
     """A TOML value, or the text itself where it is none: `--set teacher.model=resnet56` needs no quotes."""
     try:
-        return tomllib.loads(f"value = {text}")["value"]
-    except tomllib.TOMLDecodeError:
+        return decode(f"value = {text}", "--set")["value"]
+    except RecipeError:
         return text
 
 

@@ -1,7 +1,6 @@
 """A device as data: targets/*.toml → Target. What runs a file there, and what the chip could do at best."""
 
 import difflib
-import sys
 from importlib import resources
 from pathlib import Path
 from typing import Literal
@@ -10,11 +9,7 @@ import msgspec
 
 from edgekd.errors import MissingError, UsageError
 from edgekd.explain import explain
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
+from edgekd.toml import decode
 
 
 class Chip(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -81,16 +76,13 @@ def load(spec: str, base: Path = Path()) -> Target:
     if own and not file.is_file():
         raise MissingError(
             f"a target that ends in .toml is a file, and there is none at {file}. "
-            "Paths in a recipe are relative to the recipe's folder, typed ones to where edgekd was started."
+            "A path in a recipe or a budget is relative to that file's folder, a typed one to where edgekd was started."
         )
     if not file.is_file():
         near = difflib.get_close_matches(spec, names(), n=1, cutoff=0.4)
         hint = f" Did you mean {near[0]!r}?" if near else ""
         raise MissingError(f"no target is called {spec!r}.{hint} `edgekd targets` lists them; FILE.toml describes your own.")
-    try:
-        table = tomllib.loads(file.read_text(encoding="utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise UsageError(f"{file} is not TOML: {error}") from None
+    table = decode(file.read_bytes(), str(file))
     try:
         return msgspec.convert({"name": file.stem, **table}, Target)
     except msgspec.ValidationError as error:

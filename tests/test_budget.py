@@ -254,6 +254,74 @@ def test_accuracy_drop_pairs_two_files_by_image() -> None:
     assert own.measured == pytest.approx(0.003, abs=0.002)
 
 
+# Parts of the teacher's -----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("quantity", "bound", "state"),
+    [
+        ("size", "10 %", "pass"),
+        ("size", "9.6 %", "over"),
+        ("params", "32 %", "pass"),
+        ("macs", 0.3, "over"),
+        ("memory", "100 %", "pass"),
+        ("energy", "50 %", "missing"),
+        ("latency", "20 %", "pass"),
+        ("latency_p50", "17 %", "undecided"),
+        ("latency", "14 %", "over"),
+        ("latency_p95", "25 %", "pass"),
+    ],
+)
+def test_a_part_of_the_teachers(quantity: str, bound: str | float, state: str) -> None:
+    """Whatever a baseline may be grown from may be bounded as a part of the teacher's fp32 file, too."""
+    verdict = _one(Limit(relative={quantity: bound}))
+    assert (verdict.state, verdict.quantity) == (state, f"relative.{quantity}")
+
+
+def test_a_part_says_of_what_and_by_how_much_it_is_over() -> None:
+    """In percent, the difference in points; against another file where the limit says so; the baseline's own part beside it."""
+    verdict = _one(Limit(relative={"size": "5 %"}), baseline=REPORT)
+    assert verdict.limit == "relative.size ≤ 5 %"
+    assert verdict.text == (
+        "9.6 %; 4.6 points over. Take a smaller student or a lower precision, or edit relative.size in [[limit]]. 100 % is teacher/resnet56/fp32."
+    )
+    assert verdict.measured == verdict.before == pytest.approx(331_954 / REPORT.artifacts[0].size)
+    own = _one(Limit(against="fp32", relative={"size": "50 %"}))
+    assert (own.state, own.text) == ("pass", "30.1 %; 19.9 points to spare. 100 % is student/resnet20/fp32.")
+
+
+def test_parts_of_times_are_those_taken_in_turn() -> None:
+    """The inverse of the speedup; without a ratio, or with a damaged one, there is none, and a p95 needs one machine for both."""
+    whole, part = _one(Limit(speedup=1)).measured, _one(Limit(relative={"latency": 1})).measured
+    assert whole is not None
+    assert part == pytest.approx(1 / whole)
+    assert "was not timed in turn with" in _one(Limit(relative={"latency": 1}), replace(REPORT, ratios=[])).text
+    broken = replace(REPORT, ratios=[replace(each, value=0.0, low=0.0, high=0.0) for each in REPORT.ratios])
+    assert _one(Limit(relative={"latency": 1}), broken).state == "missing"
+    hosts = {**REPORT.hosts, "there": replace(REPORT.hosts["here"], cores=8)}
+    apart = [replace(each, host="there") if each.artifact == TEACHER else each for each in REPORT.measurements]
+    verdict = _one(Limit(relative={"latency_p95": 1}), replace(REPORT, hosts=hosts, measurements=apart))
+    assert verdict.state == "undecided"
+    assert verdict.text.startswith(f"another host measured {TEACHER}: cores was 8 and is 4.")
+
+
+def test_what_has_no_part_is_refused() -> None:
+    """Accuracy has its drop; the message lists what has."""
+    with pytest.raises(UsageError, match=r"relative bounds size, params, .*, got 'accuracy' in \[\[limit\]\]"):
+        judge(REPORT, [Limit(relative={"accuracy": 1})])
+    with pytest.raises(UsageError, match=r"limit relative\.size: a share is written as"):
+        judge(REPORT, [Limit(relative={"size": "1 MB"})])
+
+
+def test_several_looks_widen_what_is_timed_and_nothing_else() -> None:
+    """Each interval must then do for all looks together."""
+    limits = [Limit(latency_p95="1.1 ms", size="1 MB", accuracy="91 %")]
+    once, often = judge(REPORT, limits), judge(REPORT, limits, looks=8)
+    assert [(a.quantity, a.text == b.text) for a, b in zip(once, often, strict=True)] == [
+        ("size", True), ("latency_p95", False), ("accuracy", True),
+    ]  # fmt: skip
+
+
 # Growth ---------------------------------------------------------------------------------------------------------------
 
 
@@ -261,6 +329,17 @@ def test_growth_of_nothing_holds() -> None:
     """A report has not grown over itself."""
     verdicts = judge(REPORT, [Limit(growth={"size": "0 %", "params": 0, "latency": "5 %", "latency_p95": "9 %", "memory": "1 %"})], REPORT)
     assert [v.state for v in verdicts] == ["pass"] * 5
+
+
+@pytest.mark.parametrize(("now", "then", "grown", "part"), [(1100, 1000, "10 %", "110 %"), (1001, 1000, "0.1 %", "100.1 %"), (3, 2, "50 %", "150 %")])
+def test_what_is_exact_is_held_to_the_last_byte(now: int, then: int, grown: str, part: str) -> None:
+    """A file that lies on its limit keeps to it, and no rounding of a quotient says otherwise; one byte more is over."""
+    for size, state in ((now, "pass"), (now + 1, "over")):
+        files = [replace(REPORT.artifacts[-1], size=size), replace(REPORT.artifacts[0], size=then)]
+        report = replace(REPORT, artifacts=files)
+        baseline = replace(REPORT, artifacts=[replace(files[0], size=then)])
+        (part_of, growth) = judge(report, [Limit(artifact="int8", relative={"size": part}, growth={"size": grown})], baseline)
+        assert (part_of.state, growth.state) == (state, state)
 
 
 def test_growth_is_over_and_says_by_how_much() -> None:
@@ -292,7 +371,7 @@ def test_times_of_another_host_are_not_compared() -> None:
         (replace(REPORT, hosts={}), "undecided", "it is not known which machine measured"),
         (replace(REPORT, measurements=[]), "missing", f"in the baseline, {SHIPPED} was not measured on cpu"),
         (replace(REPORT, artifacts=REPORT.artifacts[:1]), "missing", f"the baseline has no {SHIPPED}; it has: {TEACHER}."),
-        (_with_measurement(memory=0), "missing", "the baseline's memory is 0, and nothing grows from that"),
+        (_with_measurement(memory=0), "missing", "the memory of the baseline is 0, and nothing can be compared with that"),
     ],
 )
 def test_a_baseline_without_the_figure_does_not_pass(then: Report, state: str, words: str) -> None:

@@ -1,35 +1,72 @@
-"""By what fraction a quantity grew over a baseline, as an interval, or in words why that cannot be said. Judges nothing.
+"""By what fraction a quantity grew over a baseline, and what part of another file's it is, as an interval, or in words why there is none.
 
 What depends on the machine is compared on equal hosts only; where both files were measured in one session, by the ratio that was taken there.
 """
 
+import math
+from dataclasses import replace
 from functools import partial
 
 import msgspec
 
 from edgekd import stats
-from edgekd.budget.figures import Ask, Figure, Seen, Unknown, energy, latency, macs, measured, memory, params, size
+from edgekd.budget import choose
+from edgekd.budget.figures import Ask, Figure, Seen, Unknown, energy, exact, latency, macs, measured, memory, params, size, speedup
 from edgekd.record import Artifact
 from edgekd.stats import Interval
 
 
 def growth(quantity: str, now: Ask, then: Ask) -> Seen:
     """By what fraction a quantity rose from `then` to `now`; what depends on the machine is compared on equal hosts only."""
-    if quantity in PACE and (ratio := _in_turn(now, then)) is not None:
-        return ratio[0] - 1, ratio[1] - 1, ratio[2] - 1
-    foreign = other_host(now, then) if quantity in TIMED else None
+    ratio = _in_turn(now, then) if quantity in PACE else None
+    if ratio is None:
+        both = _both(quantity, now, then, "the baseline")
+        if isinstance(both, Unknown):
+            return both
+        if _without_noise(*both):
+            return exact((both[0][0] - both[1][0]) / both[1][0])  # 1.1 - 1 is more than a tenth
+        ratio = stats.quotient(*both)
+    return ratio[0] - 1, ratio[1] - 1, ratio[2] - 1
+
+
+def relative(quantity: str, ask: Ask) -> Seen:
+    """Which part a quantity is of the teacher's fp32 file's, or of what the limit is against. Times are those that were taken in turn."""
+    if quantity in PACE:
+        faster = speedup(ask)
+        if isinstance(faster, Unknown):
+            return faster
+        damaged = not all(0 < end < math.inf for end in faster)
+        return Unknown("the ratio of the two times is no ratio of times. Measure again.") if damaged else stats.inverse(faster)
+    other = choose.against(ask.report, ask.artifact, ask.against)
+    both = Unknown(other) if isinstance(other, str) else _both(quantity, ask, replace(ask, artifact=other), other.name)
+    if isinstance(both, Unknown):
+        return both
+    return exact(both[0][0] / both[1][0]) if _without_noise(*both) else stats.quotient(*both)
+
+
+def plain(quantity: str) -> str:
+    """What a growth or a part is of: size of growth.size."""
+    return quantity.removeprefix("growth.").removeprefix("relative.")
+
+
+def _without_noise(*intervals: Interval) -> bool:
+    return all(low == high for _, low, high in intervals)
+
+
+def _both(quantity: str, now: Ask, then: Ask, whose: str) -> tuple[Interval, Interval] | Unknown:
+    """The two figures, where the one may be divided by the other."""
+    foreign = other_host(now, then, whose) if quantity in TIMED else None
     first, second = GROWS[quantity](now), GROWS[quantity](then)
     if isinstance(first, Unknown):
         return first
     if isinstance(second, Unknown):
-        return Unknown(f"in the baseline, {second.why}")
+        return Unknown(f"in {whose}, {second.why}")
     if foreign is not None:
         return foreign
     if first[0] < 0 or not second[0] > 0:
-        which, value = ("", first[0]) if first[0] < 0 else ("baseline's ", second[0])
-        return Unknown(f"the {which}{quantity} is {value:g}, and nothing grows from that.")
-    value, low, high = stats.quotient(first, second)
-    return value - 1, low - 1, high - 1
+        which, value = (quantity, first[0]) if first[0] < 0 else (f"{quantity} of {whose}", second[0])
+        return Unknown(f"the {which} is {value:g}, and nothing can be compared with that.")
+    return first, second
 
 
 def twin(artifact: Artifact) -> Artifact:
@@ -46,7 +83,7 @@ def _in_turn(now: Ask, then: Ask) -> Interval | None:
     return None
 
 
-def other_host(now: Ask, then: Ask) -> Unknown | None:
+def other_host(now: Ask, then: Ask, whose: str = "the baseline") -> Unknown | None:
     """In words how the two hosts differ, where both measured and they do."""
     first, second = measured(now), measured(then)
     if isinstance(first, Unknown) or isinstance(second, Unknown):
@@ -56,7 +93,7 @@ def other_host(now: Ask, then: Ask) -> Unknown | None:
         return Unknown("it is not known which machine measured. Measure both again.", "undecided")
     pairs = [(field, getattr(there, field), getattr(here, field)) for field in here.__struct_fields__]
     changed = [f"{field} was {old!r} and is {new!r}" for field, old, new in pairs if old != new]
-    return Unknown(f"another host measured the baseline: {', '.join(changed)}. Measure both on one.", "undecided") if changed else None
+    return Unknown(f"another host measured {whose}: {', '.join(changed)}. Measure both on one.", "undecided") if changed else None
 
 
 PACE = ("latency", "latency_p50")

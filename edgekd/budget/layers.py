@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 
 from edgekd import units
+from edgekd.budget.growth import plain
 from edgekd.record import Artifact, Layer
 
 MOST = 5
@@ -16,7 +17,7 @@ MOST = 5
 
 def behind(quantity: str, now: Artifact, then: Artifact | None) -> list[str]:
     """As "layer4.0.conv1 (Conv): 1.18 MB, was 590 kB", the greatest first; [] for a quantity that no layer is behind."""
-    found = _WEIGHS.get(quantity.removeprefix("growth."))
+    found = _WEIGHS.get(plain(quantity))
     if found is None:
         return []
     read, text = found

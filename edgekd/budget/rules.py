@@ -58,7 +58,7 @@ def claims(limit: Limit) -> Iterator[Claim]:
     """Every bound of a limit. What a growth is from stands in none of them: `verdict` has the baseline.
 
     Raises:
-        UsageError: a bound that does not read, or a growth of something that does not grow.
+        UsageError: a bound that does not read, or a growth or a part of something that has none.
     """
     for quantity, rule in RULES.items():
         asked = getattr(limit, quantity)
@@ -71,9 +71,12 @@ def claims(limit: Limit) -> Iterator[Claim]:
         yield _claim(f"layers.{precision}", Rule("≤", COUNT, partial(figures.layers, precision), "Quantise more of it"), asked)
     for label, asked in limit.recall.items():
         yield _claim(f"recall.{label}", Rule("≥", SHARE, partial(figures.recall, label), _BETTER), asked)
-    for quantity, asked in limit.growth.items():
+    for table, quantity in [*(("relative", name) for name in limit.relative), *(("growth", name) for name in limit.growth)]:
         if quantity not in growth.GROWS:
-            raise UsageError(f"growth bounds {', '.join(growth.GROWS)}, got {quantity!r} in [[limit]].")
+            raise UsageError(f"{table} bounds {', '.join(growth.GROWS)}, got {quantity!r} in [[limit]].")
+    for quantity, asked in limit.relative.items():
+        yield _claim(f"relative.{quantity}", Rule("≤", PART, partial(growth.relative, quantity), _SMALLER), asked)
+    for quantity, asked in limit.growth.items():
         yield _claim(f"growth.{quantity}", Rule("≤", RISE, growth.GROWS[quantity], "Find what grew"), asked)
 
 
@@ -82,8 +85,8 @@ def unit_of(quantity: str) -> Unit | None:
     name, _, _ = quantity.partition(".")
     if name == "latency":
         return TIME
-    if name in ("recall", "growth"):
-        return SHARE if name == "recall" else RISE
+    if name in ("recall", "relative", "growth"):
+        return {"recall": SHARE, "relative": PART, "growth": RISE}[name]
     return COUNT if name in ("operators", "layers") else RULES[name].unit if name in RULES else None
 
 
@@ -119,6 +122,7 @@ ENERGY = Unit(units.parse_energy, units.energy_text)
 FACTOR = Unit(units.parse_ratio, units.ratio_text)
 SHARE = Unit(units.parse_fraction, units.percent_text, 1, most=1.0)
 POINTS = Unit(units.parse_fraction, units.points_text, 1, least=-1.0, most=1.0)
+PART = Unit(partial(units.parse_fraction, most=math.inf), units.percent_text, 1)
 RISE = Unit(partial(units.parse_fraction, most=math.inf), units.percent_text, 1, least=-1.0)
 
 _SMALLER = "Take a smaller student or a lower precision"

@@ -12,7 +12,7 @@ import msgspec
 from edgekd import units
 from edgekd.budget import choose, figures, growth, layers
 from edgekd.budget.figures import Ask, Seen, Unknown
-from edgekd.budget.rules import POINTS, RISE, SHARE, Claim, Side, claims, sound, unit_of
+from edgekd.budget.rules import PART, POINTS, RISE, SHARE, Claim, Side, claims, sound, unit_of
 from edgekd.recipe import Limit
 from edgekd.record import OWN_SPLIT, Report, Verdict
 from edgekd.stats import Interval
@@ -24,13 +24,16 @@ PAIRED = ("accuracy_drop", "agreement", "flips")
 """What compares with the teacher on the test images: of little worth where the teacher has seen them."""
 
 
-def judge(report: Report, limits: Sequence[Limit], baseline: Report | None = None, *, why: bool = False) -> list[Verdict]:
+def judge(report: Report, limits: Sequence[Limit], baseline: Report | None = None, *, why: bool = False, looks: int = 1) -> list[Verdict]:
     """One verdict for each (quantity, artifact) of each limit, in the limits' order; with `why` what does not hold names its layers.
+
+    Args:
+        looks: how often these times may be looked at while they grow; each look's intervals are then wide enough for all together.
 
     Raises:
         UsageError: a bound that does not read, or a growth of something that does not grow.
     """
-    return [verdict for limit in limits for verdict in _judge_limit(report, limit, baseline, why)]
+    return [verdict for limit in limits for verdict in _judge_limit(report, limit, baseline, why, looks)]
 
 
 def exit_code(verdicts: Sequence[Verdict], *, strict: bool = False) -> int:
@@ -46,7 +49,7 @@ def exit_code(verdicts: Sequence[Verdict], *, strict: bool = False) -> int:
     return 2 if "missing" in states or (strict and "undecided" in states) else 0
 
 
-def _judge_limit(report: Report, limit: Limit, baseline: Report | None, why: bool) -> Iterator[Verdict]:
+def _judge_limit(report: Report, limit: Limit, baseline: Report | None, why: bool, looks: int) -> Iterator[Verdict]:
     on = choose.target(report, limit)
     found = choose.artifacts(report, limit.artifact, on)
     asked = list(claims(limit))
@@ -57,10 +60,10 @@ def _judge_limit(report: Report, limit: Limit, baseline: Report | None, why: boo
             yield _verdict(limit, claim, limit.artifact, on, Unknown(found))
             continue
         for artifact in found:
-            now = Ask(report, artifact, on, limit.against, limit.host)
+            now = Ask(report, artifact, on, limit.against, limit.host, looks)
             then = _before(baseline, now, shipped=limit.artifact == "shipped")
             if claim.quantity.startswith("growth."):
-                seen = then if isinstance(then, Unknown) else growth.growth(claim.quantity.removeprefix("growth."), now, then)
+                seen = then if isinstance(then, Unknown) else growth.growth(growth.plain(claim.quantity), now, then)
             else:
                 seen = claim.rule.figure(now)
             verdict = _verdict(limit, claim, artifact.name, on, seen)
@@ -75,7 +78,7 @@ def _before(baseline: Report | None, now: Ask, *, shipped: bool) -> Ask | Unknow
     before = next((artifact for artifact in baseline.artifacts if artifact.name == name), None)
     if before is None:
         return Unknown(f"the baseline has no {name}; it has: {choose.names(baseline)}.")
-    return Ask(baseline, before, now.target, now.against)
+    return Ask(baseline, before, now.target, now.against, looks=now.looks)
 
 
 def _told(verdict: Verdict, claim: Claim, now: Ask, then: Ask | None, why: bool) -> Verdict:
@@ -86,6 +89,9 @@ def _told(verdict: Verdict, claim: Claim, now: Ask, then: Ask | None, why: bool)
     if claim.quantity == "operators" and verdict.state == "over":
         others = figures.other_operators(claim.allowed, now) or {}
         texts.append(f"Not among them: {', '.join(f'{name} ({count})' for name, count in others.items())}.")
+    if claim.quantity.startswith("relative.") and verdict.measured is not None:
+        other = choose.against(now.report, now.artifact, now.against)
+        texts.append(f"100 % is {other if isinstance(other, str) else other.name}.")
     told = layers.behind(claim.quantity, now.artifact, None if then is None else then.artifact) if why and verdict.state != "pass" else []
     return msgspec.structs.replace(verdict, text=" ".join(texts), before=None if then is None else _value_before(claim, now, then), why=told)
 
@@ -159,7 +165,7 @@ def _words(claim: Claim, state: State, seen: Interval) -> str:
 
 def _gap(claim: Claim, gap: float) -> str:
     """A difference to the bound; beside sizes, times and factors also as a share of it, where that is not absurd."""
-    if claim.rule.unit in (SHARE, POINTS, RISE):
+    if claim.rule.unit in (SHARE, POINTS, RISE, PART):
         return units.beside(gap, 0.0, units.points_text, 1)
     text = units.beside(gap, 0.0, claim.rule.unit.text)
     return f"{text} ({units.beside(gap / claim.bound, 0.0, units.percent_text, 1)})" if gap < 10 * claim.bound else text

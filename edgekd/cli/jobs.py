@@ -6,7 +6,7 @@ that it returns is shown.
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, NamedTuple
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
 
@@ -19,6 +19,10 @@ if TYPE_CHECKING:
     from edgekd import record
     from edgekd.recipe import Recipe
 
+Log = Annotated[
+    list[str] | None,
+    typer.Option("--log", metavar="tensorboard|mlflow|wandb", help="Also write training's figures for this tracker, into log/ in the run's folder."),
+]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what would be done: steps, memory, time, sizes; do nothing.")]
 
 
@@ -31,7 +35,7 @@ class Job(NamedTuple):
     base: Path
 
 
-def compress(recipe: RecipeFile = None, *, flags: Flags, out: Out = None, dry_run: DryRun = False, face: Face) -> None:
+def compress(recipe: RecipeFile = None, *, flags: Flags, out: Out = None, log: Log = None, dry_run: DryRun = False, face: Face) -> None:
     """Make a model small and fast: teach, distil, export, measure.
 
     The whole way from a teacher to files that a device can run, judged and reported. Without
@@ -48,22 +52,22 @@ def compress(recipe: RecipeFile = None, *, flags: Flags, out: Out = None, dry_ru
         return
     from edgekd.compress import compress as whole
 
-    report = run_job(face, job, whole)
+    report = run_job(face, job, whole, log=log or ())
     if report.verdicts:
         from edgekd.budget import exit_code
 
         raise typer.Exit(exit_code(report.verdicts))
 
 
-def teach(recipe: RecipeFile = None, *, flags: Flags, out: Out = None, face: Face) -> None:
+def teach(recipe: RecipeFile = None, *, flags: Flags, out: Out = None, log: Log = None, face: Face) -> None:
     """Teach the teacher, or evaluate the weights it came with."""
     job = job_from(recipe, flags, out)
     from edgekd import compress  # after what was typed has been read, as this takes seconds
 
-    run_job(face, job, compress.teach)
+    run_job(face, job, compress.teach, log=log or ())
 
 
-def distill(recipe: RecipeFile = None, *, flags: Flags, out: Out = None, face: Face) -> None:
+def distill(recipe: RecipeFile = None, *, flags: Flags, out: Out = None, log: Log = None, face: Face) -> None:
     """Distil the teacher into each student.
 
     The teacher is taught first where it is not there yet.
@@ -71,7 +75,7 @@ def distill(recipe: RecipeFile = None, *, flags: Flags, out: Out = None, face: F
     job = job_from(recipe, flags, out)
     from edgekd import compress  # after what was typed has been read, as this takes seconds
 
-    run_job(face, job, compress.distill)
+    run_job(face, job, compress.distill, log=log or ())
 
 
 def export(recipe: RecipeFile = None, *, flags: Flags, out: Out = None, face: Face) -> None:
@@ -125,10 +129,10 @@ def _taken_up(folder: Path, flags: Flags, out: Path | None) -> Job:
     return Job(recipe_from(read_recipe(folder / "recipe.toml"), flags, base=base, cwd=cwd), folder, whose, base)
 
 
-def run_job(face: Face, job: Job, work: "Callable[..., record.Report]") -> "record.Report":
-    """Do a job while its events are drawn, then show its report and where its files are."""
+def run_job(face: Face, job: Job, work: "Callable[..., record.Report]", **wishes: Any) -> "record.Report":
+    """Do a job while its events are drawn, then show its report and where its files are; `wishes` are the job's own arguments."""
     with face.watching(job.folder) as emit:
-        report = work(job.recipe, folder=job.folder, origin=job.origin, base=job.base, emit=emit)
+        report = work(job.recipe, folder=job.folder, origin=job.origin, base=job.base, emit=emit, **wishes)
     show_report(face, report, _made(job.folder, report))
     return report
 

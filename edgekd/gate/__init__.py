@@ -15,10 +15,11 @@ import msgspec
 
 from edgekd import budget
 from edgekd.budget import choose
+from edgekd.budget.growth import plain
 from edgekd.errors import MissingError, UsageError
 from edgekd.events import Emit, Note, silent
 from edgekd.gate.bare import bare_report, is_bare
-from edgekd.gate.limits import Found, bounds, nearest_budget, read_budget, recipe_limits
+from edgekd.gate.limits import Found, bounds, named, nearest_budget, read_budget, recipe_limits
 from edgekd.recipe import Limit
 from edgekd.record import Report, Verdict
 from edgekd.reportfile import read_report
@@ -58,7 +59,9 @@ def check(
         )
     own = limits is None and budget_file is None
     ruling = found if own or budget_file is not None else None
-    given = [*(limits or []), *(ruling.budget.limit if ruling is not None else [])]
+    typed, own_targets = named(limits or [], Path())
+    given = [*typed, *(ruling.budget.limit if ruling is not None else [])]
+    own_targets |= ruling.own_targets if ruling is not None else {}
     if ruling is not None and ruling.budget.limit:
         emit(Note(text=f"limits read from {ruling.file}"))
     deep = why or graph_needed(given)
@@ -70,7 +73,12 @@ def check(
     held = [_distinct([*limits_of_recipe, *given]) for limits_of_recipe in recipes]
     with _baseline(baseline or own_baseline(ruling), paths, deep=deep) as (against, model):
         if measure:
-            reports[-1], against = _measured(reports[-1], held[-1], against, model, paths, max_time, emit)
+            where, report = reports[-1]
+            _refuse_unmeasurable(where, paths, max_time)
+            from edgekd.gate.measuring import SITTINGS, Contest, measured
+
+            report, against = measured(Contest(report, held[-1], against, model, own_targets), max_s=max_time, emit=emit)
+            return _verdicts([*reports[:-1], (where, report)], held, against, why=why, looks=SITTINGS)
         return _verdicts(reports, held, against, why=why)
 
 
@@ -86,10 +94,12 @@ def read_all(paths: Sequence[Path | str], *, deep: bool) -> list[tuple[str, Repo
 
 def graph_needed(limits: Sequence[Limit]) -> bool:
     """Whether a limit is about what stands inside a file."""
-    return any(part in NEED_GRAPH for limit in limits for name in bounds(limit) for part in name.removeprefix("growth.").split("."))
+    return any(part in NEED_GRAPH for limit in limits for name in bounds(limit) for part in plain(name).split("."))
 
 
-def _verdicts(reports: Sequence[tuple[str, Report]], held: Sequence[Sequence[Limit]], against: Report | None, *, why: bool) -> list[Verdict]:
+def _verdicts(
+    reports: Sequence[tuple[str, Report]], held: Sequence[Sequence[Limit]], against: Report | None, *, why: bool, looks: int = 1
+) -> list[Verdict]:
     verdicts: list[Verdict] = []
     for (where, report), limits in zip(reports, held, strict=True):
         if not limits:
@@ -98,7 +108,7 @@ def _verdicts(reports: Sequence[tuple[str, Report]], held: Sequence[Sequence[Lim
                 "Give --limit size=4MB, a [[limit]] in the recipe, or a budget.toml here or above."
             )
         others = [other for _, other in reports if other is not report]
-        found = budget.judge(report, [limit for limit in limits if not _is_of_others(limit, report, others)], against, why=why)
+        found = budget.judge(report, [limit for limit in limits if not _is_of_others(limit, report, others)], against, why=why, looks=looks)
         verdicts += [msgspec.structs.replace(v, artifact=f"{where}: {v.artifact}") for v in found] if len(reports) > 1 else found
     return verdicts
 
@@ -127,25 +137,11 @@ def own_baseline(found: Found | None) -> Path | str | None:
     return found.budget.baseline if is_in_git(found.budget.baseline) else found.file.parent / found.budget.baseline
 
 
-def _measured(
-    checked: tuple[str, Report],
-    limits: Sequence[Limit],
-    against: Report | None,
-    model: Path | None,
-    paths: Sequence[Path | str],
-    max_s: float,
-    emit: Emit,
-) -> tuple[tuple[str, Report], Report | None]:
-    """The bare files' report and the baseline's, with their times taken here."""
-    from edgekd.gate.measuring import Contest, measured
-
-    where, report = checked
+def _refuse_unmeasurable(where: str, paths: Sequence[Path | str], max_s: float) -> None:
     if not any(map(is_bare, paths)):
         raise UsageError(f"--measure times .onnx files, and {where} is a report. Give the files, or measure it anew with `edgekd bench`.")
     if not 0 < max_s < float("inf"):
         raise UsageError(f"--max-time takes seconds above 0, got {max_s:g}")
-    report, against = measured(Contest(report, limits, against, model), max_s=max_s, emit=emit)
-    return (where, report), against
 
 
 @contextmanager

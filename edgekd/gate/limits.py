@@ -3,9 +3,8 @@
 In: a folder to look upward from, a file, or text. Out: `Limit`s, and which file they stood in. It holds nothing to them.
 """
 
-import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -15,11 +14,7 @@ from edgekd.errors import MissingError, RecipeError, UsageError
 from edgekd.explain import explain
 from edgekd.recipe import Limit
 from edgekd.record import Report
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
+from edgekd.toml import decode
 
 
 class Budget(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -34,10 +29,11 @@ class Budget(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
 @dataclass(frozen=True)
 class Found:
-    """A budget and the file that it was read from."""
+    """A budget and the file that it was read from; `own_targets` has by name those targets that its limits gave as FILE.toml."""
 
     file: Path
     budget: Budget
+    own_targets: dict[str, str] = field(default_factory=dict)
 
     @property
     def checked(self) -> list[Path]:
@@ -56,16 +52,16 @@ def nearest_budget(start: Path) -> Found | None:
         if len(tables) > 1:
             raise RecipeError(f"{folder} has limits in budget.toml and in pyproject.toml ([tool.edgekd]), and only one can hold. Keep one.")
         for file, table in tables.items():
-            return Found(file, _budget(table, str(file)))
+            return _found(file, table)
     return None
 
 
 def read_budget(file: Path) -> Found:
     """The budget in one file; raises as `nearest_budget`, and MissingError where it is not there."""
-    table = _own_table(file)
+    table = None if file.is_dir() else _own_table(file)
     if table is None:
         raise MissingError(f'no budget at {file}. It holds [[limit]] tables, as in: [[limit]] size = "4 MB"')
-    return Found(file, _budget(table, str(file)))
+    return _found(file, table)
 
 
 def recipe_limits(report: Report) -> list[Limit]:
@@ -108,25 +104,54 @@ def limits_of(table: Mapping[str, Any], name: str) -> list[Limit]:
 def _own_table(file: Path) -> Any:
     """What a file says about edgekd; None where it is not there, or is a pyproject.toml that says nothing. One that cannot be read is an error."""
     try:
-        table = tomllib.loads(file.read_text(encoding="utf-8"))
+        return own_part(decode(file.read_bytes(), str(file)), file)
     except FileNotFoundError:
         return None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise RecipeError(f"{file} is not TOML: {error}") from None
-    return table.get("tool", {}).get("edgekd") if file.name == "pyproject.toml" else table
 
 
-def _budget(table: Mapping[str, Any], name: str) -> Budget:
-    found = _convert(table, name)
+def own_part(table: Mapping[str, Any], file: Path) -> Any:
+    """The part of a file's table that is a budget: [tool.edgekd] of a pyproject.toml, None where there is none; of any other file all."""
+    if file.name != "pyproject.toml":
+        return table
+    tools = table.get("tool")
+    return tools.get("edgekd") if isinstance(tools, dict) else None
+
+
+def named(limits: Sequence[Limit], base: Path) -> tuple[list[Limit], dict[str, str]]:
+    """The limits with each target by its name, as measurements have it, and by name the files of those that were given as FILE.toml.
+
+    Args:
+        base: the folder that such a path is relative to.
+
+    Raises:
+        MissingError, UsageError: as `target.load`.
+    """
+    files = {limit.target: str(base / limit.target) for limit in limits if limit.target is not None and limit.target.endswith(".toml")}
+    if not files:
+        return list(limits), {}
+    from edgekd import target  # its resources cost the gate's start a tenth, and targets of one's own are rare
+
+    names = {given: target.load(file).name for given, file in files.items()}
+    held = [msgspec.structs.replace(limit, target=names.get(limit.target or "", limit.target)) for limit in limits]
+    return held, {name: files[given] for given, name in names.items()}
+
+
+def _found(file: Path, table: Mapping[str, Any]) -> Found:
+    budget = _convert(table, str(file))
+    limits, own_targets = named(budget.limit, file.parent)
+    _refuse_repeats(limits, str(file))
+    return Found(file, msgspec.structs.replace(budget, limit=limits), own_targets)
+
+
+def _refuse_repeats(limits: Sequence[Limit], name: str) -> None:
     seen: dict[tuple[object, ...], object] = {}
-    for limit in found.limit:
+    for limit in limits:
         whose = (limit.artifact, limit.target, limit.host, limit.against, limit.warn)
         for quantity, bound in bounds(limit).items():
             key = (*whose, quantity)
             if key in seen:
                 raise RecipeError(f"{name} bounds {quantity} of {limit.artifact} twice, by {seen[key]!r} and {bound!r}. Keep one.")
             seen[key] = bound
-    return found
 
 
 def bounds(limit: Limit) -> dict[str, Any]:

@@ -2,11 +2,11 @@
 
 In: a report of bare files with their limits. Out: the same with measurements, and the baseline's with its own. Each sitting starts its processes
 anew, and all sittings together are judged: launches are what varies most on a shared machine, and what intervals are drawn from. Since every
-sitting is another chance to be wrong, the paired ratio's interval is wide enough for all of them together (Bonferroni).
+sitting is another chance to be wrong, each interval is wide enough for all of them together (Bonferroni), a paired ratio's as much as a time's.
 """
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -14,7 +14,8 @@ import msgspec
 
 from edgekd import budget, stats
 from edgekd.budget import choose
-from edgekd.budget.growth import TIMED, twin
+from edgekd.budget.figures import confidence
+from edgekd.budget.growth import PACE, TIMED, plain, twin
 from edgekd.errors import UsageError
 from edgekd.events import Emit, Note
 from edgekd.gate.limits import bounds
@@ -23,7 +24,7 @@ from edgekd.record import Artifact, Host, Measurement, Ratio, Report, Timing, Ve
 
 SITTINGS = 8
 """At most so many looks at the intervals."""
-CONFIDENCE = 1 - 0.05 / SITTINGS
+CONFIDENCE = confidence(SITTINGS)
 METHOD = f"median over median; bootstrap of launches, then rounds, drawn in pairs; {CONFIDENCE:.2%} for at most {SITTINGS} looks"
 HERE = "local"
 
@@ -63,17 +64,23 @@ class Session:
 
 @dataclass(frozen=True)
 class Contest:
-    """Bare files with their limits, and the baseline's model where there is one."""
+    """Bare files with their limits, and the baseline's model where there is one; `own_targets` are files that describe targets, by name."""
 
     report: Report
     limits: Sequence[Limit]
     then: Report | None = None
     before: Path | None = None
+    own_targets: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def targets(self) -> list[str]:
         """Where the limits on times are held: the target of each, else the CPU."""
         return list(dict.fromkeys(limit.target or "cpu" for limit in self.limits if timed(limit)))
+
+    @property
+    def places(self) -> dict[str, str]:
+        """The same targets as they are loaded, each on this machine."""
+        return {self.own_targets.get(name, name): HERE for name in self.targets}
 
     @property
     def earlier(self) -> Artifact | None:
@@ -86,10 +93,11 @@ class Contest:
         return [*own, (self.earlier, self.before)] if self.earlier is not None and self.before is not None else own
 
     def pairs(self) -> list[tuple[str, str]]:
-        """What is divided by what: each file by the baseline's model, and by what a speedup is against."""
+        """What is divided by what: each file by the baseline's model, and by what a speedup or a share of its time is against."""
         found = [(artifact.name, self.earlier.name) for artifact in self.report.artifacts if self.earlier is not None]
         for limit in self.limits:
-            for artifact in self.report.artifacts if limit.speedup is not None else ():
+            paired = any(name == "speedup" or (name.startswith("relative.") and plain(name) in PACE) for name in bounds(limit))
+            for artifact in self.report.artifacts if paired else ():
                 other = choose.against(self.report, artifact, limit.against)
                 if not isinstance(other, str) and other.name != artifact.name:
                     found.append((artifact.name, other.name))
@@ -110,7 +118,7 @@ class Contest:
 
 def timed(limit: Limit) -> list[str]:
     """What a limit bounds that takes measuring."""
-    return [name for name in bounds(limit) if name.removeprefix("growth.") in (*TIMED, "speedup")]
+    return [name for name in bounds(limit) if plain(name) in (*TIMED, "speedup")]
 
 
 def measured(contest: Contest, *, max_s: float, emit: Emit) -> tuple[Report, Report | None]:
@@ -132,10 +140,10 @@ def measured(contest: Contest, *, max_s: float, emit: Emit) -> tuple[Report, Rep
         left = end - time.monotonic()
         if sitting and left < _LEAST_S:
             break
-        found = bench(contest.files(), dict.fromkeys(contest.targets, HERE), max_s=max(left, _LEAST_S), plan=plan, emit=emit)
+        found = bench(contest.files(), contest.places, max_s=max(left, _LEAST_S), plan=plan, emit=emit)
         session.add(found.measurements, found.hosts)
         report, then = contest.reports(session)
-        waiting = _open(budget.judge(report, contest.limits, then))
+        waiting = _open(budget.judge(report, contest.limits, then, looks=SITTINGS))
         if not waiting:
             break
         emit(Note(text=f"undecided so far: {', '.join(waiting)}"))
@@ -154,6 +162,6 @@ def _open(verdicts: Sequence[Verdict]) -> list[str]:
     return [
         f"{verdict.artifact}, {verdict.limit}"
         for verdict in verdicts
-        if verdict.quantity.removeprefix("growth.") in (*TIMED, "speedup")
+        if plain(verdict.quantity) in (*TIMED, "speedup")
         and (verdict.state == "undecided" or (verdict.state == "missing" and verdict.quantity.endswith("latency_p95")))
     ]

@@ -4,7 +4,6 @@ In: limits, or a file's text and what shall change in it. Out: text. What is wri
 """
 
 import re
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -14,14 +13,10 @@ import tomli_w
 
 from edgekd import units
 from edgekd.budget.margin import Tightening
-from edgekd.errors import UsageError
-from edgekd.gate.limits import bounds
+from edgekd.errors import RecipeError, UsageError
+from edgekd.gate.limits import bounds, own_part
 from edgekd.recipe import Limit
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
+from edgekd.toml import decode
 
 _HEADER = re.compile(r"\s*\[")
 _LIMIT = re.compile(r"\s*\[\[\s*(?:tool\s*\.\s*edgekd\s*\.\s*)?limit\s*\]\]\s*(?:#.*)?$")
@@ -89,7 +84,7 @@ def _holds(before: str, written: str, file: Path, changes: Sequence[Tightening])
     """Whether the text says all that was to change, and nothing else."""
     try:
         expected, found = _bounds(before, file), _bounds(written, file)
-    except tomllib.TOMLDecodeError:
+    except RecipeError:
         return False
     for change in changes:
         expected[change.place][change.quantity] = change.after
@@ -97,6 +92,5 @@ def _holds(before: str, written: str, file: Path, changes: Sequence[Tightening])
 
 
 def _bounds(text: str, file: Path) -> list[dict[str, Any]]:
-    table = tomllib.loads(text)
-    own = table.get("tool", {}).get("edgekd", {}) if file.name == "pyproject.toml" else table
+    own = own_part(decode(text, str(file)), file)
     return [bounds(limit) for limit in msgspec.convert(own.get("limit", []), list[Limit])]

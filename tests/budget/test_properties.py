@@ -41,11 +41,11 @@ ARTIFACTS = ["shipped", "int8", "fp32", TEACHER, SHIPPED, "none"]
 @st.composite
 def pairs(draw: st.DrawFn) -> tuple[Limit, Limit]:
     """A limit and a tighter one of the same quantity."""
-    quantity = draw(st.sampled_from([*RULES, "recall", "growth"]))
+    quantity = draw(st.sampled_from([*RULES, "recall", "growth", "relative"]))
     rule = RULES.get(quantity)
     bounds = sorted(draw(st.tuples(st.floats(0, 1), st.floats(0, 1))), reverse=rule is None or rule.side == "≤")
     loose, tight = (bound * SCALES.get(quantity, 1.0) for bound in (bounds if quantity != "recall" else bounds[::-1]))
-    if quantity in ("recall", "growth"):
+    if quantity in ("recall", "growth", "relative"):
         key = draw(st.sampled_from([*CLASSES, "wolf"] if quantity == "recall" else ["size", "macs", "latency", "latency_p95", "memory"]))
         tables: list[dict[str, Any]] = [{quantity: {key: bound}} for bound in (loose, tight)]
     else:

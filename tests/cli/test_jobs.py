@@ -67,6 +67,15 @@ def test_compress_without_arguments_is_the_digits(calls: Calls, tmp_path: Path) 
     assert max(map(len, result.stdout.splitlines())) <= 80
 
 
+@pytest.mark.parametrize("verb", ["compress", "teach", "distill"])
+def test_trackers_are_asked_for_by_name(calls: Calls, verb: str) -> None:
+    """None by default; the recipe knows nothing of them."""
+    assert runner.invoke(app, [verb]).exit_code == 0
+    assert runner.invoke(app, [verb, "--log", "tensorboard", "--log", "wandb"]).exit_code == 0
+    assert [list(options["log"]) for _, _, options in calls] == [[], ["tensorboard", "wandb"]]
+    assert calls[0][1] == calls[1][1]
+
+
 @pytest.mark.parametrize(
     ("typed", "verb"),
     [
@@ -189,5 +198,5 @@ def test_signals_end_a_real_process_with_their_codes(number: signal.Signals, cod
     process.send_signal(number)
     _, said = process.communicate(timeout=20)
     assert process.returncode == code
-    assert said.startswith("edgekd: stopped: Stopped. teach goes on from its last checkpoint")
+    assert said.startswith("edgekd: Stopped. teach goes on from its last checkpoint")
     assert said.endswith("To go on: edgekd compress\n")

@@ -77,9 +77,9 @@ def recipe(**changes: Any) -> Recipe:
     return msgspec.structs.replace(plain, **changes)
 
 
-def run(base: Path, job: Recipe, *, verb: str = "compress", out: str = "run") -> tuple[Report, list[Event]]:
-    """Do a job in base/out: its report and all that was told."""
+def run(base: Path, job: Recipe, *, verb: str = "compress", out: str = "run", **wishes: Any) -> tuple[Report, list[Event]]:
+    """Do a job in base/out: its report and all that was told; `wishes` are the verb's own arguments."""
     told: list[Event] = []
-    report = getattr(verbs, verb)(job, folder=base / out, origin="test", base=base, emit=told.append)
+    report = getattr(verbs, verb)(job, folder=base / out, origin="test", base=base, emit=told.append, **wishes)
     assert isinstance(report, Report)
     return report, told

@@ -14,6 +14,7 @@ from edgekd.gate import check
 from edgekd.gate.limits import limits_from
 from edgekd.recipe import Limit
 from tests.gate.folders import committed, written
+from tests.gate.test_limits import CAMERA
 from tests.needs import ROOT
 from tests.report.sample import SHIPPED, sample_report
 from tests.toys import brightness
@@ -199,3 +200,28 @@ def test_the_baseline_may_stand_in_git(tmp_path: Path) -> None:
     assert (verdict.state, verdict.before) == ("over", before)
     (verdict,) = check(["budget"], limits_from(["growth.latency=5%"]), baseline="HEAD:budget/report.json")
     assert verdict.state == "pass"
+
+
+def test_a_target_of_ones_own_is_found_from_where_it_is_named(tmp_path: Path) -> None:
+    """Typed from here, in a budget from its folder: measurements have it by its name."""
+    report = sample_report()
+    ours = [replace(each, target="cam-2") for each in report.measurements]
+    run = written(tmp_path / "run", replace(report, measurements=ours, shipped={"cam-2/resnet20": SHIPPED}))
+    (tmp_path / "camera.toml").write_text(CAMERA)
+    (verdict,) = check([run], limits_from(["latency_p50=1 s"], target="camera.toml"))
+    assert (verdict.state, verdict.target) == ("pass", "cam-2")
+    (tmp_path / "ci").mkdir()
+    (tmp_path / "camera.toml").rename(tmp_path / "ci" / "camera.toml")
+    (tmp_path / "ci" / "budget.toml").write_text('[[limit]]\ntarget = "camera.toml"\nlatency_p50 = "1 s"\n')
+    assert check([run], budget_file="ci/budget.toml") == [verdict]
+    with pytest.raises(MissingError, match=r"there is none at camera\.toml"):
+        check([run], limits_from(["latency_p50=1s"], target="camera.toml"))
+
+
+def test_a_part_of_another_bare_file(tmp_path: Path) -> None:
+    """Of the one that the limit is against."""
+    files = [brightness(tmp_path / "new.onnx", {}), brightness(tmp_path / "old.onnx")]
+    (verdict,) = check(files, [Limit(artifact="new.onnx", against="file/old/as-is", relative={"params": "50 %"})])
+    assert (verdict.state, verdict.measured, verdict.limit) == ("over", 1.0, "relative.params ≤ 50 %")
+    (lonely,) = check(files[:1], limits_from(["relative.size=50%"]))
+    assert (lonely.state, "no fp32 file of a teacher to compare with" in lonely.text) == ("missing", True)

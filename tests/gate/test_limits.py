@@ -72,6 +72,8 @@ def test_a_budget_file_that_is_asked_for_must_be_there(tmp_path: Path) -> None:
     """--budget names one."""
     with pytest.raises(MissingError, match="no budget at"):
         read_budget(tmp_path / "nope.toml")
+    with pytest.raises(MissingError, match="no budget at"):
+        read_budget(tmp_path)
     (tmp_path / "b.toml").write_text('[[limit]]\nsize = "1 MB"\n')
     assert read_budget(tmp_path / "b.toml").budget.limit == [Limit(size="1 MB")]
 
@@ -125,3 +127,48 @@ def test_what_a_limit_bounds() -> None:
     """Each quantity with its bound, and nothing that only selects."""
     limit = Limit(artifact="int8", host="orin", reason="x", warn=True, size=1, recall={"cat": 0.9}, growth={"size": 0.0}, operators=["Conv"])
     assert bounds(limit) == {"size": 1, "recall.cat": 0.9, "growth.size": 0.0, "operators": ["Conv"]}
+
+
+CAMERA = (
+    'name = "cam-2"\ndescription = "ours"\nruntime = "onnxruntime"\nprovider = "CPUExecutionProvider"\nprecisions = ["fp32"]\nint8 = "int8-cpu"\n'
+)
+
+
+def test_a_target_of_ones_own_is_meant_by_its_name(tmp_path: Path) -> None:
+    """FILE.toml is relative to the budget that names it, wherever one stands; other names stay as they are, known or not."""
+    (tmp_path / "ci").mkdir()
+    (tmp_path / "ci" / "camera.toml").write_text(CAMERA)
+    (tmp_path / "ci" / "budget.toml").write_text('[[limit]]\ntarget = "camera.toml"\nsize = "1 MB"\n[[limit]]\ntarget = "tpu"\nsize = "1 MB"\n')
+    found = read_budget(tmp_path / "ci" / "budget.toml")
+    assert [limit.target for limit in found.budget.limit] == ["cam-2", "tpu"]
+    assert found.own_targets == {"cam-2": str(tmp_path / "ci" / "camera.toml")}
+    (tmp_path / "ci" / "pyproject.toml").write_text('[tool.edgekd]\nlimit = [{ target = "camera.toml", size = "1 MB" }]\n')
+    assert read_budget(tmp_path / "ci" / "pyproject.toml").budget.limit[0].target == "cam-2"
+
+
+def test_a_target_of_ones_own_that_is_not_there_is_an_error(tmp_path: Path) -> None:
+    """With the path at which it was looked for; two names of one target are one."""
+    file = tmp_path / "budget.toml"
+    file.write_text('[[limit]]\ntarget = "camera.toml"\nsize = "1 MB"\n[[limit]]\ntarget = "cam-2"\nsize = "2 MB"\n')
+    with pytest.raises(MissingError, match=r"there is none at .*camera\.toml\. A path in a recipe or a budget is relative to that file's folder"):
+        read_budget(file)
+    (tmp_path / "camera.toml").write_text(CAMERA)
+    with pytest.raises(RecipeError, match="bounds size of shipped twice"):
+        read_budget(file)
+
+
+def test_a_pyproject_without_tables_of_tools_is_passed_by(tmp_path: Path) -> None:
+    """Whatever stands under `tool`."""
+    (tmp_path / "budget.toml").write_text('[[limit]]\nsize = "1 MB"\n')
+    (tmp_path / "a").mkdir()
+    (tmp_path / "a" / "pyproject.toml").write_text("tool = 3\n")
+    found = nearest_budget(tmp_path / "a")
+    assert found is not None
+    assert found.file == tmp_path / "budget.toml"
+
+
+def test_parts_of_the_teachers_as_typed() -> None:
+    """Under their table's name."""
+    (limit,) = limits_from(["relative.size=25%", "relative.latency=50%"])
+    assert limit.relative == {"size": "25%", "latency": "50%"}
+    assert bounds(limit) == {"relative.size": "25%", "relative.latency": "50%"}

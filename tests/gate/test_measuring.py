@@ -9,14 +9,16 @@ from typing import Any
 import pytest
 
 from edgekd import bench as module
-from edgekd.bench import Bench
+from edgekd.bench import Bench, Plan
+from edgekd.budget import judge
 from edgekd.errors import MissingError, UsageError
 from edgekd.events import Event, Note
 from edgekd.gate import check, measuring
 from edgekd.gate.limits import limits_from
 from edgekd.recipe import Limit
-from edgekd.record import Artifact, Host, Launch, Measurement, Timing, Verdict
+from edgekd.record import Artifact, Host, Launch, Measurement, Report, Timing, Verdict
 from tests.gate.folders import written
+from tests.gate.test_limits import CAMERA
 from tests.report.sample import sample_report
 from tests.toys import brightness
 
@@ -30,13 +32,14 @@ class Stopwatch:
     def __init__(self, pace: Pace) -> None:
         self.pace, self.sittings, self.asked = pace, 0, [0.0]
         self.files: list[str] = []
+        self.names: dict[str, str] = {}
 
     def __call__(self, files: Sequence[tuple[Artifact, Path]], targets: dict[str, str], *, max_s: float, plan: Any, **_: Any) -> Bench:
         self.sittings += 1
         self.asked.append(max_s)
         self.files = [artifact.name for artifact, path in files if path.is_file()]
         draw = random.Random(self.sittings)
-        found = [self.measurement(name, target, plan, draw) for target in targets for name in self.files]
+        found = [self.measurement(name, self.names.get(target, target), plan, draw) for target in targets for name in self.files]
         return Bench(found, [], {"local": HOST}, {})
 
     def measurement(self, name: str, target: str, plan: Any, draw: random.Random) -> Measurement:
@@ -145,6 +148,45 @@ def test_the_paired_interval_pays_for_every_look(tmp_path: Path, timed: Callable
         watch.sittings = 100 * seed
         states.append(grown(tmp_path, "growth.latency=0%").state)
     assert states.count("over") <= 1
+
+
+def test_a_times_interval_pays_for_every_look_too() -> None:
+    """A time that lies on its limit, looked at after each of eight sittings: seldom decided, where 95 % at each look often would be."""
+
+    def decided(seed: int, looks: int) -> bool:
+        """Whether any look excludes what is true."""
+        artifact = Artifact(role="file", network="m", precision="as-is", path="m", sha256="", size=1, params=1, macs=1, opset=20)
+        session, draw, watch = measuring.Session(), random.Random(seed), Stopwatch(steady(1.0))
+        limit = Limit(target="cpu", latency_p50="1 ms")
+        for _ in range(measuring.SITTINGS):
+            session.add([watch.measurement(artifact.name, "cpu", Plan(launches=5, rounds=1), draw)], {"local": HOST})
+            report, _ = measuring.Contest(Report(edgekd="0", name="m", created="", artifacts=[artifact]), [limit]).reports(session)
+            if judge(report, [limit], looks=looks)[0].state != "undecided":
+                return True
+        return False
+
+    seeds = range(60)
+    assert sum(decided(seed, measuring.SITTINGS) for seed in seeds) <= 0.05 * len(seeds)
+    assert sum(decided(seed, 1) for seed in seeds) > 0.05 * len(seeds)
+
+
+def test_a_part_of_a_time_is_taken_in_turn(tmp_path: Path, timed: Callable[[Pace], Stopwatch]) -> None:
+    """As a factor is; it needs no baseline."""
+    watch = timed(lambda name, draw: 2.0 if "slow" in name else 1.0)
+    files = [brightness(tmp_path / "fast.onnx"), brightness(tmp_path / "slow.onnx")]
+    (verdict,) = check(files, [Limit(artifact="fast.onnx", against="file/slow/as-is", relative={"latency": "60 %"})], measure=True)
+    assert verdict.state == "pass"
+    assert verdict.measured == pytest.approx(0.5, rel=0.02)
+    assert watch.sittings == 1
+
+
+def test_a_target_of_ones_own_is_measured_on(tmp_path: Path, timed: Callable[[Pace], Stopwatch]) -> None:
+    """The bench is given its file, and what it measured is found under its name."""
+    (tmp_path / "camera.toml").write_text(CAMERA)
+    watch = timed(steady(1.0))
+    watch.names = {"camera.toml": "cam-2"}
+    (verdict,) = check([brightness(tmp_path / "m.onnx")], limits_from(["latency_p50=2ms"], target="camera.toml"), measure=True)
+    assert (verdict.state, verdict.target) == ("pass", "cam-2")
 
 
 def test_what_cannot_be_measured_is_said(tmp_path: Path) -> None:
