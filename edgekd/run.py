@@ -319,7 +319,7 @@ class Stage:
 
 
 def _refuse_foreign(folder: Path, origin: str) -> None:
-    """Raise unless the folder is new, empty, or this origin's run."""
+    """Raise unless the folder is new, empty, or this origin's run; another's that came to nothing, as with data mistyped, is nobody's."""
     if folder.exists() and not folder.is_dir():
         raise RunError(f"{folder} is a file, a run needs a folder. Choose another with --out.")
     try:
@@ -334,7 +334,8 @@ def _refuse_foreign(folder: Path, origin: str) -> None:
         found = msgspec.json.decode(data, type=Manifest).origin
     except msgspec.MsgspecError:
         raise RunError(f"{folder / _MANIFEST} is not edgekd's, so {folder} is no run. Choose another folder with --out.") from None
-    if found != origin:
+    own = (_LOCK, _MANIFEST, "recipe.toml", "events.jsonl")
+    if found != origin and any(f.name not in own and not f.name.startswith(PART) for f in folder.iterdir()):
         raise RunError(f"{folder} holds the run of {found}, not of {origin}. Choose another folder with --out, or remove that one.")
 
 

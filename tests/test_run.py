@@ -196,6 +196,17 @@ def test_another_recipe_s_run_is_refused(tmp_path: Path) -> None:
         opened(tmp_path / "r", origin="other.toml")
 
 
+def test_another_recipe_s_run_that_came_to_nothing_is_no_hindrance(tmp_path: Path) -> None:
+    """Whoever mistyped the data need not remove the folder first; once a stage was begun, it is that recipe's."""
+    with opened(tmp_path / "r", origin="typo.toml"):
+        pass
+    with opened(tmp_path / "r") as it:
+        assert it.origin == "job.toml"
+        assert it.stage("teach", {"lr": 0.1}).folder.is_dir()
+    with pytest.raises(RunError, match=r"holds the run of job\.toml, not of typo\.toml"):
+        opened(tmp_path / "r", origin="typo.toml")
+
+
 def test_a_file_is_no_folder(tmp_path: Path) -> None:
     """In its place, or above it."""
     (tmp_path / "f").write_text("")

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from edgekd import __version__
-from edgekd.cli import ask, jobs, judge, keep, look, measure
+from edgekd.cli import ask, begin, inside, jobs, judge, keep, look, measure, ship
 from edgekd.cli.face import command
 from edgekd.cli.quick import Command, Group
 
@@ -33,6 +33,7 @@ def edgekd(version: Annotated[bool, typer.Option("--version", callback=_version,
     """Make a trained vision model small and fast enough for a device, and prove it."""
 
 
+app.command("init", cls=Command)(command(begin.init, needs="train", asks=True))
 app.command("compress", cls=Command)(command(jobs.compress, needs="train"))
 app.command("teach", cls=Command)(command(jobs.teach, needs="train"))
 app.command("distill", cls=Command)(command(jobs.distill, needs="train"))
@@ -40,6 +41,7 @@ app.command("export", cls=Command)(command(jobs.export, needs="train"))
 app.command("evaluate", cls=Command)(command(measure.evaluate, needs="train"))
 app.command("bench", cls=Command)(command(measure.bench, needs="measure"))
 app.command("predict", cls=Command)(command(measure.predict, needs="train"))
+app.command("pack", cls=Command)(command(ship.pack, needs="train"))
 app.command("check", cls=Command)(command(judge.check, needs="measure"))
 budget = typer.Typer(cls=Group, rich_markup_mode=None, pretty_exceptions_enable=False, no_args_is_help=True)
 budget.command("init", cls=Command)(command(keep.budget_init, needs="measure"))
@@ -53,6 +55,7 @@ app.add_typer(baseline, name="baseline", help="Keep what later changes are compa
 app.command("report", cls=Command)(command(look.report))
 app.command("watch", cls=Command)(command(look.watch))
 app.command("recipe", cls=Command)(command(ask.recipe))
+app.command("taps", cls=Command)(command(inside.taps, needs="train"))
 app.command("doctor", cls=Command)(command(ask.doctor))
 
 targets = typer.Typer(cls=Group, rich_markup_mode=None, pretty_exceptions_enable=False)

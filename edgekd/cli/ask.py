@@ -56,7 +56,13 @@ def show_target(name: TargetName, *, face: Face) -> None:
     found = target.load(name)
     file = Path(name) if name.endswith(".toml") else target.folder() / f"{name}.toml"
     mark = "" if found.tested else "# never run on real hardware\n"
-    face.result(f"# {file}\n{mark}{file.read_text(encoding='utf-8')}", found)
+    text = f"# {file}\n{mark}{file.read_text(encoding='utf-8')}"
+    face.result("\n".join(_folded(line) for line in text.splitlines()), found)
+
+
+def _folded(line: str) -> str:
+    """A line of TOML; one that is a remark is folded to 80 columns."""
+    return textwrap.fill(line, 80, subsequent_indent="# ", break_long_words=False, break_on_hyphens=False) if line.startswith("#") else line
 
 
 def doctor(face: Face) -> None:

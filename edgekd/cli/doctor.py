@@ -7,6 +7,7 @@ import importlib.metadata
 import re
 import shutil
 import sys
+import textwrap
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -91,7 +92,7 @@ def missing_extras() -> dict[str, str]:
 
 
 def lines(found: Found) -> list[str]:
-    """All of it as text of at most 80 columns or so."""
+    """All of it as text that fits 80 columns."""
     machine = found.machine
     int8 = f"{', '.join(found.int8)}: INT8 files should pay off" if found.int8 else "none: INT8 files may be slower than fp32 here"
     text = [
@@ -113,7 +114,15 @@ def lines(found: Found) -> list[str]:
         text += [f"  {what}: {line}" for what, line in found.missing.items()]
     if found.untested:
         text += ["", "Targets that edgekd has never run on real hardware:", *(f"  {name}" for name in found.untested)]
-    return text + [f"warning: {warning}" for warning in found.warnings]
+    text += [f"warning: {warning}" for warning in found.warnings]
+    return [part for line in text for part in _folded(line)]
+
+
+def _folded(line: str) -> list[str]:
+    """A line in pieces of at most 80 columns; what follows a label stays beside it."""
+    labelled = re.match(r" *\S+(?: \S+)* {2,}", line)
+    indent = " " * (13 if labelled else 4)
+    return textwrap.wrap(line, 80, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False) or [""]
 
 
 def _version(name: str) -> str | None:

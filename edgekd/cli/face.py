@@ -2,26 +2,26 @@
 
 `command(function)` makes of a function what Typer takes: its parameters that are dataclasses are spread into their
 fields' options, the switches of `Face` come last, and an exception becomes a short message and an exit code (`faults`).
-`Face.watching` shows events meanwhile, `Face.result` prints the one result.
+`Face.watching` shows events meanwhile, `Face.result` prints the one result. A terminal says `starting …` until one of them speaks: packages
+take seconds to load.
 """
 
 import contextlib
 import dataclasses
 import functools
 import inspect
-import json
 import shlex
 import signal
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Annotated, Any, Literal, get_type_hints
 
 import typer
 
-from edgekd.cli import faults
+from edgekd.cli import complete, faults
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -29,6 +29,9 @@ if TYPE_CHECKING:
     from edgekd.events import Emit
 
 Extra = Literal["measure", "train"]
+
+_NAMED = 5
+"""Finished stages that an interrupt lists."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -45,6 +48,7 @@ class Face:
         """Draw what happens, on stderr; an interrupt says what `folder` keeps and how to go on."""
         from edgekd.cli.draw import drawing
 
+        starting.clear()
         with drawing(sys.stderr, quiet=self.quiet, verbose=self.verbose) as drawer:
             try:
                 yield drawer.take
@@ -55,6 +59,7 @@ class Face:
 
     def result(self, text: str, document: Any, drawn: Callable[[int], "RenderableType"] | None = None) -> None:
         """Print the result: under --json the document (a dict, a list or a struct), on a terminal `drawn` for its width, else `text`."""
+        starting.clear()
         if self.json:
             import msgspec
 
@@ -68,10 +73,35 @@ class Face:
             print(text.rstrip("\n"))
 
 
-def command(function: Callable[..., None], *, needs: Extra | None = None) -> Callable[..., None]:
+class _Starting:
+    """One line on a terminal while a command's packages load; gone before anything else is said."""
+
+    TEXT = "starting …"
+
+    def __init__(self) -> None:
+        self._shown = False
+
+    def show(self, face: Face) -> None:
+        self._shown = not (face.quiet or face.json) and sys.stderr.isatty()
+        self._write(f"{self.TEXT}\r")
+
+    def clear(self) -> None:
+        self._write(f"{' ' * len(self.TEXT)}\r")
+        self._shown = False
+
+    def _write(self, text: str) -> None:
+        if self._shown:
+            sys.stderr.write(text)
+            sys.stderr.flush()
+
+
+starting = _Starting()
+
+
+def command(function: Callable[..., None], *, needs: Extra | None = None, asks: bool = False) -> Callable[..., None]:
     """`function` with its dataclass parameters spread into options and its errors turned into exit codes.
 
-    `needs` is the extra to name where a package is missing.
+    `needs` is the extra to name where a package is missing; a command that `asks` questions speaks at once. Options of closed sets complete.
     """
     hints = get_type_hints(function, include_extras=True)
     groups: dict[str, Any] = {name: kind for name, kind in hints.items() if dataclasses.is_dataclass(kind)}
@@ -80,13 +110,21 @@ def command(function: Callable[..., None], *, needs: Extra | None = None) -> Cal
     def run(**typed: Any) -> None:
         arguments = {name: kind(**{field.name: typed.pop(field.name) for field in dataclasses.fields(kind)}) for name, kind in groups.items()}
         face = next(value for value in arguments.values() if isinstance(value, Face))
+        if typed.get("format") == "json":
+            face = dataclasses.replace(face, json=True)
         with _terminable():
             try:
+                if needs == "train" and not asks:
+                    starting.show(face)
                 function(**typed, **arguments)
             except (Exception, KeyboardInterrupt) as error:
                 _end(error, face, needs)
+            finally:
+                starting.clear()
 
     parameters = list(_spread(inspect.signature(function, eval_str=True), groups))
+    for parameter in parameters:
+        _let_complete(parameter)
     # Typer reads both: the signature for order and defaults, the annotations for types.
     run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
     run.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
@@ -105,18 +143,32 @@ def _spread(signature: inspect.Signature, groups: dict[str, Any]) -> Iterator[in
             yield inspect.Parameter(field.name, inspect.Parameter.KEYWORD_ONLY, default=field.default, annotation=hints[field.name])
 
 
+def _let_complete(parameter: inspect.Parameter) -> None:
+    """Give an option of a closed set its values."""
+    for info in getattr(parameter.annotation, "__metadata__", ()):
+        values = complete.offered(parameter.name, getattr(info, "metavar", None) or "")
+        if values is not None:
+            info.autocompletion = _completion(values)
+
+
+def _completion(values: Callable[[], Sequence[str]]) -> Callable[[str], list[str]]:
+    def complete_(incomplete: str) -> list[str]:
+        return [value for value in values() if value.startswith(incomplete)]
+
+    return complete_
+
+
 def _end(error: BaseException, face: Face, needs: Extra | None) -> None:
     """Say what went wrong and leave with its exit code; what is Typer's own goes on to Typer."""
     if isinstance(error, typer.Exit) or faults.is_usage(error) or faults.is_broken_pipe(error):
         raise error
+    starting.clear()
     fault = faults.explain(error, needs)
     if face.debug:
         import traceback
 
         traceback.print_exception(error)
-    faults.show(fault, sys.stderr)
-    if face.json:
-        print(json.dumps({"error": {"kind": fault.kind, "message": fault.message}, "exit_code": fault.exit_code}, indent=1))
+    faults.tell(fault, as_json=face.json)
     raise typer.Exit(fault.exit_code)
 
 
@@ -143,8 +195,10 @@ def _kept(finished: list[str], under_way: str | None, folder: Path | None) -> st
         return "Stopped. Nothing was written."
     parts = ["Stopped."]
     if finished:
-        parts.append(f"Finished and kept in {folder}: {', '.join(finished)}.")
+        more = f" and {len(finished) - _NAMED} more" if len(finished) > _NAMED else ""
+        parts.append(f"Finished and kept in {folder}: {', '.join(finished[:_NAMED])}{more}.")
     if under_way is not None:
-        parts.append(f"{under_way} goes on from its last checkpoint, or begins again where it keeps none.")
+        learns = under_way.partition("/")[0] in ("teach", "distill")
+        parts.append(f"{under_way} goes on from its last checkpoint." if learns else f"{under_way} begins again.")
     parts.append(f"To go on: {shlex.join(['edgekd', *sys.argv[1:]])}")
-    return " ".join(parts)
+    return "\n".join(parts)

@@ -7,8 +7,10 @@ and 143: stopped from outside.
 
 import dataclasses
 import errno
+import json
 import os
-from typing import TextIO
+import sys
+from typing import Any, TextIO
 
 import typer
 
@@ -21,6 +23,10 @@ _EXTRAS = {
     "hf": ("datasets", "transformers"),
 }
 """Which extra brings a module; what no extra brings and is missing is a bug."""
+
+
+_WRONG_USAGE: type[Exception] = typer.BadParameter.__mro__[1]
+"""Whatever Typer says about how a command was typed; it has no public name for all of it."""
 
 
 class Terminated(KeyboardInterrupt):
@@ -59,10 +65,27 @@ def explain(error: BaseException, needs: str | None = None) -> Fault:
     return Fault(kind, message, 3, title="this is a bug in edgekd")
 
 
+def wrong_usage(error: Any) -> Fault:
+    """What to tell of Typer's own word about how a command was typed: its rule and value, and where the options stand."""
+    if isinstance(error, typer.Abort):
+        return Fault("Abort", "Stopped: the question was not answered. Give the answer as an option, or try again.", 2, title="stopped")
+    rule = error.format_message().replace("\n", " ").rstrip(".")
+    context = getattr(error, "ctx", None)
+    return Fault("UsageError", rule + "." + (f" See {context.command_path} --help." if context else ""), 2)
+
+
+def tell(fault: Fault, *, as_json: bool) -> None:
+    """Say a fault on stderr, and as the one document on stdout where that is to be JSON."""
+    show(fault, sys.stderr)
+    if as_json:
+        print(json.dumps({"error": {"kind": fault.kind, "message": fault.message}, "exit_code": fault.exit_code}, indent=1))
+
+
 def show(fault: Fault, stream: TextIO) -> None:
     """Print a fault: a panel on a terminal, else a line."""
     if not stream.isatty():
-        print(f"edgekd: {fault.title}: {fault.message}", file=stream)
+        title = "" if fault.title == "stopped" else f"{fault.title}: "  # such a message begins with that word
+        print(f"edgekd: {title}{fault.message.replace(chr(10), ' ')}", file=stream)
         return
     from rich.console import Console
     from rich.panel import Panel
@@ -74,7 +97,7 @@ def show(fault: Fault, stream: TextIO) -> None:
 
 def is_usage(error: BaseException) -> bool:
     """Whether it is Typer's own word about how a command was typed, which Typer prints."""
-    return isinstance(error, (typer.BadParameter, typer.Abort))
+    return isinstance(error, (_WRONG_USAGE, typer.Abort))
 
 
 def is_broken_pipe(error: BaseException) -> bool:

@@ -14,7 +14,7 @@ Channels = Annotated[int, typer.Option("--channels", metavar="1|3", help="The im
 
 
 def taps(model: Model, *, teacher: Teacher = None, classes: Classes = 10, size: Size = "32x32", channels: Channels = 3, face: Face) -> None:
-    """List the places inside a network that feature terms may compare, with their shapes.
+    """List what feature terms may compare inside a network.
 
     With --teacher: which of both belong together, as pairs that a recipe's term takes.
     """

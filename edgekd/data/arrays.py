@@ -22,7 +22,7 @@ from edgekd.data.images import Found, Images, Integers, Pixels
 from edgekd.data.pictures import Wanted
 from edgekd.data.splits import hold_out
 from edgekd.errors import MissingError, UsageError
-from edgekd.events import Emit
+from edgekd.events import Emit, silent
 
 _SPLITS = ("train", "valid", "test")
 _KEYS = tuple(f"{axis}_{split}" for split in _SPLITS for axis in "xy")
@@ -48,7 +48,7 @@ def digits(wanted: Wanted) -> Found:
     return Found(found.classes, found.train, found.content, test=found.test, flip=False)
 
 
-def npz(file: Path, wanted: Wanted) -> Found:
+def npz(file: Path, wanted: Wanted, emit: Emit = silent) -> Found:
     """An npz file; never unpickles.
 
     Raises:
@@ -68,7 +68,7 @@ def npz(file: Path, wanted: Wanted) -> Found:
         raise UsageError(f"{file} does not read as an npz file of plain arrays: {error}.") from None
     classes = arrays.pop("classes", None)
     names = None if classes is None else _names(classes, str(file))
-    return from_arrays(arrays, names, str(file), wanted, known)
+    return from_arrays(arrays, names, str(file), wanted, known, emit)
 
 
 def from_function(spec: str, base: Path, wanted: Wanted, emit: Emit) -> Found:
@@ -91,10 +91,17 @@ def from_function(spec: str, base: Path, wanted: Wanted, emit: Emit) -> Found:
         sets = {split: returned[split] for split in _SPLITS if split in returned}
         return from_datasets(sets, names, spec, wanted, emit)
     arrays = {key: _array(value, key, spec) for key, value in returned.items() if key in _KEYS}
-    return from_arrays(arrays, names, spec, wanted, [str(key) for key in returned])
+    return from_arrays(arrays, names, spec, wanted, [str(key) for key in returned], emit)
 
 
-def from_arrays(arrays: Mapping[str, NDArray[Any]], classes: tuple[str, ...] | None, name: str, wanted: Wanted, known: Sequence[str] = ()) -> Found:
+def from_arrays(
+    arrays: Mapping[str, NDArray[Any]],
+    classes: tuple[str, ...] | None,
+    name: str,
+    wanted: Wanted,
+    known: Sequence[str] = (),
+    emit: Emit = silent,
+) -> Found:
     """Splits from arrays under npz's keys.
 
     Raises:
@@ -114,7 +121,7 @@ def from_arrays(arrays: Mapping[str, NDArray[Any]], classes: tuple[str, ...] | N
     digest = hashlib.sha256()
     splits: dict[str, Images] = {}
     for split, (pixels, labels) in read.items():
-        pixels = pictures.refit(pixels, wanted)
+        pixels = pictures.refit(pixels, wanted, emit)
         digest.update(np.ascontiguousarray(pixels).data)
         splits[split] = Images(labels, np.arange(len(labels)), (pixels.shape[1], pixels.shape[2], pixels.shape[3]), pixels)
     lacks = f"{name} has no test images: it needs x_test and y_test beside {', '.join(known or arrays)}, or --test SPEC names unseen images."

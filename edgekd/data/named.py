@@ -73,7 +73,7 @@ def torchvision_set(name: str, folder: Path, wanted: Wanted, download: bool, emi
         return from_datasets(sets, classes, name, wanted, emit, named.flip)
     held = {f"x_{split}": _channels_last(np.asarray(data.data)) for split, data in sets.items()}
     labels = {f"y_{split}": np.asarray(data.labels if hasattr(data, "labels") else data.targets).astype(np.int64) for split, data in sets.items()}
-    found = from_arrays({**held, **labels}, classes, name, wanted)
+    found = from_arrays({**held, **labels}, classes, name, wanted, emit=emit)
     return Found(found.classes, found.train, found.content, found.valid, found.test, flip=named.flip)
 
 

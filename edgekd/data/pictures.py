@@ -19,7 +19,7 @@ from PIL import Image, ImageOps
 from edgekd.data import memory
 from edgekd.data.images import Integers, Pixels, Reader
 from edgekd.errors import MissingError, UsageError
-from edgekd.events import Emit, Note, Progress
+from edgekd.events import Emit, Note, Progress, silent
 
 Open = Callable[[int], Image.Image]
 Shape = tuple[int, int, int]
@@ -119,7 +119,7 @@ def fit(picture: Image.Image, shape: Shape, crop_fraction: float = 1.0) -> Pixel
     return np.asarray(picture, dtype=np.uint8).reshape(shape)
 
 
-def refit(pixels: Pixels, wanted: Wanted) -> Pixels:
+def refit(pixels: Pixels, wanted: Wanted, emit: Emit = silent) -> Pixels:
     """Arrays (n, h, w, c) at the size and channels that are asked for; the same array where nothing changes."""
     _, height, width, channels = pixels.shape
     shape = (*(wanted.size or (height, width)), wanted.channels or channels)
@@ -130,7 +130,7 @@ def refit(pixels: Pixels, wanted: Wanted) -> Pixels:
     def put(number: int) -> None:
         out[number] = fit(as_picture(pixels[number]), shape, wanted.crop_fraction)
 
-    for _ in _in_threads(put, range(len(pixels))):
+    for _ in _reported(_in_threads(put, range(len(pixels))), len(pixels), "fitting images", emit):
         pass
     return out
 
@@ -155,7 +155,7 @@ def _shape(count: int, open_: Open, wanted: Wanted, emit: Emit) -> tuple[Shape, 
     """The one shape that all pictures will have, from their headers; and those whose header does not read."""
     if wanted.size is not None and wanted.channels is not None:
         return (*wanted.size, wanted.channels), set()
-    headers = list(_in_threads(lambda number: _header(open_, number), range(count)))
+    headers = list(_reported(_in_threads(lambda number: _header(open_, number), range(count)), count, "looking at images", emit))
     bad = {number for number, header in enumerate(headers) if header is None}
     seen = [header for header in headers if header is not None]
     channels = wanted.channels or (1 if seen and all(grey for _, grey in seen) else 3)
@@ -216,12 +216,12 @@ def _in_threads(function: Callable[[A], B], items: Iterable[A]) -> Iterator[B]:
 
 
 def _reported(items: Iterator[A], total: int, what: str, emit: Emit) -> Iterator[A]:
-    """The items, with a Progress about twice a second."""
+    """The items, with a Progress about twice a second, and one at the end of what took so long."""
     last = started = time.monotonic()
     for done, item in enumerate(items, start=1):
         yield item
         now = time.monotonic()
-        if now - last > 0.5:
+        if now - last > 0.5 or (done == total and last != started):
             last = now
             emit(Progress(what=what, done=done, total=total, seconds_left=(now - started) / done * (total - done)))
 

@@ -78,6 +78,7 @@ def evaluate(
     classify.check_labels(images.labels, classes, split)
     digest = hashlib.sha256(images.labels.astype("<i8").tobytes())
     logits = np.empty((len(images), len(classes)), np.float32)
+    emit(Progress(what=f"evaluate {artifact}", done=0, total=len(images)))
     started = time.perf_counter()
     for start in range(0, len(images), batch):
         pixels = images.read(np.arange(start, min(start + batch, len(images))))

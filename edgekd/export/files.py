@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from edgekd import __version__, graph
 from edgekd.device.predict import prepare
 from edgekd.errors import UsageError
-from edgekd.events import Emit, Note, Wrote
+from edgekd.events import Emit, Note, Progress, Wrote
 from edgekd.export import onnx as exporter
 from edgekd.export import parity as agreement
 from edgekd.export.feed import Feed, open_session
@@ -106,6 +106,7 @@ class _Job:
 
     def first(self) -> None:
         """The file that the others are made from: the network exported, or its own file copied."""
+        self._count()
         self.prepared = prepare(self.images, self.network.preprocess)
         if isinstance(self.network, OnnxTeacher):
             self.model, self.feed = _copied(self.network)
@@ -182,6 +183,12 @@ class _Job:
             )
         )
         self.emit(Wrote(path=str(path), what=f"{self.role}/{self.name}/{precision}"))
+        self._count()
+
+    def _count(self) -> None:
+        """Say how many of the files stand."""
+        total = len({"fp32", *self.settings.precisions}) if self.precision == "fp32" else 1
+        self.emit(Progress(what=f"exporting {self.role}/{self.name}", done=len(self.artifacts), total=total, unit="files"))
 
     def _metadata(self, calibration: Mapping[str, Any] | None) -> dict[str, str]:
         """What a file says of itself. A teacher's own notes are kept beside edgekd's."""

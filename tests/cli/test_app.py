@@ -1,5 +1,6 @@
 """The command line as a whole: help everywhere, and a quick start."""
 
+import json
 import os
 import resource
 import subprocess
@@ -17,6 +18,7 @@ from edgekd.cli.app import app
 
 ROOT = Path(__file__).resolve().parents[2]
 COMMANDS = [
+    "init",
     "compress",
     "teach",
     "distill",
@@ -24,10 +26,12 @@ COMMANDS = [
     "evaluate",
     "bench",
     "predict",
+    "pack",
     "check",
     "report",
     "watch",
     "recipe",
+    "taps",
     "doctor",
     "budget",
     "baseline",
@@ -75,7 +79,30 @@ def test_an_option_that_nobody_knows_is_wrong_usage() -> None:
     """Exit code 2, with the nearest ones."""
     result = runner.invoke(app, ["compress", "--teacher-weigths", "x"])
     assert result.exit_code == 2
+    assert result.stderr.startswith("edgekd: error: No such option: --teacher-weigths")
     assert "--teacher-weights" in result.stderr
+    assert result.stderr.endswith("compress --help.\n")
+    assert result.stdout == ""
+
+
+@pytest.mark.parametrize(
+    "typed",
+    [["compress", "--nonsense"], ["compress", "--epochs", "many"], ["report"], ["budget", "nonsense"], ["nonsense"]],
+)
+def test_wrong_usage_under_json_is_one_document(typed: list[str]) -> None:
+    """Also where the command was never reached; --json may stand anywhere."""
+    for arguments in ([*typed, "--json"], [typed[0], "--json", *typed[1:]]):
+        result = runner.invoke(app, arguments)
+        found = json.loads(result.stdout)
+        assert (found["exit_code"], found["error"]["kind"]) == (2, "UsageError")
+        assert result.exit_code == 2
+
+
+def test_without_a_command_it_shows_its_help() -> None:
+    """And that is wrong usage."""
+    result = runner.invoke(app, [])
+    assert result.exit_code == 2
+    assert "Commands:" in result.stderr
 
 
 def test_help_takes_no_time() -> None:

@@ -184,11 +184,13 @@ def in_terminal(folder: Path, typed: Sequence[str], answers: Sequence[tuple[str,
 
 
 def _own() -> None:
-    """Make the terminal the process's own, so that Ctrl-C reaches it as a signal."""
+    """Make the terminal the process's own, so that Ctrl-C reaches it as a signal, which a shell's background job would ignore."""
     import fcntl
+    import signal
     import termios
 
     fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 @pytest.mark.timeout(300)

@@ -1,11 +1,13 @@
 """Events → lines and a live view."""
 
 import io
+import time
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from rich.console import Console
-from rich.live import Live
 
 from edgekd.cli.draw import EVERY_S, Lines, View, bar, drawing, lasting_line, progress_line, trained_lines
 from edgekd.events import Event, Note, PhaseStarted, Progress, StageFinished, StageStarted, Trained, Wrote
@@ -114,7 +116,7 @@ def test_progress_is_silent_until_it_takes_long() -> None:
     assert stream.getvalue() == ""
     clock.now = EVERY_S
     lines.take(Progress(what="reading", done=5, total=9))
-    assert stream.getvalue() == "  reading: 5/9 images\n"
+    assert stream.getvalue() == "  reading: 5/9 images · 5.0 s left\n"
 
 
 def test_quiet_prints_nothing_and_still_knows_the_stages() -> None:
@@ -135,35 +137,80 @@ def test_a_pipe_gets_plain_lines() -> None:
     assert stream.getvalue() == "teach …\n"
 
 
+class Watched:
+    """A live view on a terminal of 80 columns, a clock that a test moves, and what is printed above the moving lines."""
+
+    def __init__(self) -> None:
+        self.stream, self.clock = io.StringIO(), Clock()
+        self.console = Console(file=self.stream, force_terminal=True, width=80, height=24, color_system=None)
+        self.view = View(self.console, clock=self.clock, verbose=True)
+
+    def after(self, *events: Event, seconds: float = 0.0) -> list[str]:
+        """The moving lines once these events came, and so many seconds later."""
+        for event in events:
+            self.view.take(event)
+        self.clock.now += seconds
+        return ["".join(part.text for part in line).rstrip() for line in self.console.render_lines(self.view.frame())]
+
+
 def test_the_live_view_fits_80_columns_and_keeps_what_lasts() -> None:
     """Moving lines are cut at the edge; finished stages and notes stay above, in plain letters."""
-    stream, clock = io.StringIO(), Clock()
-    console = Console(file=stream, force_terminal=True, width=80, height=24, color_system=None)
-    seen: list[str] = []
-    with Live(console=console, auto_refresh=False, transient=True) as live:
-        view = View(live, clock=clock, verbose=True)
-        for event in (StageStarted(stage="teach"), Note(text="[bold] is no markup"), trained(), StageFinished(stage="teach", seconds=3)):
-            clock.now += 1
-            view.take(event)
-            seen += [line for segment in console.render_lines(live.renderable) for line in ["".join(part.text for part in segment)]]
+    screen = Watched()
+    with screen.view.live(auto_refresh=False):
+        seen = screen.after(StageStarted(stage="teach"), Note(text="[bold] is no markup"), trained(), seconds=1)
+        screen.after(StageFinished(stage="teach", seconds=3))
     assert max(map(len, seen)) <= 80
     assert any("cifar-mobilenet-v2 transfer" in line and "━" in line for line in seen)
-    assert "[bold] is no markup" in stream.getvalue()
-    assert "teach: done in 3.0 s" in stream.getvalue()
+    assert "[bold] is no markup" in screen.stream.getvalue()
+    assert "teach: done in 3.0 s" in screen.stream.getvalue()
 
 
-def test_the_live_view_redraws_at_a_readable_pace() -> None:
-    """A thousand events a second are not a thousand frames."""
-    stream = io.StringIO()
-    console = Console(file=stream, force_terminal=True, width=80)
-    clock = Clock()
-    with Live(console=console, auto_refresh=False, transient=True) as live:
-        view = View(live, clock=clock)
-        view.take(trained(step=1))
-        first = stream.getvalue()
-        clock.now = 0.05
-        view.take(trained(step=2))
-        assert stream.getvalue() == first
-        clock.now = 0.2
-        view.take(trained(step=3))
-        assert stream.getvalue() != first
+def test_the_live_views_clock_goes_on_between_events() -> None:
+    """A long step counts its seconds, time left runs down, and what nobody speaks of is called work."""
+    screen = Watched()
+    assert screen.after(seconds=0.5) == [""]
+    assert screen.after(seconds=2.5) == ["at work · 3.0 s"]
+    assert screen.after(StageStarted(stage="teach"), seconds=12) == ["teach · 12 s so far"]
+    assert screen.after(trained(seconds_left=80.0), seconds=20)[0].endswith("1 min left")
+    assert screen.after(seconds=90)[0].endswith("0.0 s left")
+    assert screen.after(Progress(what="reading", done=1, total=2, seconds_left=9.0), seconds=4)[0].endswith("reading: 1/2 images · 5.0 s left")
+    assert screen.after(Progress(what="reading", done=2, total=2)) == ["teach · 2 min 6 s so far"]
+    assert screen.after(StageFinished(stage="teach", seconds=126)) == [""]
+
+
+def test_work_that_only_counts_gets_its_time_left() -> None:
+    """From how fast it was since it was first heard of; once more from the start where it begins again."""
+    screen = Watched()
+    assert screen.after(Progress(what="remembering", done=100, total=400), seconds=10)[0].endswith("100/400 images")
+    assert screen.after(Progress(what="remembering", done=200, total=400))[0].endswith("200/400 images · 20 s left")
+    assert screen.after(Progress(what="remembering", done=0, total=400), seconds=2)[0].endswith("0/400 images")
+    assert screen.after(Progress(what="remembering", done=100, total=400))[0].endswith("100/400 images · 6.0 s left")
+
+
+@given(what=st.text("abc/-é", max_size=120), done=st.integers(0, 10**7), seconds=st.none() | st.floats(0, 10**6))
+def test_the_figures_of_a_long_name_are_never_cut(what: str, done: int, seconds: float | None) -> None:
+    """The name gives way in its middle."""
+    line = progress_line(Progress(what=what, done=done, total=10**7, seconds_left=seconds), 59)
+    assert len(line) <= 59
+    assert line.endswith("images" if seconds is None else " left")
+    assert f"{done:,}/10,000,000 images" in line
+
+
+def test_a_terminal_draws_by_itself() -> None:
+    """Without any event the clock is redrawn, and nothing of it stays."""
+    stream = Screen()
+    with drawing(stream) as drawer:
+        drawer.take(StageStarted(stage="teach"))
+        for _ in range(100):
+            if "so far" in stream.getvalue():
+                break
+            time.sleep(0.1)
+    assert "teach · 0." in stream.getvalue()
+    assert "teach …" in stream.getvalue()
+
+
+class Screen(io.StringIO):
+    """A stream that says it is a terminal."""
+
+    def isatty(self) -> bool:
+        return True

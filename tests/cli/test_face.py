@@ -1,5 +1,6 @@
 """What every command shares: spread options, exit codes, one JSON document, interrupts."""
 
+import io
 import json
 from pathlib import Path
 from typing import Annotated
@@ -97,9 +98,54 @@ def test_an_interrupt_says_what_is_kept_and_how_to_go_on(stop: BaseException, co
     result = runner.invoke(app_of(it), ["it", "-q"])
     assert result.exit_code == code
     assert result.stderr == (
-        "edgekd: stopped: Stopped. Finished and kept in runs/a: teach. distill/resnet8 goes on from its last checkpoint, "
-        "or begins again where it keeps none. To go on: edgekd compress 'my recipe.toml'\n"
+        "edgekd: Stopped. Finished and kept in runs/a: teach. distill/resnet8 goes on from its last checkpoint. "
+        "To go on: edgekd compress 'my recipe.toml'\n"
     )
+
+
+def test_an_interrupt_late_in_a_run_stays_short(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of many finished stages a few are named; a stage without checkpoints begins again."""
+    monkeypatch.setattr("sys.argv", ["edgekd", "compress"])
+
+    def it(*, face: Face) -> None:
+        with face.watching(Path("runs/a")) as emit:
+            for number in range(40):
+                emit(StageFinished(stage=f"evaluate/{number}", seconds=1))
+            emit(StageStarted(stage="bench"))
+            raise KeyboardInterrupt
+
+    said = runner.invoke(app_of(it), ["it", "-q"]).stderr
+    assert "evaluate/4 and 35 more. bench begins again." in said
+    assert len(said) < 300
+
+
+@pytest.mark.parametrize("option", [["--format", "json"], ["--json"]])
+def test_whoever_asks_for_json_gets_errors_in_it(option: list[str]) -> None:
+    """Both ways to ask for it."""
+
+    def it(*, format: Annotated[str, typer.Option("--format", metavar="text|json", help="How.")] = "text", face: Face) -> None:
+        raise UsageError("the rule")
+
+    assert json.loads(runner.invoke(app_of(it), ["it", *option]).stdout)["error"]["message"] == "the rule"
+
+
+def test_a_terminal_says_at_once_that_it_is_starting(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Until the command speaks, then the line is gone; neither under --quiet nor where questions are put."""
+
+    class Screen(io.StringIO):
+        def isatty(self) -> bool:
+            return True
+
+    def it(*, face: Face) -> None:
+        assert ("starting …" in screen.getvalue()) == told
+        face.result("done", {})
+
+    plain = {"quiet": False, "verbose": False, "json": False, "debug": False}
+    for asks, options in ((False, {}), (False, {"quiet": True}), (False, {"json": True}), (True, {})):
+        screen, told = Screen(), not (asks or options)
+        monkeypatch.setattr("sys.stderr", screen)
+        command(it, needs="train", asks=asks)(**{**plain, **options})
+        assert screen.getvalue().split("\r")[-1] == ""
 
 
 def test_an_interrupt_without_a_run_says_that_nothing_was_written() -> None:

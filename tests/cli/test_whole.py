@@ -1,56 +1,15 @@
 """The command line as a person runs it: real processes, real folders, killed and started again."""
 
-import contextlib
 import json
-import os
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-import pytest
-
 from edgekd.files import sha256_file
+from tests.cli.processes import JOB, done, ended, started
 from tests.compress.jobs import workplace
-
-JOB = [
-    "compress", "--data", "npz:images.npz", "--teacher", "nets.py:wide", "--student", "nets.py:thin", "--epochs", "4",
-    "--set", "train.teacher_epochs=2", "--set", "train.precision=fp32", "--set", "train.channels_last=false", "--set", "train.batch=16",
-    "--set", "train.views=1", "--set", "train.threads=1", "--set", "checkpoint_s=0", "--set", "export.precisions=['fp32']",
-]  # fmt: skip
-
-
-@contextlib.contextmanager
-def started(base: Path, *arguments: str) -> Iterator["subprocess.Popen[str]"]:
-    """The command in a folder; it does not outlive the test."""
-    process = subprocess.Popen(
-        [sys.executable, "-m", "edgekd", *arguments],
-        cwd=base,
-        env={**os.environ, "COLUMNS": "80"},
-        text=True,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-    )
-    try:
-        with process:
-            yield process
-    finally:
-        process.kill()
-
-
-def ended(base: Path, arguments: Sequence[str], code: int = 0) -> tuple[str, str]:
-    """What the command prints and says, once it ended with the code that is asked for."""
-    with started(base, *arguments) as process:
-        out, said = process.communicate()
-    assert process.returncode == code, said
-    return out, said
-
-
-def done(base: Path, arguments: Sequence[str], code: int = 0) -> str:
-    """What the command prints."""
-    return ended(base, arguments, code)[0]
 
 
 def student(run: Path) -> str:
@@ -73,17 +32,6 @@ def test_a_run_killed_while_the_student_learns_ends_as_if_it_had_not_been(tmp_pa
     done(base, [*JOB, "--out", "killed", "--set", "on={}"])
     assert student(base / "killed") == student(base / "undisturbed")
     assert not list((base / "killed").rglob(".part-*"))
-
-
-@pytest.fixture(scope="module")
-def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A workplace with a finished run that was timed."""
-    base = workplace(tmp_path_factory.mktemp("whole"))
-    out = done(base, JOB)
-    assert max(map(len, out.splitlines())) <= 80
-    assert "thin: −" in out
-    assert "report  runs/images/report.json" in out
-    return base
 
 
 def test_the_steps_after_it_work_on_its_folder(finished: Path) -> None:
@@ -109,6 +57,15 @@ def test_predict_shows_the_teachers_answer_beside(finished: Path) -> None:
     (file,) = (finished / "runs").rglob("student-thin-fp32.onnx")
     (answer,) = json.loads(done(finished, ["predict", str(file), "grey.png", "--json"]))
     assert [{each["class"] for each in answer[who]} for who in ("top", "teacher")] == [{"above", "below", "left"}] * 2
+
+
+def test_what_ships_is_packed_and_checks_itself(finished: Path) -> None:
+    """With test images that the run's own recipe loads; pack's own tests are of runs by hand."""
+    done(finished, ["pack", "runs/images", "--for", "cpu", "--out", "packed"])
+    told = json.loads((finished / "packed" / "manifest.json").read_text())
+    assert told["artifact"] == "student/thin/fp32"
+    checked = subprocess.run([sys.executable, finished / "packed" / "sample.py"], capture_output=True, text=True, check=True)
+    assert checked.stdout.count("; as expected\n") == 3
 
 
 def test_the_same_command_again_finds_everything_done(finished: Path) -> None:

@@ -167,8 +167,8 @@ def test_nan_stops_and_names_term_and_phase(base: Path) -> None:
 
 def test_another_origins_folder(base: Path) -> None:
     """Whose it is, and what to do."""
-    with Run.open(base / "run", origin="another.toml", recipe_toml=encode_recipe(Recipe()), emit=silent):
-        pass
+    with Run.open(base / "run", origin="another.toml", recipe_toml=encode_recipe(Recipe()), emit=silent) as it:
+        assert not it.stage("teach", {"lr": 0.1}).done
     refused(base, RunError, "holds the run of another.toml, not of test. Choose another folder with --out")
 
 

@@ -1,6 +1,8 @@
 """edgekd.data.pictures: any picture at one size; broken ones are named."""
 
+import itertools
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -10,7 +12,7 @@ from edgekd.data import memory, pictures
 from edgekd.data.images import Pixels
 from edgekd.data.pictures import Wanted
 from edgekd.errors import MissingError, UsageError
-from edgekd.events import Event, Note, silent
+from edgekd.events import Event, Note, Progress, silent
 from tests.data.conftest import WriteImages
 
 
@@ -169,3 +171,20 @@ def test_wishes_that_cannot_be() -> None:
         Wanted(channels=2)
     with pytest.raises(UsageError, match=r"more than 0 and at most all of an image, got crop fraction 1\.5"):
         Wanted(crop_fraction=1.5)
+
+
+def test_what_takes_long_says_how_far_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Looking at the headers, reading and fitting: with the time left, and a last word when all is done; what is quick says nothing."""
+    pixels: Pixels = np.zeros((4, 8, 8, 1), np.uint8)
+    events: list[Event] = []
+
+    def work() -> list[tuple[str, int, bool]]:
+        events.clear()
+        pictures.scan(4, lambda number: Image.fromarray(pixels[number, :, :, 0]), str, Wanted(), events.append)
+        pictures.refit(pixels, Wanted((4, 4)), events.append)
+        return [(event.what, event.done, event.seconds_left is not None) for event in events if isinstance(event, Progress)]
+
+    assert work() == []
+    ticks = itertools.count()
+    monkeypatch.setattr(pictures, "time", SimpleNamespace(monotonic=lambda: float(next(ticks))))
+    assert work() == [(what, done, True) for what in ("looking at images", "reading images", "fitting images") for done in (1, 2, 3, 4)]

@@ -74,6 +74,15 @@ def test_unknown_kinds_are_refused(spec: str) -> None:
         load(spec)
 
 
+def test_a_bare_path_is_told_what_it_lacks(tmp_path: Path) -> None:
+    """The kind that stands before it, as far as the path shows it."""
+    (tmp_path / "photos").mkdir()
+    (tmp_path / "a.npz").touch()
+    for spec, kind in (("photos", "folder"), ("a.npz", "npz")):
+        with pytest.raises(UsageError, match=rf"got '{spec}'\. Write {kind}:{spec}$"):
+            load(spec, base=tmp_path)
+
+
 def test_digits_and_their_size_and_channels() -> None:
     """Asked for; a tenth of the training images is for validation."""
     source = load("digits", size=(8, 10), channels=3)

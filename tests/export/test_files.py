@@ -115,7 +115,10 @@ def test_events(made: tuple[Network, Path, list[Artifact], list[Event]]) -> None
     """Calibration tells how far it is, each file is announced once it stands."""
     *_, events = made
     progress = [event for event in events if isinstance(event, Progress)]
-    assert [event.done for event in progress] == [0, 64, 128]
+    assert [event.done for event in progress if event.what == "calibrating student/toy"] == [0, 64, 128]
+    assert [(event.done, event.total, event.unit) for event in progress if event.what == "exporting student/toy"] == [
+        (done, 3, "files") for done in range(4)
+    ]
     assert [event.what for event in events if isinstance(event, Wrote)] == ["student/toy/fp32", "student/toy/fp16", "student/toy/int8-cpu"]
 
 
