@@ -183,7 +183,7 @@ def median_interval(launches: Launches, *, seed: int = 0, confidence: float = 0.
     medians = [[statistics.median(block) for block in rounds if block] for rounds in launches if any(rounds)]
     if sum(map(len, medians)) < FEWEST_ROUNDS:
         return value, min(samples), max(samples)
-    draws = _resampled(medians, statistics.median, seed=seed, resamples=resamples)
+    draws = _resampled(medians, _middle, seed=seed, resamples=resamples)
     return _bracket(value, draws, _tail(medians, confidence))
 
 
@@ -244,7 +244,14 @@ def _positive(ours: Sequence[float], theirs: Sequence[float]) -> float:
 
 
 def _ratio(pairs: Sequence[tuple[float, float]]) -> float:
-    return statistics.median(x for x, _ in pairs) / statistics.median(y for _, y in pairs)
+    return _middle([x for x, _ in pairs]) / _middle([y for _, y in pairs])
+
+
+def _middle(values: Sequence[float]) -> float:
+    """As `statistics.median`, without its checks: a gate on a hundred files asks a hundred thousand times."""
+    ordered = sorted(values)
+    half = len(ordered) // 2
+    return ordered[half] if len(ordered) % 2 else (ordered[half - 1] + ordered[half]) / 2
 
 
 def _resampled(launches: Sequence[Sequence[_T]], statistic: Callable[[Sequence[_T]], float], *, seed: int, resamples: int) -> list[float]:

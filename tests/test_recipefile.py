@@ -70,7 +70,10 @@ def test_no_student_is_not_the_same_as_an_empty_list() -> None:
         (PHASE + "epoch = 3", "r.toml: unknown key 'epoch' in phase[0]; did you mean 'epochs'?"),
         (PHASE.replace('"kd"', '"kd", alpha = 2'), "unknown key 'alpha' in phase[0].terms[0]; it belongs to loss = \"dkd\"; known"),
         (PHASE.replace('"kd"', '"dkd", wight = 2'), "unknown key 'wight' in phase[0].terms[0]; did you mean 'weight'?"),
-        (PHASE.replace('"kd"', '"kdd"'), "'kdd' is no value for phase[0].terms[0].loss; it takes attention, contrast, dist, dkd, feature, kd, label, relation, review"),
+        (
+            PHASE.replace('"kd"', '"kdd"'),
+            "'kdd' is no value for phase[0].terms[0].loss; it takes attention, contrast, dist, dkd, feature, kd, label, relation, review",
+        ),
         (PHASE.replace('loss = "kd"', "weight = 1"), "the key 'loss' is missing in phase[0].terms[0]"),
         (PHASE + 'subset = { by = "rand" }', "'rand' is no value for phase[0].subset.by; it takes balanced, confident, hard, mixed, random"),
         (PHASE + "temperature = { start = 3, end = 1, shap = 1 }", "unknown key 'shap' in phase[0].temperature; did you mean 'shape'?"),

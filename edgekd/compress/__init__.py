@@ -46,17 +46,13 @@ def compress(
         return _walk(recipe, {"teach", "distill", "export", "evaluate", "bench"}, folder, origin, base, told)
 
 
-def teach(
-    recipe: Recipe, *, folder: Path, origin: str = "python", base: Path = Path(), emit: Emit = silent, log: Sequence[Tracker] = ()
-) -> Report:
+def teach(recipe: Recipe, *, folder: Path, origin: str = "python", base: Path = Path(), emit: Emit = silent, log: Sequence[Tracker] = ()) -> Report:
     """Teach the teacher, or check the weights that it came with; arguments as `compress`."""
     with tracking(log, folder, recipe, emit) as told:
         return _walk(recipe, {"teach"}, folder, origin, base, told)
 
 
-def distill(
-    recipe: Recipe, *, folder: Path, origin: str = "python", base: Path = Path(), emit: Emit = silent, log: Sequence[Tracker] = ()
-) -> Report:
+def distill(recipe: Recipe, *, folder: Path, origin: str = "python", base: Path = Path(), emit: Emit = silent, log: Sequence[Tracker] = ()) -> Report:
     """Distil the teacher into each student; arguments as `compress`."""
     with tracking(log, folder, recipe, emit) as told:
         return _walk(recipe, {"teach", "distill"}, folder, origin, base, told)

@@ -1,23 +1,19 @@
 """edgekd taps: what stands inside a network, at the command line."""
 
 import json
-import sys
-from subprocess import run
 
 import pytest
+from typer.testing import CliRunner
 
-
-def edgekd(*arguments: str) -> tuple[int, str, str]:
-    done = run([sys.executable, "-m", "edgekd", *arguments], capture_output=True, text=True, check=False, timeout=240)
-    return done.returncode, done.stdout, done.stderr
+from edgekd.cli.app import app
 
 
 @pytest.fixture(scope="module")
 def listed() -> str:
     """What is printed of two small networks."""
-    code, out, err = edgekd("taps", "resnet8", "--teacher", "wrn-16-2")
-    assert (code, err) == (0, "")
-    return out
+    result = CliRunner().invoke(app, ["taps", "resnet8", "--teacher", "wrn-16-2"])
+    assert (result.exit_code, result.stderr) == (0, "")
+    return result.stdout
 
 
 def test_places_are_listed_with_their_shapes(listed: str) -> None:
@@ -36,9 +32,9 @@ def test_pairs_are_suggested_as_a_recipe_takes_them(listed: str) -> None:
 
 def test_json_has_it_all() -> None:
     """One document: landmarks, taps, pairs; without a teacher there are no pairs."""
-    code, out, _ = edgekd("taps", "resnet8", "--size", "16", "--json")
-    found = json.loads(out)
-    assert code == 0
+    result = CliRunner().invoke(app, ["taps", "resnet8", "--size", "16", "--json"])
+    found = json.loads(result.stdout)
+    assert result.exit_code == 0
     assert found["landmarks"][2] == {"name": "stage2", "module": "layer2", "shape": [32, 8, 8]}
     assert found["taps"][-1] == {"module": "linear", "shape": [10]}
     assert found["pairs"] == []
@@ -46,6 +42,6 @@ def test_json_has_it_all() -> None:
 
 def test_an_unknown_network_is_a_usage_error() -> None:
     """Exit 2, and what a model may be."""
-    code, out, err = edgekd("taps", "nope")
-    assert (code, out) == (2, "")
-    assert "no network is called 'nope'" in err
+    result = CliRunner().invoke(app, ["taps", "nope"])
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert "no network is called 'nope'" in result.stderr

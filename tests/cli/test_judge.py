@@ -5,6 +5,8 @@ import os
 import resource
 import subprocess
 import sys
+import time
+from collections import Counter
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -220,7 +222,7 @@ def test_what_cannot_have_been_measured_does_not_pass(run: Path) -> None:
 )
 def test_the_gate_starts_in_half_a_second_without_torch(run: Path, typed: list[str]) -> None:
     """CPU time of a whole process, the best of three; nothing heavy is loaded."""
-    assert quickest(run.parent, *typed) < 0.5
+    assert quickest(run.parent, *typed) < 0.5 * slowness()
 
 
 def test_a_hundred_files_and_five_hundred_limits_take_half_a_second(tmp_path: Path) -> None:
@@ -238,7 +240,17 @@ def test_a_hundred_files_and_five_hundred_limits_take_half_a_second(tmp_path: Pa
     (tmp_path / "report.json").write_bytes(encode_report(many))
     limit = '[[limit]]\nartifact = "{}"\ntarget = "cpu"\nsize = "1 MB"\nparams = "1M"\nmacs = "1G"\nlatency_p50 = "2 ms"\naccuracy = 0.8\n'
     (tmp_path / "budget.toml").write_text("".join(limit.format(each.name) for each in files))
-    assert quickest(tmp_path, "check", "report.json", "-q") < 0.5
+    assert quickest(tmp_path, "check", "report.json", "-q") < 0.5 * slowness()
+
+
+def slowness() -> float:
+    """How many times slower than an ordinary machine, which sorts and counts these numbers in 45 ms, this one computes just now; never below 1."""
+    seconds = []
+    for _ in range(5):
+        before = time.process_time()
+        Counter(sorted(number * 7919 % 100_003 for number in range(200_000)))
+        seconds.append(time.process_time() - before)
+    return max(1.0, min(seconds) / 0.045)
 
 
 def quickest(folder: Path, *typed: str) -> float:

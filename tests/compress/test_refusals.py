@@ -11,7 +11,7 @@ import pytest
 from edgekd import files as whole_files
 from edgekd.errors import EdgekdError, MissingError, RunError, TrainingError, UsageError
 from edgekd.events import Note, silent
-from edgekd.recipe import Export, Kd, Label, Limit, Phase, Recipe, Student, Subset, Teacher
+from edgekd.recipe import Export, Kd, Label, Limit, Optimizer, Phase, Recipe, Student, Subset, Teacher
 from edgekd.recipefile import encode_recipe
 from edgekd.run import Run
 from tests.compress.jobs import PHASES, recipe, run, workplace
@@ -49,8 +49,8 @@ def test_a_student_that_cannot_learn(base: Path) -> None:
 
 
 def test_a_teacher_that_learnt_nothing_is_doubted(base: Path) -> None:
-    """As after a single step: said at once and in the report."""
-    train = msgspec.structs.replace(recipe().train, teacher_epochs=0.01)
+    """As after two steps that lead nowhere: said at once and in the report."""
+    train = msgspec.structs.replace(recipe().train, teacher_epochs=0.01, teacher_optimizer=Optimizer(lr=1e-9))
     report, told = run(base, recipe(train=train), verb="teach")
     assert "hardly more than the commonest class alone gives" in report.doubts[0]
     assert any(isinstance(event, Note) and event.level == "warning" for event in told)
