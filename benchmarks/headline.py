@@ -18,8 +18,8 @@ from edgekd.recipe import Teacher
 from edgekd.recipefile import override, read_recipe
 from edgekd.record import Artifact, Report
 
-PIECES = ((8.0, 0.1), (12.0, 0.05))
-"""Epochs and peak learning rate of each piece of the teacher's training; the second starts from the first's weights, and its rate rises anew."""
+PIECES = ((8.0, 0.1), (12.0, 0.05), (1.0, 0.01))
+"""Epochs and peak learning rate of each piece of the teacher's training; each starts from the last one's weights, and its rate rises anew."""
 TEACHER = RESULTS / "headline-teacher.safetensors"
 QUICK = [
     "phase.0.epochs=0.02",
@@ -72,7 +72,7 @@ def teach_teacher(*, quick: bool) -> None:
     file = ROOT / "recipes" / "headline.toml"
     before: list[str] = []
     for number, (epochs, rate) in enumerate(PIECES):
-        settings = [f"train.teacher_epochs={0.02 if quick else epochs}", f"train.teacher_optimizer.lr={rate}", f"seed={number}"]
+        settings = [f"train.teacher_epochs={0.02 if quick else epochs}", f"train.teacher_optimizer.lr={rate}"]
         recipe = override(msgspec.structs.replace(read_recipe(file), teacher=Teacher(model="wrn-16-3")), [*before, *settings])
         folder = WORK / f"headline-teacher{'-quick' if quick else ''}-{number}"
         report = teach(recipe, folder=folder, origin="recipes/headline.toml", base=file.parent, emit=tell)
