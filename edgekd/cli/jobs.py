@@ -4,6 +4,7 @@ What was typed becomes a `Job` (the recipe in force, its folder, whose run it is
 that it returns is shown.
 """
 
+import textwrap
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
@@ -47,8 +48,9 @@ def compress(recipe: RecipeFile = None, *, flags: Flags, out: Out = None, log: L
     if dry_run:
         from edgekd.compress import plan
 
-        lines = plan(job.recipe, base=job.base)
-        face.result("\n".join(lines), {"plan": lines})
+        with face.watching() as emit:
+            lines = plan(job.recipe, base=job.base, emit=emit)
+        face.result("\n".join(textwrap.fill(line, 80, subsequent_indent=" " * 10) for line in lines), {"plan": lines})
         return
     from edgekd.compress import compress as whole
 

@@ -20,7 +20,7 @@ from edgekd.distill import asks_teacher
 from edgekd.distill.defaults import all_steps, filled
 from edgekd.distill.pace import choose_pace
 from edgekd.distill.teacher import BATCH, answer_all
-from edgekd.events import Emit, silent
+from edgekd.events import Emit, Progress, silent
 from edgekd.models.load import Network, OnnxTeacher, macs, parameters
 from edgekd.recipe import Phase, Recipe
 from edgekd.target import Target
@@ -33,13 +33,13 @@ _ANSWERS = 3
 """Batches that the teacher answers to be timed; the first is slow."""
 
 
-def plan(recipe: Recipe, *, base: Path) -> list[str]:
-    """The lines of a dry run.
+def plan(recipe: Recipe, *, base: Path, emit: Emit = silent) -> list[str]:
+    """The lines of a dry run; `emit` hears how the images are read.
 
     Raises:
         EdgekdError: what the run itself would refuse before training.
     """
-    with looking(recipe, base) as story:
+    with looking(recipe, base, lambda event: emit(event) if isinstance(event, Progress) else None) as story:
         return list(_lines(story))
 
 

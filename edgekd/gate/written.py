@@ -26,8 +26,9 @@ _VALUE = r"""(?:"[^"\\]*"|'[^']*'|[^\s#"']+)"""
 def first_budget(limits: Sequence[Limit], checked: Sequence[str], margin: float) -> str:
     """A budget.toml with these limits on these paths, and a line on how to go on."""
     lines = [
-        f"# What was measured, and {units.percent_text(margin, None)} beyond it. `edgekd check` alone holds what is named here to these limits;",
-        "# `edgekd budget tighten` lowers them as the model shrinks. `reason` is printed where a limit breaks, `warn = true` fails nothing.",
+        f"# What was measured, and {units.percent_text(margin, None)} beyond it. `edgekd check` alone holds what is",
+        "# named here to these limits; `edgekd budget tighten` lowers them as the model",
+        "# shrinks. `reason` is printed where a limit breaks, `warn = true` fails nothing.",
         _line("check", list(checked)),
     ]
     for limit in limits:

@@ -47,7 +47,7 @@ def calls(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Calls:
 
     for name in ("compress", "teach", "distill", "export_files", "evaluate_files", "bench_files"):
         setattr(module, name, verb(name))
-    module.plan = lambda recipe, *, base: [f"{recipe.data} in {base}"]  # type: ignore[attr-defined]
+    module.plan = lambda recipe, *, base, emit: [f"{recipe.data} in {base}", f"note      {'word ' * 30}"]  # type: ignore[attr-defined]
     monkeypatch.setitem(sys.modules, "edgekd.compress", module)
     monkeypatch.setattr("edgekd.compress", module, raising=False)
     monkeypatch.chdir(tmp_path)
@@ -106,8 +106,11 @@ def test_the_folder_is_ones_own_choice(calls: Calls) -> None:
 
 
 def test_a_dry_run_only_says(calls: Calls) -> None:
-    """Lines, or a document."""
-    assert runner.invoke(app, ["compress", "--dry-run"]).stdout.startswith("digits in ")
+    """Lines of 80 columns, or a document."""
+    said = runner.invoke(app, ["compress", "--dry-run"]).stdout
+    assert said.startswith("digits in ")
+    assert max(map(len, said.splitlines())) <= 80
+    assert said.splitlines()[-1].startswith(" " * 10 + "word")
     assert list(json.loads(runner.invoke(app, ["compress", "--dry-run", "--json"]).stdout)) == ["plan"]
     assert calls == []
 

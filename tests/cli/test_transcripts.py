@@ -127,8 +127,7 @@ def test_the_terminal_is_80_columns_wide(name: str, shown: Shown) -> None:
     for kind in ("help", "terminal"):
         out = shown[name, kind]["out"]
         for line in re.split(r"[\r\n]+", CSI.sub("", out)):
-            remark = name == "budget init" and line.startswith("#")  # of the file that is shown
-            assert remark or cell_len(line.rstrip()) <= 80, line
+            assert cell_len(line.rstrip()) <= 80, line
     inside = False
     for line in screen(shown[name, "terminal"]["out"]).splitlines():
         if not line.strip():
