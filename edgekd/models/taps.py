@@ -8,7 +8,8 @@ A tap is the output of a module, named as the module is (`layer2`, `features.7.c
 
 In: a `Network`. Out: names with shapes, or a `Tapped` that answers (logits, features by tap). The network is shared, never copied, and stays as it
 was: what is learnt through a `Tapped` is learnt by the network. Taps are read through torchvision's feature extraction (torch.fx), which
-torch.compile takes; a network that cannot be traced is read through hooks, and says so.
+torch.compile takes; a network that cannot be traced is read through hooks, and says so. A trace fixes what a forward pass leaves to Python's own
+chance (`random.random() < p`): draw by torch there.
 """
 
 from collections.abc import Callable, Iterator, Sequence
