@@ -76,7 +76,9 @@ class Inside:
                 emit(Note(text=f"{type(term).__name__.lower()} compares {told}: no pairs were named"))
 
     def _taps(self, key: str, student: Network, teacher: Network) -> list[tuple[Tap, Tap]]:
-        return [(find(student, mine), find(teacher, other)) for mine, other in self._pairs[key]]
+        pairs = self._pairs[key]
+        ours, theirs = find(student, *(mine for mine, _ in pairs)), find(teacher, *(other for _, other in pairs))
+        return [(ours[mine], theirs[other]) for mine, other in pairs]
 
     def answer(self, images: Tensor, *, bf16: bool = False) -> tuple[Tensor, dict[str, Tensor]]:
         """The teacher's logits (batch, classes), float32, and its features, in eval mode and without gradients."""

@@ -70,9 +70,13 @@ def landmarks(network: Network) -> dict[str, Tap]:
 
     What lies within one of torchvision's own units (a convolution with its norm and activation) is left out: its extraction does not look into them.
     """
+    return _landmarks(network, taps(network))
+
+
+def _landmarks(network: Network, found: Sequence[Tap]) -> dict[str, Tap]:
     modules = dict(network.body.named_modules())
     units = {name for name, module in modules.items() if type(module).__module__.startswith("torchvision.ops")}
-    places = {tap.name: tap for tap in taps(network) if len(tap.shape) == 3 and not any(inside(tap.name, unit) for unit in units)}
+    places = {tap.name: tap for tap in found if len(tap.shape) == 3 and not any(tap.name.startswith(f"{unit}.") for unit in units)}
     named: dict[str, Tap] = {}
     first = [name for kind in (nn.BatchNorm2d, nn.Conv2d) for name in places if isinstance(modules[name], kind) or name in units]
     if first:
@@ -87,11 +91,6 @@ def landmarks(network: Network) -> dict[str, Tap]:
     if head is not None:
         named[POOLED] = Tap(head[0], (head[1].weight.shape[1],))
     return named
-
-
-def inside(name: str, unit: str) -> bool:
-    """Whether a module lies within another, by their names."""
-    return name.startswith(f"{unit}.")
 
 
 def _is_block(module: nn.Module) -> bool:
@@ -113,20 +112,22 @@ def suggested(student: Network, teacher: Network) -> list[tuple[str, str]]:
     return equal or list(zip(list(ours)[::-1], list(theirs)[::-1], strict=False))[::-1]
 
 
-def find(network: Network, name: str) -> Tap:
-    """The tap of that name, a module's or a landmark's; `pooled` has its head's name.
+def find(network: Network, *names: str) -> dict[str, Tap]:
+    """The taps of those names, modules' or landmarks', by name; `pooled` has its head's name.
 
     Raises:
-        UsageError: there is none.
+        UsageError: there is none of a name.
     """
-    named = landmarks(network)
-    found = named.get(name) or next((tap for tap in taps(network) if tap.name == name), None)
-    if found is None:
-        raise UsageError(
-            f"a tap is a module of the network that answers a tensor; {network.name} has no {name!r}. It has {', '.join(named)}, "
-            f"and the modules that `edgekd taps {network.spec}` lists."
-        )
-    return found
+    found = taps(network)
+    named = _landmarks(network, found)
+    places = {tap.name: tap for tap in found} | named
+    for name in names:
+        if name not in places:
+            raise UsageError(
+                f"a tap is a module of the network that answers a tensor; {network.name} has no {name!r}. It has {', '.join(named)}, "
+                f"and the modules that `edgekd taps {network.spec}` lists."
+            )
+    return {name: places[name] for name in names}
 
 
 class Tapped(nn.Module):
@@ -141,7 +142,7 @@ class Tapped(nn.Module):
     def __init__(self, network: Network, names: Sequence[str]) -> None:
         super().__init__()
         self.names = tuple(dict.fromkeys(names))
-        self.places = {name: find(network, name).name for name in self.names}
+        self.places = {name: tap.name for name, tap in find(network, *self.names).items()}
         self.network = network
         self.note: str | None = None
         try:
