@@ -28,7 +28,7 @@ def first_budget(limits: Sequence[Limit], checked: Sequence[str], margin: float)
     lines = [
         f"# What was measured, and {units.percent_text(margin, None)} beyond it. `edgekd check` alone holds what is",
         "# named here to these limits; `edgekd budget tighten` lowers them as the model",
-        "# shrinks. `reason` is printed where a limit breaks, `warn = true` fails nothing.",
+        "# shrinks. `reason` is printed where a limit breaks; `warn = true` fails none.",
         _line("check", list(checked)),
     ]
     for limit in limits:

@@ -86,7 +86,7 @@ def test_a_first_budget_says_how_to_go_on(tmp_path: Path) -> None:
     assert file.read_text() == (
         "# What was measured, and 10 % beyond it. `edgekd check` alone holds what is\n"
         "# named here to these limits; `edgekd budget tighten` lowers them as the model\n"
-        "# shrinks. `reason` is printed where a limit breaks, `warn = true` fails nothing.\n"
+        "# shrinks. `reason` is printed where a limit breaks; `warn = true` fails none.\n"
         'check = ["runs/x"]\n\n[[limit]]\ntarget = "cpu"\nsize = "366 kB"\n'
     )
     assert read_budget(file).budget.check == ["runs/x"]
