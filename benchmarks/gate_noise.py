@@ -43,7 +43,8 @@ SLOWER = (5, 10, 20)
 """Known slowdowns, %."""
 BURST_S, PAUSE_S = (0.05, 1.0), (0.1, 2.0)
 """The neighbour works and rests for random times between these, on each core for itself."""
-LONG = Plan(launches=8, rounds=8, block_ms=200.0, flow_ms=0.0)
+LONG = Plan(launches=1, rounds=1, flow_ms=0.0, duels=24, duel_ms=800.0)
+SHORT = Plan(launches=1, rounds=1, flow_ms=0.0, duels=2, duel_ms=100.0)
 Samples = Sequence[float]
 
 
@@ -88,19 +89,21 @@ def calibrated(model: Path, percent: int, folder: Path, *, quick: bool) -> tuple
     done, file = folder / f"slower-{percent}.json", folder / f"slower-{percent}.onnx"
     if done.is_file():
         return file, float(json.loads(done.read_text())["ratio"])
-    wanted, channels = 1 + percent / 100, percent
-    for _ in range(1 if quick else 4):
-        ratio = slowdown(model, with_work(model, channels, file), Plan(launches=1, rounds=2, flow_ms=0.0) if quick else LONG)
+    wanted, channels = 1 + percent / 100, 5 * percent
+    tried: dict[int, float] = {}
+    while channels not in tried and len(tried) < (1 if quick else 6):
+        tried[channels] = ratio = slowdown(model, with_work(model, channels, file), SHORT if quick else LONG)
         print(f"  {channels} channels: {ratio:.4f} of {wanted:.2f}", flush=True)
-        if abs(ratio - wanted) < 0.004:
-            break
-        channels = max(1, round(channels * min(3.0, (wanted - 1) / max(ratio - 1, 0.01))))
-    done.write_text(json.dumps({"channels": channels, "ratio": ratio}))
-    return file, ratio
+        channels = max(1, round(channels * min(2.0, (wanted - 1) / max(ratio - 1, 0.01))))
+    # Kernels work on channels by the dozen, so that the time grows in steps: the nearest of those tried.
+    channels = min(tried, key=lambda each: abs(tried[each] - wanted))
+    with_work(model, channels, file)
+    done.write_text(json.dumps({"channels": channels, "ratio": tried[channels]}))
+    return file, tried[channels]
 
 
 def slowdown(old: Path, new: Path, plan: Plan) -> float:
-    """New over old, medians in turn."""
+    """New over old, taken in turn."""
     ((_, report),) = read_all([new], deep=False)
     before, after = twin(report.artifacts[0]), report.artifacts[0]
     found = bench([(after, new), (before, old)], {"cpu": "local"}, pairs=[(after.name, before.name)], max_s=120.0, plan=plan, emit=silent)

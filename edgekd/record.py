@@ -20,8 +20,8 @@ SCHEMA = 1
 """Version of report.json. 1: the first (2026-11); what it has gained since may be absent: `Measurement.layer_times`, `sustained`."""
 
 Role = Literal["teacher", "student", "file"]
-NetworkRole = Literal["teacher", "student", "alone", "alone-on-subset"]
-How = Literal["taught", "brought", "distilled", "alone"]
+NetworkRole = Literal["teacher", "co-teacher", "ensemble", "assistant", "student", "alone", "alone-on-subset"]
+How = Literal["taught", "brought", "mixed", "distilled", "alone"]
 """How a network came by its weights."""
 Precision = Literal["fp32", "fp16", "int8-cpu", "int8-trt", "as-is"]
 
@@ -216,7 +216,10 @@ class Measurement(Struct, frozen=True, kw_only=True):
 
 
 class Ratio(Struct, frozen=True, kw_only=True):
-    """A quantity of one artifact over another's, measured in turn in one session: `value` in [`low`, `high`] at `confidence`."""
+    """A quantity of one artifact over another's, measured in turn in one session: `value` in [`low`, `high`] at `confidence`.
+
+    `launches` holds the ratio of each process that ran both, which the interval is drawn from; older reports have none.
+    """
 
     artifact: str
     against: str
@@ -227,7 +230,8 @@ class Ratio(Struct, frozen=True, kw_only=True):
     high: float
     confidence: float
     method: str
-    seed: int
+    seed: int | None = None
+    launches: list[float] = []
 
 
 class Metric(Struct, frozen=True, kw_only=True):
@@ -260,6 +264,16 @@ class Disagreement(Struct, frozen=True, kw_only=True):
     """The image, 64 pixels along its longer side at the most, as a PNG file in base64."""
 
 
+class ClassGroups(Struct, frozen=True, kw_only=True):
+    """The classes by how many training images they have, the commonest first in each group."""
+
+    rule: Literal["bounds", "thirds"]
+    """bounds: over 100 images, 20 to 100, under 20; thirds: a third of the classes each, where those bounds leave a group empty."""
+    head: list[str]
+    middle: list[str]
+    tail: list[str]
+
+
 class Score(Struct, frozen=True, kw_only=True):
     """How well one artifact answers one split. `metrics` by name, `recall` by class, `against` paired with the teacher on the same images."""
 
@@ -270,6 +284,8 @@ class Score(Struct, frozen=True, kw_only=True):
     metrics: dict[str, Metric]
     """accuracy, top5, balanced_accuracy, macro_f1, ece, nll"""
     recall: dict[str, Metric] = {}
+    groups: dict[str, Metric] = {}
+    """Mean recall of the head, middle and tail classes, where classes are unbalanced (`DataSummary.groups`)."""
     against: dict[str, Metric] = {}
     """agreement, flips, accuracy_drop (teacher minus this, a fraction; positive is worse), each paired image by image."""
     correct: str = ""
@@ -315,6 +331,8 @@ class CurvePoint(Struct, frozen=True, kw_only=True):
     shares: dict[str, float]
     learning_rate: float
     valid_accuracy: float | None
+    first_temperature: float | None = None
+    """T at the first step of its phase; reports of older versions have none."""
 
 
 class Training(Struct, frozen=True, kw_only=True):
@@ -330,7 +348,7 @@ class Training(Struct, frozen=True, kw_only=True):
 
 class Network(Struct, frozen=True, kw_only=True):
     """One network of the run, before export. `alone` is the student taught by the same schedule without soft terms, on all images in every phase;
-    `alone-on-subset` on those that the phases saw."""
+    `alone-on-subset` on those that the phases saw; an `ensemble` is teacher and co-teachers as they answer together."""
 
     role: NetworkRole
     name: str
@@ -339,7 +357,7 @@ class Network(Struct, frozen=True, kw_only=True):
     training: Training
     valid_accuracy: float | None = None
     test_accuracy: Metric | None = None
-    """For a network that has no artifact of its own, as `alone` has none."""
+    """Of a network without an artifact of its own, as `alone` and assistants; of each teacher where several answer together."""
 
 
 class DataSummary(Struct, frozen=True, kw_only=True):
@@ -355,6 +373,8 @@ class DataSummary(Struct, frozen=True, kw_only=True):
     """Height, width, channels."""
     class_counts: list[int] = []
     """Training images by class."""
+    groups: ClassGroups | None = None
+    """Head, middle and tail, where classes are unbalanced."""
     unreadable: list[str] = []
     notes: list[str] = []
 

@@ -131,14 +131,27 @@ def _map(function: Callable[[float], float], interval: Interval) -> Interval:
 # Means ----------------------------------------------------------------------------------------------------------------
 
 
-def mean_interval(values: Sequence[float]) -> Interval:
+def mean_interval(values: Sequence[float], confidence: float = 0.95) -> Interval:
     """The mean of independent values, as of seeds, with Student's t. One value alone says nothing of its spread: (value, −∞, ∞)."""
     _finite(values)
     mean = statistics.fmean(values)
     if len(values) == 1:
         return mean, -math.inf, math.inf
-    half = student_t(len(values) - 1) * statistics.stdev(values) / math.sqrt(len(values))
+    half = student_t(len(values) - 1, confidence) * statistics.stdev(values) / math.sqrt(len(values))
     return mean, mean - half, mean + half
+
+
+def mean_ratio(ratios: Sequence[float], confidence: float = 0.95) -> Interval:
+    """The geometric mean of independent ratios above 0, as of launches, with Student's t of their logarithms: the ratio the other way round is its
+    inverse. One alone gives (value, 0, ∞).
+
+    Raises:
+        ValueError: none, or one that is not finite and above 0.
+    """
+    if not all(ratio > 0 for ratio in ratios):
+        raise ValueError("a mean of ratios needs ratios above 0, got one that is not")
+    mean, low, high = mean_interval([math.log(ratio) for ratio in ratios], confidence)
+    return math.exp(mean), math.exp(low), math.exp(high)
 
 
 @cache
@@ -203,26 +216,6 @@ def percentile_interval(launches: Launches, p: float, *, seed: int = 0, confiden
     return value, min(value, low, *own), max(value, high, *own)
 
 
-def ratio_of_medians(a: Launches, b: Launches, *, seed: int, confidence: float = 0.95, resamples: int = 1000) -> Interval:
-    """The median of `a` over the median of `b`, with a bootstrap interval over launches, then rounds, both drawn in pairs.
-
-    Round r of launch l of `a` and of `b` were taken in turn, so what slows the machine for a while slows both and leaves their ratio.
-    Rounds without a partner are left out. Under six rounds the ratio's whole range stands instead.
-
-    Raises:
-        ValueError: no pair of rounds, a sample that is not finite, or not above 0.
-    """
-    pairs = [[(x, y) for x, y in zip(first, second, strict=False) if x and y] for first, second in zip(a, b, strict=False)]
-    ours = [sample for rounds in pairs for x, _ in rounds for sample in x]
-    theirs = [sample for rounds in pairs for _, y in rounds for sample in y]
-    value = median(ours) / _positive(ours, theirs)
-    medians = [[(statistics.median(x), statistics.median(y)) for x, y in rounds] for rounds in pairs if rounds]
-    if sum(map(len, medians)) < FEWEST_ROUNDS:
-        return value, min(ours) / max(theirs), max(ours) / min(theirs)
-    draws = _resampled(medians, _ratio, seed=seed, resamples=resamples)
-    return _bracket(value, draws, _tail(medians, confidence))
-
-
 def turns(contenders: Sequence[_T], launch: int, rounds: int, number: int) -> list[_T]:
     """Whose turn is when in round `number` of the `rounds` of a launch, so that ratios may be taken: everybody has each place about as often.
 
@@ -233,18 +226,6 @@ def turns(contenders: Sequence[_T], launch: int, rounds: int, number: int) -> li
     first = (launch // 2 * rounds + number) % len(contenders)
     order = [*contenders[first:], *contenders[:first]]
     return order[::-1] if launch % 2 else order
-
-
-def _positive(ours: Sequence[float], theirs: Sequence[float]) -> float:
-    """The median of `theirs`, once all are known to be above 0."""
-    middle = median(theirs)
-    if min(*ours, *theirs) <= 0:
-        raise ValueError("a ratio of timings needs samples above 0, got one that is not")
-    return middle
-
-
-def _ratio(pairs: Sequence[tuple[float, float]]) -> float:
-    return _middle([x for x, _ in pairs]) / _middle([y for _, y in pairs])
 
 
 def _middle(values: Sequence[float]) -> float:

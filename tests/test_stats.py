@@ -200,35 +200,30 @@ def test_percentile_interval_holds_its_percentile() -> None:
     assert stats.percentile_interval([[[1.0] * 100]], 95) is None
 
 
-def test_a_ratio_of_equals_is_one() -> None:
-    """An artifact against itself is 1 with no width: pairs are drawn together."""
-    launches = _launches(random.Random(5), 3, 6, 0.05)
-    assert stats.ratio_of_medians(launches, launches, seed=0) == (1.0, 1.0, 1.0)
+def test_mean_ratio_by_hand() -> None:
+    """Of a half and a double it is one; the interval is Student's, of the logarithms."""
+    value, low, high = stats.mean_ratio([0.5, 2.0])
+    assert value == pytest.approx(1.0)
+    half = stats.student_t(1) * math.log(2) * math.sqrt(2) / math.sqrt(2)
+    assert (math.log(low), math.log(high)) == pytest.approx((-half, half))
+    assert stats.mean_ratio([0.25] * 3) == pytest.approx((0.25, 0.25, 0.25))
+    assert stats.mean_ratio([0.25])[1:] == (0.0, math.inf)
 
 
-def test_a_ratio_cancels_what_slows_both() -> None:
-    """Rounds that are three times slower for both leave the ratio and its interval alone."""
-    pace = [1.0, 3.0, 1.0, 3.0, 1.0, 3.0, 1.0, 3.0]
-    first, second = ([[[p * ms] * 5 for p in pace] for _ in range(3)] for ms in (2.0, 8.0))
-    assert stats.ratio_of_medians(first, second, seed=0) == (0.25, 0.25, 0.25)
+@given(st.lists(st.floats(0.1, 10), min_size=2, max_size=8))
+def test_a_ratio_the_other_way_round_is_its_inverse(ratios: list[float]) -> None:
+    """It does not matter which of two files is called the first; and more confidence is a wider interval."""
+    there, back = stats.mean_ratio(ratios), stats.mean_ratio([1 / ratio for ratio in ratios])
+    assert there == pytest.approx(stats.inverse(back), rel=1e-6)
+    surer = stats.mean_ratio(ratios, 0.99)
+    assert surer[1] <= there[1] <= there[2] <= surer[2]
 
 
-def test_a_ratio_leaves_out_rounds_without_a_partner() -> None:
-    """A round that only one of the two was given time for is not compared."""
-    first = [[[1.0]] * 7 + [[100.0]]]
-    assert stats.ratio_of_medians(first, [[[2.0]] * 7], seed=0) == (0.5, 0.5, 0.5)
-
-
-def test_a_ratio_of_few_rounds_has_the_whole_range() -> None:
-    """Under six pairs nothing narrower than the extremes is claimed."""
-    assert stats.ratio_of_medians([[[1.0, 2.0, 3.0]]], [[[4.0, 5.0, 6.0]]], seed=0) == (0.4, 1 / 6, 0.75)
-
-
-@pytest.mark.parametrize(("first", "message"), [([], "one sample or more"), ([[[0.0]]], "above 0"), ([[[math.nan]]], "finite")])
-def test_a_ratio_refuses_what_has_none(first: list[list[list[float]]], message: str) -> None:
-    """No rounds, zeros and NaN have no ratio."""
+@pytest.mark.parametrize(("ratios", "message"), [([], "one sample or more"), ([0.0], "above 0"), ([math.nan], "above 0"), ([math.inf], "finite")])
+def test_a_ratio_refuses_what_has_none(ratios: list[float], message: str) -> None:
+    """None at all, zeros and NaN have no mean."""
     with pytest.raises(ValueError, match=message):
-        stats.ratio_of_medians(first, [[[1.0]]], seed=0)
+        stats.mean_ratio(ratios)
 
 
 @given(st.integers(1, 7), st.integers(1, 5), st.integers(1, 12))
@@ -259,9 +254,9 @@ def test_intervals_hold_the_truth_as_often_as_they_say(launches: int, rounds: in
     truth = 1 + statistics.NormalDist().inv_cdf(0.75) * 0.05
     held = [0, 0]
     for _ in range(150):
-        first, second = _launches(draw, launches, rounds, spread), _launches(draw, launches, rounds, spread)
-        intervals = (stats.median_interval(first, resamples=200), truth), (stats.ratio_of_medians(first, second, seed=0, resamples=200), 1.0)
-        for position, ((_, low, high), true) in enumerate(intervals):
+        median = stats.median_interval(_launches(draw, launches, rounds, spread), resamples=200)
+        ratio = stats.mean_ratio([math.exp(draw.gauss(0, 0.02 + spread)) for _ in range(max(2, launches))])
+        for position, ((_, low, high), true) in enumerate([(median, truth), (ratio, 1.0)]):
             held[position] += low <= true <= high
     assert min(held) >= 135
 

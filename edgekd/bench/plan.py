@@ -8,7 +8,10 @@ from edgekd.record import Host, Measurement, Ratio
 
 @dataclass(frozen=True, kw_only=True)
 class Plan:
-    """How much is measured where time allows. Blocks go on for `block_ms` and `block_runs` inferences, after `warm_ms` that are dropped."""
+    """How much is measured where time allows. Blocks go on for `block_ms` and `block_runs` inferences, after `warm_ms` that are dropped.
+
+    Where files are compared, `duels` launches hold them all and run them in turn, `duel_ms` for each two of them.
+    """
 
     launches: int = 3
     rounds: int = 6
@@ -16,10 +19,12 @@ class Plan:
     block_runs: int = 20
     warm_ms: float = 20.0
     flow_ms: float = 1000.0
+    duels: int = 8
+    duel_ms: float = 500.0
 
 
 FULL = Plan()
-QUICK = Plan(rounds=4, block_ms=60.0, block_runs=10, warm_ms=10.0, flow_ms=300.0)
+QUICK = Plan(rounds=4, block_ms=60.0, block_runs=10, warm_ms=10.0, flow_ms=300.0, duels=4, duel_ms=200.0)
 """Eight small files in 15 seconds or so, process starts included."""
 
 

@@ -1,23 +1,26 @@
 """Files against each other on every target, in balanced rounds: `bench`.
 
-On each host every file gets an agent process of its own; all are loaded first, then take turns in rounds of blocks, so that what slows the machine
-for a while slows all alike and leaves their ratios. That is done again in several launches, since where a process happens to lie in memory changes
-its speed. Memory, throughput and energy come from a pass of their own with one agent at work.
+On each host every file gets an agent process of its own; all are loaded first, then take turns in rounds of blocks. That is done again in several
+launches, since where a process happens to lie in memory changes its speed. Memory, throughput and energy come from a pass of their own with one agent
+at work, and ratios from launches that hold all files that are compared (`duel`).
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+import time
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from edgekd import stats
 from edgekd.bench.bout import Bout, Contender
+from edgekd.bench.duel import duel, quotients, ratio
 from edgekd.bench.plan import FULL, Bench, Plan, Way
 from edgekd.bench.where import check, fits, resolve
-from edgekd.device.host import connect
+from edgekd.device.host import Session, connect
 from edgekd.errors import DeviceError, UsageError
 from edgekd.events import Emit, Note, silent
-from edgekd.record import Artifact, Measurement, Ratio
+from edgekd.record import Artifact
+from edgekd.target import Target
 
-METHOD = "median over median; bootstrap of launches, then rounds, drawn in pairs; 1000 resamples"
+PART = 0.6
+"""Of the time, what the files' own latencies get where some are also compared."""
 
 
 def bench(
@@ -25,7 +28,6 @@ def bench(
     targets: Mapping[str, str],
     *,
     pairs: Sequence[tuple[str, str]] = (),
-    seed: int = 0,
     max_s: float = 60.0,
     fps: float | None = None,
     dims: Mapping[str, int] | None = None,
@@ -36,10 +38,10 @@ def bench(
 ) -> Bench:
     """Measure every file on every target that has a host and takes its precision; the whole in about `max_s` seconds.
 
-    `pairs` name artifact and what it is compared with: the ratio is the first's latency over the second's. `fps` starts inferences at a camera's
-    pace instead of one after another. `dims` gives open axes of bare files their size, by the axis's name or as `INPUT.AXIS`; an open first axis is
-    the batch. `layers` also times what each layer takes, in a pass of its own. `base` is the folder that the paths of targets are relative to. A file
-    that fails is left out, with a warning and its reason in `failures`.
+    `pairs` name artifact and what it is compared with: the ratio is the first's latency over the second's, taken in launches of their own. `fps`
+    starts inferences at a camera's pace instead of one after another. `dims` gives open axes of bare files their size, by the axis's name or as
+    `INPUT.AXIS`; an open first axis is the batch. `layers` also times what each layer takes, in a pass of its own. `base` is the folder that the
+    paths of targets are relative to. A file that fails is left out, with a warning and its reason in `failures`.
 
     Raises:
         UsageError, MissingError: as `resolve`, no such file, two files of one name, a pair that names none, or no file that any target takes.
@@ -55,8 +57,9 @@ def bench(
         fitting = [Contender(artifact, path) for artifact, path in files if fits(artifact, what)]
         if fitting:
             with connect(host) as session:
-                Bout(session, what, fitting, plan, max_s / len(where), way, emit).measure(result)
-            result.ratios.extend(_ratios(result.measurements, what.name, pairs, seed))
+                end = time.monotonic() + max_s / len(where)
+                Bout(session, what, fitting, plan, max_s / len(where) * (PART if pairs else 1), way, emit).measure(result)
+                _compare(result, session, what, fitting, pairs, plan=plan, way=way, deadline=end, emit=emit)
     if where and not result.measurements:
         reasons = "; ".join(f"{name}: {why}" for name, why in result.failures.items())
         if reasons:
@@ -65,20 +68,28 @@ def bench(
     return result
 
 
-def _ratios(measurements: Sequence[Measurement], name: str, pairs: Sequence[tuple[str, str]], seed: int) -> Iterator[Ratio]:
-    found = {each.artifact: [launch.rounds for launch in each.timing.launches] for each in measurements if each.target == name}
-    for artifact, against in pairs:
-        if artifact in found and against in found:
-            value, low, high = stats.ratio_of_medians(found[artifact], found[against], seed=seed)
-            yield Ratio(
-                artifact=artifact,
-                against=against,
-                target=name,
-                quantity="latency",
-                value=value,
-                low=low,
-                high=high,
-                confidence=0.95,
-                method=METHOD,
-                seed=seed,
-            )
+def _compare(
+    result: Bench,
+    session: Session,
+    what: Target,
+    fitting: Sequence[Contender],
+    pairs: Sequence[tuple[str, str]],
+    *,
+    plan: Plan,
+    way: Way,
+    deadline: float,
+    emit: Emit,
+) -> None:
+    """Put the ratios of these pairs into `result`, as far as both were measured."""
+    measured = {each.artifact for each in result.measurements if each.target == what.name}
+    there = [pair for pair in pairs if measured.issuperset(pair)]
+    files = {each.artifact.name: each.path for each in fitting if any(each.artifact.name in pair for pair in there)}
+    if not there:
+        return
+    try:
+        launches = duel(session, what, files, plan=plan, way=way, deadline=deadline, emit=emit)
+    except DeviceError as error:
+        result.failures[f"ratios on {what.name}"] = str(error)
+        emit(Note(text=f"nothing is compared on {what.name}: {error}", level="warning"))
+        return
+    result.ratios.extend(ratio(*pair, what.name, quotients(launches, *pair)) for pair in there)

@@ -81,7 +81,7 @@ def bench(
             raise UsageError("--max-time, --fps and --dim are for bare files; take them away, or give .onnx files")
         bench_run(face, job, layers=layers, sustained_s=seconds)
         return
-    _refuse_others(flags, out, {"on", "seed"})
+    _refuse_others(flags, out, {"on"})
     if max_time is not None and not 0 < max_time < float("inf"):
         raise UsageError(f"--max-time takes seconds above 0, got {max_time:g}")
     bench_bare(face, bare, flags, max_s=max_time or 60.0, fps=fps, dims=_dims(dim or []), layers=layers, sustained_s=seconds)

@@ -60,7 +60,7 @@ def bench_bare(
     pairs = [(name, first) for name in others]
     together = list(zip(report.artifacts, files, strict=True))
     with face.watching() as emit:
-        found = bench(together, targets, pairs=pairs, seed=flags.seed or 0, max_s=max_s, fps=fps, dims=dims, layers=layers, emit=emit)
+        found = bench(together, targets, pairs=pairs, max_s=max_s, fps=fps, dims=dims, layers=layers, emit=emit)
         measurements = found.measurements
         if sustained_s:
             places = {artifact.name: (artifact, path) for artifact, path in together}

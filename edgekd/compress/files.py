@@ -32,8 +32,9 @@ from edgekd.stats import median
 _PARITY = 64
 """Real images on which each file is held to the step before."""
 _LOGITS = "logits.npz"
-_SCORED = 2
-"""What a score holds; raised where that grows, so that older ones are made again. 2: bins of confidence, confusion, disagreements."""
+_SCORED = 3
+"""What a score holds; raised where that grows, so that older ones are made again. 2: bins of confidence, confusion, disagreements.
+3: recall of head, middle and tail."""
 DISAGREEMENTS = 24
 """Test images that teacher and student call differently, kept of each student's file."""
 QUICK_IMAGES = 2000
@@ -154,7 +155,7 @@ def _scored(story: Story, artifact: Artifact, teacher: Mapping[str, NDArray[np.f
             kept = DISAGREEMENTS if split == "test" and artifact.role == "student" else 0
             found, logits[split] = score(
                 answer, images, artifact=artifact.name, split=split, classes=story.classes, host="local",
-                teacher_logits=teacher.get(split), disagreements=kept, emit=story.run.emit,
+                teacher_logits=teacher.get(split), groups=story.groups, disagreements=kept, emit=story.run.emit,
             )  # fmt: skip
             scores.append(found)
     return scores, logits
@@ -185,7 +186,6 @@ def bench(story: Story, artifacts: Sequence[Artifact], *, do: bool, anew: bool) 
         "on": {name: [host, target.load(name, story.base)] for name, host in story.recipe.on.items()},
         "machine": {what: facts[what] for what in ("cpu", "cores", "system")},
         "pairs": pairs,
-        "seed": story.recipe.seed,
     }
     if not do and not story.run.stands("bench", key):
         return
@@ -196,7 +196,6 @@ def bench(story: Story, artifacts: Sequence[Artifact], *, do: bool, anew: bool) 
             [(artifact, story.run.folder / artifact.path) for artifact in artifacts],
             story.recipe.on,
             pairs=pairs,
-            seed=story.recipe.seed,
             max_s=10.0 + 2.0 * len(artifacts) if quick else 15.0 * len(artifacts),
             layers=True,
             plan=QUICK if quick else FULL,

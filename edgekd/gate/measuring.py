@@ -1,8 +1,9 @@
 """Latency on the spot: bare files, and the model that they grew from, timed in turn until every limit is decided or the time is up.
 
 In: a report of bare files with their limits. Out: the same with measurements, and the baseline's with its own. Each sitting starts its processes
-anew, and all sittings together are judged: launches are what varies most on a shared machine, and what intervals are drawn from. Since every
-sitting is another chance to be wrong, each interval is wide enough for all of them together (Bonferroni), a paired ratio's as much as a time's.
+anew, and all sittings together are judged: launches are what varies most on a shared machine, and what intervals are drawn from. What is compared
+runs in one process, inference by inference (`bench.duel`). Since every sitting is another chance to be wrong, each interval is wide enough for all of
+them together (Bonferroni), a paired ratio's as much as a time's.
 """
 
 import time
@@ -12,7 +13,8 @@ from pathlib import Path
 
 import msgspec
 
-from edgekd import budget, stats
+from edgekd import budget
+from edgekd.bench import Bench, Plan, bench, duel
 from edgekd.budget import choose
 from edgekd.budget.figures import confidence
 from edgekd.budget.growth import PACE, TIMED, plain, twin
@@ -20,13 +22,18 @@ from edgekd.errors import UsageError
 from edgekd.events import Emit, Note
 from edgekd.gate.limits import bounds
 from edgekd.recipe import Limit
-from edgekd.record import Artifact, Host, Measurement, Ratio, Report, Timing, Verdict
+from edgekd.record import Artifact, Host, Measurement, Report, Timing, Verdict
 
 SITTINGS = 8
 """At most so many looks at the intervals."""
 CONFIDENCE = confidence(SITTINGS)
-METHOD = f"median over median; bootstrap of launches, then rounds, drawn in pairs; {CONFIDENCE:.2%} for at most {SITTINGS} looks"
+METHOD = f"{duel.METHOD}; {CONFIDENCE:.2%} for at most {SITTINGS} looks"
 HERE = "local"
+APART = Plan(launches=5, rounds=3, block_ms=100.0, flow_ms=0.0, duels=5, duel_ms=300.0)
+"""A sitting where some limit is on a time itself. Many short launches: where a process happens to lie in memory changes its speed more than the
+rounds within it."""
+IN_TURN = Plan(launches=1, rounds=1, block_ms=200.0, flow_ms=0.0, duels=6, duel_ms=300.0)
+"""A sitting where all limits are on ratios."""
 
 
 @dataclass
@@ -35,11 +42,15 @@ class Session:
 
     measurements: dict[tuple[str, str], Measurement] = field(default_factory=dict)
     hosts: dict[str, Host] = field(default_factory=dict)
+    ratios: dict[tuple[str, str, str], list[float]] = field(default_factory=dict)
+    """Each launch's, by artifact, what it is divided by, and target."""
 
-    def add(self, found: Sequence[Measurement], hosts: dict[str, Host]) -> None:
+    def add(self, found: Bench) -> None:
         """Put a sitting's launches behind the earlier ones."""
-        self.hosts.update(hosts)
-        for new in found:
+        self.hosts.update(found.hosts)
+        for ratio in found.ratios:
+            self.ratios.setdefault((ratio.artifact, ratio.against, ratio.target), []).extend(ratio.launches)
+        for new in found.measurements:
             key = (new.artifact, new.target)
             old = self.measurements.get(key)
             launches = [*(old.timing.launches if old else []), *new.timing.launches]
@@ -48,18 +59,6 @@ class Session:
             self.measurements[key] = msgspec.structs.replace(
                 new, timing=Timing(launches=launches), doubts=list(dict.fromkeys(doubts)), states=states, memory=old.memory if old else new.memory
             )
-
-    def ratio(self, target: str, artifact: str, against: str) -> Ratio | None:
-        """One latency over another's, from all sittings that have both."""
-        first, second = (self.measurements.get((name, target)) for name in (artifact, against))
-        if first is None or second is None:
-            return None
-        ours, theirs = ([launch.rounds for launch in each.timing.launches] for each in (first, second))
-        value, low, high = stats.ratio_of_medians(ours, theirs, seed=0, confidence=CONFIDENCE)
-        return Ratio(
-            artifact=artifact, against=against, target=target, quantity="latency", value=value, low=low, high=high,
-            confidence=CONFIDENCE, method=METHOD, seed=0,
-        )  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -96,16 +95,23 @@ class Contest:
         """What is divided by what: each file by the baseline's model, and by what a speedup or a share of its time is against."""
         found = [(artifact.name, self.earlier.name) for artifact in self.report.artifacts if self.earlier is not None]
         for limit in self.limits:
-            paired = any(name == "speedup" or (name.startswith("relative.") and plain(name) in PACE) for name in bounds(limit))
-            for artifact in self.report.artifacts if paired else ():
+            for artifact in self.report.artifacts if any(map(_beside_another, bounds(limit))) else ():
                 other = choose.against(self.report, artifact, limit.against)
                 if not isinstance(other, str) and other.name != artifact.name:
                     found.append((artifact.name, other.name))
         return list(dict.fromkeys(found))
 
+    @property
+    def apart(self) -> bool:
+        """Whether some limit is on a time itself, not on a ratio that is taken in turn."""
+        return not all(self._in_turn(name) for limit in self.limits for name in timed(limit))
+
+    def _in_turn(self, name: str) -> bool:
+        return _beside_another(name) or (name.startswith("growth.") and plain(name) in PACE and self.earlier is not None)
+
     def reports(self, session: Session) -> tuple[Report, Report | None]:
         """The reports as they are with what was measured so far."""
-        ratios = [ratio for target in self.targets for pair in self.pairs() if (ratio := session.ratio(target, *pair)) is not None]
+        ratios = [duel.ratio(*names, launches, confidence=CONFIDENCE, method=METHOD) for names, launches in session.ratios.items()]
         own = {artifact.name for artifact in self.report.artifacts}
         mine = [each for each in session.measurements.values() if each.artifact in own]
         report = msgspec.structs.replace(self.report, hosts=session.hosts, measurements=mine, ratios=ratios)
@@ -114,6 +120,11 @@ class Contest:
         name = self.then.artifacts[0].name
         theirs = [msgspec.structs.replace(each, artifact=name) for each in session.measurements.values() if each.artifact == self.earlier.name]
         return report, msgspec.structs.replace(self.then, hosts=session.hosts, measurements=theirs)
+
+
+def _beside_another(quantity: str) -> bool:
+    """Whether it is a ratio of latencies to what the limit is against."""
+    return quantity == "speedup" or (quantity.startswith("relative.") and plain(quantity) in PACE)
 
 
 def timed(limit: Limit) -> list[str]:
@@ -127,21 +138,17 @@ def measured(contest: Contest, *, max_s: float, emit: Emit) -> tuple[Report, Rep
     Raises:
         UsageError: no limit asks for a time; else as `bench`.
     """
-    from edgekd.bench import Plan, bench
-
-    # Many short launches: where a process happens to lie in memory changes its speed more than the rounds within it.
-    plan = Plan(launches=5, rounds=3, block_ms=100.0, block_runs=20, warm_ms=20.0, flow_ms=0.0)
     asked = sum(len(timed(limit)) for limit in contest.limits)
     if not asked:
         raise UsageError("--measure is for limits on times, and there are none. Add one, as in --limit latency_p50=12ms or growth.latency=5%")
     end = time.monotonic() + max_s * asked
-    session = Session()
+    session, plan = Session(), APART if contest.apart else IN_TURN
     for sitting in range(SITTINGS):
         left = end - time.monotonic()
         if sitting and left < _LEAST_S:
             break
-        found = bench(contest.files(), contest.places, max_s=max(left, _LEAST_S), plan=plan, emit=emit)
-        session.add(found.measurements, found.hosts)
+        found = bench(contest.files(), contest.places, pairs=contest.pairs(), max_s=max(left, _LEAST_S), plan=plan, emit=emit)
+        session.add(found)
         report, then = contest.reports(session)
         waiting = _open(budget.judge(report, contest.limits, then, looks=SITTINGS))
         if not waiting:

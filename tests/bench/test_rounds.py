@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from edgekd import stats
 from edgekd.bench import Bench, Plan, bench
 from edgekd.device.host import Agent, Session
 from edgekd.errors import DeviceError, UsageError
@@ -15,7 +16,7 @@ from edgekd.events import Event, Note, Progress
 from tests.device.nets import Shape, aim, artifact, classifier, heavy, stubborn
 from tests.device.processes import gone
 
-TINY = Plan(launches=2, rounds=3, block_ms=4, block_runs=3, warm_ms=1, flow_ms=150)
+TINY = Plan(launches=2, rounds=3, block_ms=4, block_runs=3, warm_ms=1, flow_ms=150, duels=3, duel_ms=20)
 MAX_S = 40.0
 """Far more than a tiny plan takes: a busy machine does not cut it short."""
 HEAVY, COPY, BATCHED, BROKEN = (f"file/{name}/as-is" for name in ("heavy", "copy", "batched", "broken"))
@@ -82,11 +83,13 @@ def test_energy_is_a_figure_or_a_reason(measured: Bench) -> None:
 
 
 def test_a_file_is_as_fast_as_its_copy(measured: Bench) -> None:
-    """Taken in turn, on any machine; the interval holds the ratio."""
+    """Taken in turn, on any machine, in three launches, which the interval is drawn from."""
     (ratio,) = measured.ratios
     assert (ratio.artifact, ratio.against, ratio.target, ratio.quantity, ratio.confidence) == (COPY, HEAVY, "quiet", "latency", 0.95)
     assert 0.5 < ratio.value < 2
-    assert ratio.low <= ratio.value <= ratio.high
+    assert ratio.low < ratio.value < ratio.high
+    assert len(ratio.launches) == 3
+    assert (ratio.value, ratio.low, ratio.high) == stats.mean_ratio(ratio.launches)
 
 
 def test_states_go_with_it(measured: Bench) -> None:
@@ -112,10 +115,30 @@ def test_a_target_without_a_host_is_noted(measured: Bench, events: list[Event]) 
 
 def test_it_tells_how_far_it_is(measured: Bench, events: list[Event]) -> None:
     """From the first block to the last of all, and never backwards."""
-    progress = [event for event in events if isinstance(event, Progress)]
+    compared = [event for event in events if isinstance(event, Progress) and event.what == "comparing on quiet"]
+    assert [(event.done, event.total, event.unit) for event in compared] == [(1, 3, "launches"), (2, 3, "launches"), (3, 3, "launches")]
+    progress = [event for event in events if isinstance(event, Progress) and event.what == "measuring on quiet"]
     assert [event.done for event in progress] == sorted({event.done for event in progress})
     assert progress[-1].done == progress[-1].total == 4 * (2 * 3 + 1)
     assert all(event.seconds_left is not None and event.seconds_left <= MAX_S for event in progress)
+
+
+def test_a_comparison_that_fails_costs_no_measurement(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the files took stands; that they are not compared is a failure with its reason."""
+    monkeypatch.setattr("edgekd.bench.rounds.duel", Failing())
+    told: list[Event] = []
+    files = [artifact(heavy(tmp_path / f"{name}.onnx")) for name in ("heavy", "copy")]
+    found = bench(files, {aim(tmp_path): "local"}, pairs=[(COPY, HEAVY)], plan=replace(TINY, launches=1), max_s=MAX_S, emit=told.append)
+    assert len(found.measurements) == 2
+    assert (found.ratios, found.failures) == ([], {"ratios on quiet": "both would not fit"})
+    assert Note(text="nothing is compared on quiet: both would not fit", level="warning") in told
+
+
+class Failing:
+    """In the place of `duel`."""
+
+    def __call__(self, *_: object, **__: object) -> None:
+        raise DeviceError("both would not fit")
 
 
 def test_nothing_that_opens(tmp_path: Path) -> None:

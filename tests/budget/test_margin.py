@@ -19,7 +19,7 @@ replace = msgspec.structs.replace
 def test_what_ships_is_bounded() -> None:
     """What holds anywhere in one limit, the machine's own times in another that names it."""
     assert suggested(REPORT, 0.1) == [
-        Limit(target="cpu", size="366 kB", params="297k", macs="44.7M", speedup="5.24×", accuracy="89.8 %"),
+        Limit(target="cpu", size="366 kB", params="297k", macs="44.7M", speedup="5.30×", accuracy="89.8 %"),
         Limit(target="cpu", host="Example Four 4000", latency_p50="1.18 ms", memory="12.3 MB"),
     ]
 

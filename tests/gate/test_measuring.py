@@ -1,19 +1,18 @@
 """Latency on the spot: how long it goes on, what is compared with what, and one real sitting."""
 
 import random
-from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from edgekd import bench as module
-from edgekd.bench import Bench, Plan
+from edgekd import stats
+from edgekd.bench import Bench, Plan, duel
 from edgekd.budget import judge
 from edgekd.errors import MissingError, UsageError
-from edgekd.events import Event, Note
-from edgekd.gate import check, measuring
+from edgekd.events import Event, Note, silent
+from edgekd.gate import check, measuring, read_all, renamed
 from edgekd.gate.limits import limits_from
 from edgekd.recipe import Limit
 from edgekd.record import Artifact, Host, Launch, Measurement, Report, Timing, Verdict
@@ -34,15 +33,24 @@ class Stopwatch:
         self.files: list[str] = []
         self.names: dict[str, str] = {}
 
-    def __call__(self, files: Sequence[tuple[Artifact, Path]], targets: dict[str, str], *, max_s: float, plan: Any, **_: Any) -> Bench:
+    def __call__(
+        self, files: Sequence[tuple[Artifact, Path]], targets: dict[str, str], *, pairs: Sequence[tuple[str, str]], max_s: float, plan: Plan, **_: Any
+    ) -> Bench:
         self.sittings += 1
+        self.plan = plan
         self.asked.append(max_s)
         self.files = [artifact.name for artifact, path in files if path.is_file()]
         draw = random.Random(self.sittings)
-        found = [self.measurement(name, self.names.get(target, target), plan, draw) for target in targets for name in self.files]
-        return Bench(found, [], {"local": HOST}, {})
+        names = [self.names.get(target, target) for target in targets]
+        found = [self.measurement(name, target, plan, draw) for target in names for name in self.files]
+        ratios = [duel.ratio(*pair, target, self.quotients(*pair, plan, draw)) for target in names for pair in pairs]
+        return Bench(found, ratios, {"local": HOST}, {})
 
-    def measurement(self, name: str, target: str, plan: Any, draw: random.Random) -> Measurement:
+    def quotients(self, artifact: str, against: str, plan: Plan, draw: random.Random) -> list[float]:
+        """As launches have them that held both, 1 % apart."""
+        return [self.pace(artifact, draw) / self.pace(against, draw) * draw.gauss(1, 0.01) for _ in range(plan.duels)]
+
+    def measurement(self, name: str, target: str, plan: Plan, draw: random.Random) -> Measurement:
         def launch() -> Launch:
             own = self.pace(name, draw) * draw.gauss(1, 0.01)
             return Launch(load_ms=1, first_ms=1, rounds=[[own * draw.gauss(1, 0.02) for _ in range(10)] for _ in range(plan.rounds)])
@@ -61,7 +69,7 @@ def timed(monkeypatch: pytest.MonkeyPatch) -> Callable[[Pace], Stopwatch]:
 
     def put(pace: Pace) -> Stopwatch:
         watch = Stopwatch(pace)
-        monkeypatch.setattr(module, "bench", watch)
+        monkeypatch.setattr(measuring, "bench", watch)
         return watch
 
     return put
@@ -90,16 +98,34 @@ def test_a_plain_case_takes_few_sittings(tmp_path: Path, timed: Callable[[Pace],
     assert verdict.before == pytest.approx(1.0, rel=0.02)
 
 
-def test_what_slows_the_machine_slows_both(tmp_path: Path, timed: Callable[[Pace], Stopwatch]) -> None:
-    """A neighbour that halves the pace of every launch is no growth, as the two were taken in pairs."""
-    launches: Counter[str] = Counter()
+def test_all_sittings_launches_count(tmp_path: Path, timed: Callable[[Pace], Stopwatch]) -> None:
+    """The ratio that is judged is of all of them, and keeps each."""
+    watch = timed(steady(1.045))
+    old, new = brightness(tmp_path / "old.onnx"), brightness(tmp_path / "new.onnx")
+    ((_, now),), ((_, then),) = read_all([new], deep=False), read_all([old], deep=False)
+    limit = Limit(growth={"latency": "5%"})
+    report, _ = measuring.measured(measuring.Contest(now, [limit], renamed(then, [new]), old), max_s=60, emit=silent)
+    (ratio,) = report.ratios
+    assert watch.sittings > 1
+    assert len(ratio.launches) == watch.sittings * measuring.IN_TURN.duels
+    assert (ratio.value, ratio.low, ratio.high) == stats.mean_ratio(ratio.launches, measuring.CONFIDENCE)
 
-    def noisy(name: str, draw: random.Random) -> float:
-        launches[name] += 1
-        return (1.0, 2.0, 1.5)[launches[name] % 3]
 
-    timed(noisy)
-    assert grown(tmp_path, "growth.latency=20%").state == "pass"
+@pytest.mark.parametrize(
+    ("limits", "plan"),
+    [
+        (["growth.latency=5%"], measuring.IN_TURN),
+        (["growth.latency_p50=5%", "size=1MB"], measuring.IN_TURN),
+        (["growth.latency=5%", "latency_p50=1s"], measuring.APART),
+        (["growth.latency_p95=5%"], measuring.APART),
+        (["growth.memory=5%"], measuring.APART),
+    ],
+)
+def test_times_of_their_own_take_more_launches(tmp_path: Path, timed: Callable[[Pace], Stopwatch], limits: list[str], plan: Plan) -> None:
+    """Where every limit is on a ratio that is taken in turn, each file's own time is taken once, to be shown."""
+    watch = timed(steady(1.0))
+    check([brightness(tmp_path / "new.onnx")], limits_from(limits), baseline=brightness(tmp_path / "old.onnx"), measure=True)
+    assert watch.plan == plan
 
 
 def test_on_the_limit_it_stops_when_the_time_is_up(tmp_path: Path, timed: Callable[[Pace], Stopwatch], monkeypatch: pytest.MonkeyPatch) -> None:
@@ -159,7 +185,7 @@ def test_a_times_interval_pays_for_every_look_too() -> None:
         session, draw, watch = measuring.Session(), random.Random(seed), Stopwatch(steady(1.0))
         limit = Limit(target="cpu", latency_p50="1 ms")
         for _ in range(measuring.SITTINGS):
-            session.add([watch.measurement(artifact.name, "cpu", Plan(launches=5, rounds=1), draw)], {"local": HOST})
+            session.add(Bench([watch.measurement(artifact.name, "cpu", Plan(launches=5, rounds=1), draw)], [], {"local": HOST}, {}))
             report, _ = measuring.Contest(Report(edgekd="0", name="m", created="", artifacts=[artifact]), [limit]).reports(session)
             if judge(report, [limit], looks=looks)[0].state != "undecided":
                 return True

@@ -211,8 +211,9 @@ def _measurement(artifact: str, ms: float, seed: int) -> Measurement:
 
 
 def _ratio(measurement: Measurement, teacher: Measurement) -> Ratio:
-    ours, theirs = ([launch.rounds for launch in each.timing.launches] for each in (measurement, teacher))
-    value, low, high = stats.ratio_of_medians(ours, theirs, seed=7)
+    ours, theirs = ([[ms for block in launch.rounds for ms in block] for launch in each.timing.launches] for each in (measurement, teacher))
+    launches = [stats.median(first) / stats.median(second) for first, second in zip(ours, theirs, strict=True)]
+    value, low, high = stats.mean_ratio(launches)
     return Ratio(
         artifact=measurement.artifact,
         against=teacher.artifact,
@@ -222,6 +223,6 @@ def _ratio(measurement: Measurement, teacher: Measurement) -> Ratio:
         low=low,
         high=high,
         confidence=0.95,
-        method="bootstrap over launches and rounds",
-        seed=7,
+        method="Student's t of the launches",
+        launches=launches,
     )

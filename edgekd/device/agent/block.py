@@ -1,14 +1,15 @@
-"""How a block of inferences is timed, on a clock that is handed in. Knows nothing of runtimes."""
+"""How inferences are timed, a block of one model's or several models' in turn, on a clock that is handed in. Knows nothing of runtimes."""
 
 import gc
 import time
-from typing import Callable, List, Optional
+from contextlib import contextmanager
+from typing import Callable, Iterator, List, Optional, Sequence
 
 Clock = Callable[[], int]
 
 
 def block(
-    run: Callable[[], None],
+    run: Callable[[], object],
     *,
     warm_ms: float,
     min_ms: float,
@@ -25,9 +26,7 @@ def block(
     that far apart, as a camera's frames do; one that comes late starts at once.
     """
     samples: List[float] = []
-    collecting = gc.isenabled()
-    gc.disable()
-    try:
+    with _uncollected():
         start = clock()
         _timed(run, clock)
         while clock() - start < 1e6 * min(warm_ms, max_ms / 2):
@@ -40,6 +39,51 @@ def block(
             now = clock()
             if now - start >= 1e6 * max_ms or (now - begin >= 1e6 * min_ms and len(samples) >= min_runs):
                 return samples
+
+
+def in_turn(
+    runs: Sequence[Callable[[], object]],
+    *,
+    min_ms: float,
+    min_turns: int,
+    max_ms: float,
+    period_ms: Optional[float] = None,
+    clock: Clock = time.perf_counter_ns,
+    sleep: Callable[[float], None] = time.sleep,
+) -> List[List[float]]:
+    """Milliseconds of an inference of each model in every turn, one turn at least; the order is turned round from turn to turn.
+
+    A first turn is dropped. In the others each model runs twice and the second counts: the first finds the caches full of another's weights. Turns
+    are taken until `min_ms` have passed and there are `min_turns`, but none is begun once `max_ms` have passed. With `period_ms` all inferences start
+    that far apart, each counts, and caches are as cold as a camera finds them.
+    """
+    samples: List[List[float]] = [[] for _ in runs]
+    order = list(range(len(runs)))
+    with _uncollected():
+        start = clock()
+        for run in runs:
+            _timed(run, clock)
+        begin = due = clock()
+        while True:
+            for at in order:
+                if period_ms is None:
+                    _timed(runs[at], clock)
+                else:
+                    due = _pace(due, period_ms, clock, sleep)
+                samples[at].append(_timed(runs[at], clock))
+            order.reverse()
+            now = clock()
+            if now - start >= 1e6 * max_ms or (now - begin >= 1e6 * min_ms and len(samples[0]) >= min_turns):
+                return samples
+
+
+@contextmanager
+def _uncollected() -> Iterator[None]:
+    """No collection of garbage falls into an inference."""
+    collecting = gc.isenabled()
+    gc.disable()
+    try:
+        yield
     finally:
         if collecting:
             gc.enable()
@@ -55,7 +99,7 @@ def settle(limit_s: float = 1.0) -> None:
             return
 
 
-def _timed(run: Callable[[], None], clock: Clock) -> float:
+def _timed(run: Callable[[], object], clock: Clock) -> float:
     start = clock()
     run()
     return (clock() - start) / 1e6

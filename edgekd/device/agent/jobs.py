@@ -1,7 +1,7 @@
 """What an agent can be asked. Each job is a function of its wishes; the one thing kept between jobs is the file that is open.
 
-`facts` · `state` · `start` (import the runtime) · `open` · `predict` · `time` (a block one after another) · `flow` (as many images as can be) ·
-`profile` (each node by itself). Tensors come and go as .npy files, without pickles.
+`facts` · `state` · `start` (import the runtime) · `open` · `predict` · `time` (a block one after another) · `duel` (several files in turn) · `flow`
+(as many images as can be) · `profile` (each node by itself). Tensors come and go as .npy files, without pickles.
 """
 
 import json
@@ -9,11 +9,12 @@ import os
 import tempfile
 import threading
 import time
+from functools import partial
 from pathlib import Path
 from typing import Any, Dict, List, Optional
 
 from . import machine, onnxrt
-from .block import block, settle
+from .block import block, in_turn, settle
 from .protocol import Answer, Job, RefusedError
 from .trace import node_times
 
@@ -37,6 +38,7 @@ class Desk:
             "open": self.open,
             "predict": self.predict,
             "time": self.time,
+            "duel": self.duel,
             "flow": self.flow,
             "profile": self.profile,
         }
@@ -141,6 +143,30 @@ class Desk:
             "joules": energy,
             "energy_reason": why or None,
         }
+
+    def duel(
+        self,
+        paths: List[str],
+        provider: str,
+        min_ms: float,
+        min_turns: int,
+        max_ms: float,
+        threads: int = 0,
+        batch: int = 1,
+        dims: Optional[Dict[str, int]] = None,
+        frame_ms: Optional[float] = None,
+    ) -> Answer:
+        """Files against each other: their samples in ms, as many of each, taken in turn. It wants an agent that does nothing else.
+
+        All lie in this process and share its threads, so that where it lies in memory, on which cores its threads came to be and what else the
+        machine does are the same for all and leave their ratios.
+        """
+        threads = threads or machine.cores()
+        shared = onnxrt.share_threads(threads)
+        models = [onnxrt.Model(path, provider, threads, short_spin=not shared, shared=shared) for path in paths]
+        runs = [partial(model.run, model.feeds(batch, dims or {})) for model in models]
+        period_ms = None if frame_ms is None else frame_ms * max(model.images(batch, dims or {}) for model in models)
+        return {"samples": in_turn(runs, min_ms=min_ms, min_turns=min_turns, max_ms=max_ms, period_ms=period_ms), "shared": shared}
 
     def flow(self, batch: int, min_ms: float, streams: int = 1, dims: Optional[Dict[str, int]] = None) -> Answer:
         """Images a second over `min_ms` or more, `batch` at a time, `streams` batches in flight."""

@@ -1,5 +1,6 @@
 """ONNX Runtime: an ONNX file as an open model that is fed and answers. Any inputs; numpy and the runtime are imported late."""
 
+from functools import lru_cache
 from typing import Any, Dict, List, Optional, Tuple
 
 from .protocol import RefusedError
@@ -41,11 +42,28 @@ def imported() -> Dict[str, Any]:
     return {"runtimes": {"onnxruntime": onnxruntime.__version__}, "providers": list(onnxruntime.get_available_providers())}
 
 
+@lru_cache(maxsize=None)
+def share_threads(threads: int) -> bool:
+    """Give this process one pool of so many threads for all models that share it; False where the runtime is too old for that.
+
+    The runtime takes one number a process and refuses another, and every model that is opened from then on has to share.
+    """
+    import onnxruntime
+
+    if not hasattr(onnxruntime, "set_global_thread_pool_sizes"):
+        return False
+    onnxruntime.set_global_thread_pool_sizes(threads, 1)
+    return True
+
+
 class Model:
     """An ONNX file, opened by one provider with so many threads."""
 
-    def __init__(self, path: str, provider: str, threads: int, *, short_spin: bool, profile: Optional[str] = None) -> None:
-        """`profile`: what the path of a profile begins with, which the runtime then keeps; its times are longer for it."""
+    def __init__(
+        self, path: str, provider: str, threads: int, *, short_spin: bool = False, shared: bool = False, profile: Optional[str] = None
+    ) -> None:
+        """`shared`: the threads are the pool's of `share_threads`. `profile`: what the path of a profile begins with, which the runtime then keeps;
+        its times are longer for it."""
         import onnxruntime
 
         there = onnxruntime.get_available_providers()
@@ -55,7 +73,9 @@ class Model:
         options.intra_op_num_threads = threads
         options.inter_op_num_threads = 1
         options.log_severity_level = 4
-        if short_spin:
+        if shared:
+            options.use_per_session_threads = False
+        elif short_spin:
             options.add_session_config_entry("session.intra_op.spin_duration_us", str(SPIN_US))
         if profile is not None:
             options.enable_profiling = True

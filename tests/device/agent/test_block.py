@@ -4,13 +4,14 @@ import gc
 from collections.abc import Iterator
 from itertools import chain, repeat
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from edgekd.device.agent import block as module
-from edgekd.device.agent.block import block, settle
+from edgekd.device.agent.block import block, in_turn, settle
 
 
 class Clock:
@@ -35,6 +36,46 @@ class Clock:
     def block(self, *, warm_ms: float = 0, min_ms: float = 0, min_runs: int = 1, max_ms: float = 1e6, period_ms: float | None = None) -> list[float]:
         """A block timed on this clock."""
         return block(self.run, warm_ms=warm_ms, min_ms=min_ms, min_runs=min_runs, max_ms=max_ms, period_ms=period_ms, clock=self, sleep=self.sleep)
+
+
+class Pair:
+    """Two models on one clock, which takes 1 ms for the first of two inferences one after another and less for the second."""
+
+    def __init__(self) -> None:
+        self.clock, self.order = Clock(), ""
+
+    def run(self, name: str, warm_ms: float) -> None:
+        again = self.order.endswith(name)
+        self.order += name
+        self.clock.now += warm_ms if again else 1.0
+
+    def turns(self, **wishes: float) -> list[list[float]]:
+        """Turns of a, which takes 0.25 ms when warm, and b, which takes 0.5."""
+        runs = [lambda: self.run("a", 0.25), lambda: self.run("b", 0.5)]
+        asked: dict[str, Any] = {"min_ms": 0, "min_turns": 1, "max_ms": 1e6, **wishes}
+        return in_turn(runs, clock=self.clock, sleep=self.clock.sleep, **asked)
+
+
+def test_turns_go_round_both_ways_and_count_the_warm_inference() -> None:
+    """After a turn that is dropped, each runs twice and the second counts; who began ends the next turn."""
+    pair = Pair()
+    assert pair.turns(min_turns=3) == [[0.25] * 3, [0.5, 0.5, 0.5]]
+    assert pair.order == "ab" + "aabb" + "bbaa" + "aabb"
+
+
+def test_turns_last_their_time() -> None:
+    """2.75 ms each, but the second, which begins with what the first ended with: three for 7 ms, and none begun after the most."""
+    assert len(Pair().turns(min_ms=7)[0]) == 3
+    assert len(Pair().turns(min_ms=7, max_ms=6)[0]) == 2
+    assert len(Pair().turns(min_turns=9, max_ms=0)[1]) == 1
+
+
+def test_a_cameras_turns_are_all_cold() -> None:
+    """One inference a frame, each counted."""
+    pair = Pair()
+    assert pair.turns(min_turns=2, period_ms=40) == [[1.0, 1.0], [1.0, 0.5]]
+    assert pair.order == "ab" + "ab" + "ba"
+    assert pair.clock.now == pytest.approx(2 + 4 * 40 + 1)
 
 
 def test_first_inferences_are_dropped() -> None:

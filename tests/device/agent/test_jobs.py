@@ -1,5 +1,6 @@
 """device/agent/jobs.py: the desk's jobs, called without a process around them."""
 
+import time
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -12,6 +13,7 @@ from numpy.typing import NDArray
 from edgekd.device.agent import jobs, machine, onnxrt
 from edgekd.device.agent.jobs import Desk
 from edgekd.device.agent.protocol import RefusedError
+from edgekd.device.host import connect
 from tests.device.nets import CLASSES, classifier, heavy
 
 CPU = "CPUExecutionProvider"
@@ -31,8 +33,8 @@ def images(n: int) -> NDArray[np.float32]:
 
 
 def test_every_job_is_called_by_its_name() -> None:
-    """The eight of the protocol."""
-    assert set(Desk().jobs()) == {"facts", "state", "start", "open", "predict", "time", "flow", "profile"}
+    """The nine of the protocol."""
+    assert set(Desk().jobs()) == {"facts", "state", "start", "open", "predict", "time", "duel", "flow", "profile"}
 
 
 def test_starting_imports_the_runtime() -> None:
@@ -149,6 +151,30 @@ class Counting:
         if self.ran > self.fails_after:
             raise RuntimeError("it broke")
         return []
+
+
+def test_files_are_run_in_turn(tmp_path: Path) -> None:
+    """As many samples of each, all by one pool of threads, which a second job of the same agent shares."""
+    paths = [str(heavy(tmp_path / f"{name}.onnx")) for name in ("f", "g", "h")]
+    with connect("local") as session, session.start() as agent:
+        for _ in range(2):
+            told = agent.ask("duel", 60, paths=paths, provider=CPU, threads=1, min_ms=0, min_turns=4, max_ms=60_000)
+            assert [len(samples) for samples in told["samples"]] == [4, 4, 4]
+            assert min(map(min, told["samples"])) > 0
+            assert told["shared"]
+
+
+def test_an_older_runtime_runs_them_in_turn_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each with threads of its own; and a camera's pace is kept, at which the file that takes most images an inference waits for them."""
+    monkeypatch.delattr(onnxruntime, "set_global_thread_pool_sizes")
+    onnxrt.share_threads.cache_clear()
+    paths = [str(heavy(tmp_path / "f.onnx")), str(heavy(tmp_path / "g.onnx", (4, 256)))]
+    begin = time.monotonic()
+    told = Desk().duel(paths=paths, provider=CPU, threads=1, min_ms=0, min_turns=2, max_ms=60_000, frame_ms=10)
+    assert time.monotonic() - begin >= 4 * 0.04
+    assert [len(samples) for samples in told["samples"]] == [2, 2]
+    assert not told["shared"]
+    onnxrt.share_threads.cache_clear()
 
 
 @pytest.mark.parametrize(("dims", "images_each"), [({}, 8), ({"n": 2}, 2)])
