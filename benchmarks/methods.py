@@ -1,0 +1,329 @@
+"""Every method of the distiller by name, against the same student alone and by plain KD: the same steps, views and seeds; last epoch.
+
+    python -m benchmarks.methods --teach 0 [--quick]    CIFAR-100's teacher, piece 0, then 1 and 2; kept in results/methods-teacher.safetensors
+    python -m benchmarks.methods [--sets cifar100 cifar10] [--methods …] [--seeds 0 1 2] [--minutes 100] [--shard 0/2] [--quick]
+
+CPU scale: 10 epochs, resnet56 → resnet8 on CIFAR-10 with the published teacher, resnet56b → resnet8b on CIFAR-100. A method's weights are its paper's
+where they are stated for such networks; where there is a choice, it is made by a run of 3 epochs each on validation images (seed 10, no test image).
+Test images are read once per trained student. Each row is written when its run ends, and a run goes on where it was stopped; `--shard` shares the
+rows between processes.
+"""
+
+import argparse
+import dataclasses
+import fcntl
+import functools
+import json
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import msgspec
+import numpy as np
+import torch
+
+from benchmarks.result import RESULTS, WORK, commit, data_file, save, saved_rows, tell
+from edgekd import stats
+from edgekd.data import source
+from edgekd.data.batches import Batches
+from edgekd.distill import distill, filled, supervised
+from edgekd.evaluate import evaluate
+from edgekd.files import sha256_json
+from edgekd.models.load import Network, build, save_weights
+from edgekd.recipe import (
+    TWO_PHASES,
+    Attention,
+    Contrast,
+    Dist,
+    Dkd,
+    Feature,
+    Kd,
+    Label,
+    Levels,
+    Optimizer,
+    Phase,
+    Relation,
+    Review,
+    Temperature,
+    Term,
+    Train,
+)
+from edgekd.record import How, Preprocess, Training
+
+EPOCHS, CHOICE_EPOCHS = 10.0, 3.0
+PIECES = ((6.0, 0.1), (6.0, 0.05), (4.0, 0.02))
+"""Epochs and peak learning rate of each piece of the teacher's training: about an hour each on two cores."""
+CHOICE_SEED = 10
+IMAGENET = Preprocess(mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225))
+CIFAR100 = Preprocess(mean=(0.507, 0.487, 0.441), std=(0.267, 0.256, 0.276))
+TEACHER = RESULTS / "methods-teacher.safetensors"
+NAME = "methods"
+"""Of the results."""
+Phases = tuple[Phase, ...]
+
+
+# Methods --------------------------------------------------------------------------------------------------------------
+
+HARD = Label(weight=0.1)
+KD = (Kd(weight=0.9), HARD)
+STANDARD = (Kd(weight=9.0, standardise=True), HARD)
+
+
+def at_once(*terms: Term, temperature: float | Temperature = 4.0) -> Phases:
+    """One phase."""
+    return (Phase(name="one", epochs=1.0, temperature=temperature, terms=terms),)
+
+
+def first_then(first: tuple[Term, ...], then: tuple[Term, ...]) -> Phases:
+    """Terms inside the teacher for the first third of the steps, logits after them."""
+    return (
+        Phase(name="inside", epochs=1.0, temperature=4.0, terms=first),
+        Phase(name="logits", epochs=2.0, temperature=4.0, terms=then),
+    )
+
+
+def beside_kd(*terms: Term) -> Phases:
+    """Plain KD with further terms."""
+    return at_once(*KD, *terms)
+
+
+METHODS: dict[str, tuple[Phases, ...]] = {
+    "alone": (at_once(Label()),),
+    "kd": (at_once(*KD),),
+    "kd, T 6 → 0.8": (at_once(*KD, temperature=Temperature(start=6.0, end=0.8)),),
+    "kd, T by teacher": (at_once(*KD, temperature=Temperature(start=6.0, end=2.0, shape="teacher-confidence")),),
+    "kd, T by student": (at_once(*KD, temperature=Temperature(start=6.0, end=0.8, shape="student-confidence")),),
+    "kd, T learned": (at_once(*KD, temperature=Temperature(start=1.0, end=20.0, shape="learned")),),
+    "kd, standardised": (at_once(*STANDARD, temperature=2.0), at_once(*STANDARD, temperature=3.0)),
+    "dkd": tuple(at_once(Dkd(beta=beta), Label()) for beta in (2.0, 8.0)),
+    "dist": (at_once(Dist(weight=2.0), Label()),),
+    "levels": tuple(at_once(Levels(weight=weight), HARD) for weight in (0.9, 3.0)),
+    "feature": tuple(beside_kd(Feature(weight=weight)) for weight in (1.0, 10.0)),
+    "attention, squares": tuple(beside_kd(Attention(weight=weight)) for weight in (100.0, 1000.0)),
+    "attention, sigmoid": tuple(beside_kd(Attention(weight=weight, form="sigmoid")) for weight in (1.0, 10.0)),
+    "relation": (beside_kd(Relation(weight=25.0)),),
+    "contrast": (beside_kd(Contrast(weight=0.8)),),
+    "review": tuple(beside_kd(Review(weight=weight)) for weight in (1.0, 5.0)),
+    "feature and kd": (beside_kd(Feature(weight=10.0), Relation(weight=25.0)),),
+    "feature, then kd": (first_then((Feature(weight=10.0), Relation(weight=25.0), HARD), KD),),
+    "two phases": (TWO_PHASES,),
+}
+"""Each with the settings that validation images choose from; two phases as the recipe has them by default."""
+
+
+def scaled(phases: Phases, epochs: float) -> Phases:
+    """The phases in the same shares of so many epochs."""
+    whole = sum(phase.epochs for phase in phases)
+    return tuple(msgspec.structs.replace(phase, epochs=phase.epochs * epochs / whole) for phase in phases)
+
+
+# Images and networks --------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Setting:
+    """A data set with its teacher and student."""
+
+    data: str
+    teacher: str
+    weights: str
+    student: str
+    preprocess: Preprocess
+    few: bool = False
+
+    @functools.cached_property
+    def images(self) -> source.Source:
+        """With a tenth of train held out for validation."""
+        found = source.load(f"npz:{data_file(f'{self.data}.npz')}")
+        few = np.arange(1280)
+        return dataclasses.replace(found, train=found.train.take(few), valid=found.valid.take(few)) if self.few else found
+
+    @functools.cached_property
+    def train(self) -> Batches:
+        """Resident."""
+        return Batches(self.images.train)
+
+    @functools.cached_property
+    def valid(self) -> Batches:
+        """Resident."""
+        return Batches(self.images.valid)
+
+    def network(self, name: str, weights: str | None = None) -> Network:
+        """The teacher's or student's."""
+        return build(name, classes=len(self.images.classes), shape=(32, 32, 3), weights=weights, preprocess=self.preprocess)
+
+    @functools.cached_property
+    def master(self) -> Network:
+        """The teacher with its weights."""
+        file = TEACHER if self.weights == TEACHER.name else data_file(self.weights)
+        return self.network(self.teacher, str(file)).eval()
+
+
+SETTINGS = {
+    "cifar100": Setting("cifar100", "resnet56b", TEACHER.name, "resnet8b", CIFAR100),
+    "cifar10": Setting("cifar10", "resnet56", "resnet56-4bfd9763.th", "resnet8", IMAGENET),
+}
+
+
+# Runs -----------------------------------------------------------------------------------------------------------------
+
+
+def taught(
+    setting: Setting,
+    name: str,
+    phases: Phases,
+    *,
+    seed: int,
+    folder: Path,
+    train: Train,
+    how: How,
+    weights: str | None = None,
+    memory: Path | None = None,
+) -> tuple[Network, Training]:
+    """A network trained by these phases, going on from a checkpoint where there is one."""
+    torch.manual_seed(seed)
+    network = setting.network(name, weights)
+    soft = any(phase.soft for phase in phases)
+    settings = filled(train, images=len(setting.images.train), shape=(32, 32, 3), flip=True, brought=False)
+    training = distill(
+        network, setting.master if soft else None, data=setting.train, data_sha256=setting.images.sha256, valid=setting.valid, phases=phases,
+        train=settings, folder=folder, memory=memory, how=how, seed=seed, emit=tell,
+    )  # fmt: skip
+    return network, training
+
+
+def accuracy(setting: Setting, network: Network, split: Literal["valid", "test"]) -> float:
+    """On a split, %."""
+    scored, _ = evaluate(network.predict, getattr(setting.images, split), artifact=network.name, split=split, classes=setting.images.classes)
+    return round(100 * scored.metrics["accuracy"].value, 3)
+
+
+def row(name: str, setting: Setting, method: str, at: int, seed: int, *, epochs: float, test: bool, quick: bool) -> dict[str, Any]:
+    """One student, trained and, where it counts, tested once."""
+    phases, train = scaled(METHODS[method][at], epochs), Train(views=1 if quick else 8, precision="fp32", channels_last=True)
+    key = sha256_json({"phases": phases, "train": train, "data": setting.images.sha256, "student": setting.student})
+    folder = WORK / NAME / ("quick" if quick else "runs") / f"{name}-{seed}-{key[:10]}"
+    memory = WORK / NAME / f"memory-{name}{'-quick' if quick else ''}"
+    how: How = "distilled" if any(phase.soft for phase in phases) else "alone"
+    network, training = taught(setting, setting.student, phases, seed=seed, folder=folder, train=train, how=how, memory=memory)
+    found = {
+        "set": name,
+        "method": method,
+        "setting": at,
+        "seed": seed,
+        "steps": training.steps,
+        "epochs": epochs,
+        "seconds": round(training.seconds, 1),
+    }
+    found |= {"epoch_s": round(training.seconds / epochs, 1), "valid_accuracy": accuracy(setting, network, "valid"), "key": key, "commit": commit()}
+    return {**found, "test_accuracy": accuracy(setting, network, "test")} if test else found
+
+
+def chosen(rows: Sequence[Mapping[str, Any]], name: str, method: str) -> int | None:
+    """The setting that validation images chose; None while some have not been tried."""
+    if len(METHODS[method]) == 1:
+        return 0
+    tried = {row["setting"]: row["valid_accuracy"] for row in rows if (row["set"], row["method"], row["seed"]) == (name, method, CHOICE_SEED)}
+    return max(tried, key=lambda at: tried[at]) if len(tried) == len(METHODS[method]) else None
+
+
+def figures(rows: Sequence[Mapping[str, Any]], top: Mapping[str, float]) -> dict[str, float]:
+    """By set and method: mean accuracy, gain over alone and over plain KD paired by seed with intervals, share of the gap to the teacher."""
+    found = dict(top)
+    for name in SETTINGS:
+        by = {m: {r["seed"]: r["test_accuracy"] for r in rows if (r["set"], r["method"]) == (name, m) and "test_accuracy" in r} for m in METHODS}
+        for method, seeds in by.items():
+            if not seeds:
+                continue
+            found[f"{name}, {method}"] = float(np.mean(list(seeds.values())))
+            for other in ("alone", "kd"):
+                gaps = [seeds[seed] - by[other][seed] for seed in sorted(set(seeds) & set(by[other]))]
+                if method != other and gaps:
+                    found[f"{name}, {method} minus {other}"] = float(np.mean(gaps))
+                    if len(gaps) > 1:
+                        _, low, high = stats.mean_interval(gaps)
+                        found |= {f"{name}, {method} minus {other}, low": low, f"{name}, {method} minus {other}, high": high}
+            gain, teacher = found.get(f"{name}, {method} minus alone"), top.get(f"{name}, teacher")
+            if gain is not None and teacher is not None:
+                found[f"{name}, {method}, gap recovered"] = gain / (teacher - float(np.mean(list(by["alone"].values()))))
+    gains = [found[key] for method in METHODS if (key := f"cifar100, {method} minus alone") in found]
+    return {**found, **({"best_gain_points": max(gains)} if gains else {})}
+
+
+@contextmanager
+def locked() -> Iterator[None]:
+    """One shard at a time reads and writes the results."""
+    (WORK / NAME).mkdir(parents=True, exist_ok=True)
+    with open(WORK / NAME / "lock", "w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+def kept(new: Mapping[str, Any] | None, top: Mapping[str, float], rows: list[dict[str, Any]], *, quick: bool) -> list[dict[str, Any]]:
+    """All rows, those of other shards and a new one among them, written."""
+    with locked():
+        rows = rows if quick else saved_rows(NAME)
+        rows += [dict(new)] if new is not None else []
+        file = RESULTS / f"{NAME}.json"
+        before = json.loads(file.read_text())["figures"] if file.is_file() and not quick else {}
+        top = {**{key: value for key, value in before.items() if key.endswith(", teacher")}, **top}
+        save(NAME, figures=figures(rows, top), rows=rows, seconds=sum(row["seconds"] for row in rows), quick=quick)
+        return rows
+
+
+def teach(piece: int, *, quick: bool) -> None:
+    """A piece of CIFAR-100's teacher by cross entropy, from the last piece's weights; its own in fp16 beside the results."""
+    setting = dataclasses.replace(SETTINGS["cifar100"], few=quick)
+    epochs, rate = PIECES[piece]
+    train = Train(precision="fp32", channels_last=True, optimizer=Optimizer(lr=rate))
+    folder = WORK / NAME / f"teacher{'-quick' if quick else ''}-{piece}"
+    network, training = taught(
+        setting, setting.teacher, supervised(0.1 if quick else epochs), seed=piece, folder=folder, train=train, how="taught",
+        weights=str(TEACHER) if piece else None,
+    )  # fmt: skip
+    print(f"teacher: {accuracy(setting, network, 'valid'):.2f} % of the validation images after {training.steps} more steps")
+    save_weights(network, folder / "weights.safetensors" if quick else TEACHER, half=True)
+
+
+def main() -> None:
+    """Every row that is not there yet, as long as the time lasts: choices first, then seeds."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--teach", type=int, choices=range(len(PIECES)), metavar="PIECE", help="teach this piece of the teacher, and nothing else")
+    parser.add_argument("--sets", nargs="+", default=list(SETTINGS), choices=list(SETTINGS))
+    parser.add_argument("--methods", nargs="+", default=list(METHODS), choices=list(METHODS))
+    parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
+    parser.add_argument("--minutes", type=float, default=110.0, help="start no new run after so many")
+    parser.add_argument("--shard", default="0/1", help="this process's share of the rows: number/of how many")
+    parser.add_argument("--quick", action="store_true", help="a smoke test: a few steps, results thrown away")
+    args = parser.parse_args()
+    if args.teach is not None:
+        return teach(args.teach, quick=args.quick)
+    begun, (shard, shards) = time.monotonic(), map(int, args.shard.split("/"))
+    for name in args.sets:
+        setting = dataclasses.replace(SETTINGS[name], few=args.quick)
+        top = {f"{name}, teacher": accuracy(setting, setting.master, "test")}
+        rows: list[dict[str, Any]] = []
+        for number, (method, at, seed) in enumerate(wanted(args.methods, args.seeds[:1] if args.quick else args.seeds)):
+            rows = kept(None, top, rows, quick=args.quick)
+            choosing = at is not None
+            at = at if choosing else chosen(rows, name, method)
+            there = any((r["set"], r["method"], r["setting"], r["seed"]) == (name, method, at, seed) for r in rows)
+            if number % shards != shard or at is None or there or time.monotonic() - begun > 60 * args.minutes:
+                continue
+            epochs = (0.03 if args.quick else 1.0) * (CHOICE_EPOCHS if choosing else EPOCHS)
+            new = row(name, setting, method, at, seed, epochs=epochs, test=not choosing, quick=args.quick)
+            print(json.dumps(new), flush=True)
+            rows = kept(new, top, rows, quick=args.quick)
+
+
+def wanted(methods: Sequence[str], seeds: Sequence[int]) -> list[tuple[str, int | None, int]]:
+    """Method, setting (None: as chosen) and seed of every run: choices first."""
+    choices: list[tuple[str, int | None, int]] = [(m, at, CHOICE_SEED) for m in methods if len(METHODS[m]) > 1 for at in range(len(METHODS[m]))]
+    return [*choices, *((method, None, seed) for seed in seeds for method in methods)]
+
+
+if __name__ == "__main__":
+    main()
