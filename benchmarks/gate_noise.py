@@ -123,11 +123,12 @@ def _work_in_bursts(seed: int) -> None:
 
 
 @contextlib.contextmanager
-def neighbour(loaded: bool, seed: int) -> Iterator[None]:
-    """Another tenant on every core, where the machine is to be loaded."""
-    busy = (
-        [multiprocessing.Process(target=_work_in_bursts, args=(seed + core,), daemon=True) for core in range(os.cpu_count() or 1)] if loaded else []
-    )
+def neighbour(loaded: bool, seed: int, cores: int | None = None) -> Iterator[None]:
+    """Another tenant on so many cores, or on every one, where the machine is to be loaded."""
+    busy = [
+        multiprocessing.Process(target=_work_in_bursts, args=(seed + core,), daemon=True)
+        for core in range((cores or os.cpu_count() or 1) if loaded else 0)
+    ]
     for process in busy:
         process.start()
     try:
