@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from edgekd import __version__
-from edgekd.cli import ask, begin, inside, jobs, judge, keep, look, measure, ship
+from edgekd.cli import ask, begin, inside, jobs, judge, keep, label, look, measure, ship
 from edgekd.cli.face import command
 from edgekd.cli.quick import Command, Group
 
@@ -36,6 +36,7 @@ def edgekd(version: Annotated[bool, typer.Option("--version", callback=_version,
 app.command("init", cls=Command)(command(begin.init, needs="train", asks=True))
 app.command("compress", cls=Command)(command(jobs.compress, needs="train"))
 app.command("teach", cls=Command)(command(jobs.teach, needs="train"))
+app.command("label", cls=Command)(command(label.label, needs="train"))
 app.command("distill", cls=Command)(command(jobs.distill, needs="train"))
 app.command("export", cls=Command)(command(jobs.export, needs="train"))
 app.command("evaluate", cls=Command)(command(measure.evaluate, needs="train"))

@@ -198,7 +198,7 @@ def _kept(finished: list[str], under_way: str | None, folder: Path | None) -> st
         more = f" and {len(finished) - _NAMED} more" if len(finished) > _NAMED else ""
         parts.append(f"Finished and kept in {folder}: {', '.join(finished[:_NAMED])}{more}.")
     if under_way is not None:
-        learns = under_way.partition("/")[0] in ("teach", "distill")
+        learns = under_way.partition("/")[0] in ("teach", "label", "distill")
         parts.append(f"{under_way} goes on from its last checkpoint." if learns else f"{under_way} begins again.")
     parts.append(f"To go on: {shlex.join(['edgekd', *sys.argv[1:]])}")
     return "\n".join(parts)

@@ -8,7 +8,8 @@ import hashlib
 import operator
 import zipfile
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,10 @@ from edgekd.events import Emit, silent
 
 _SPLITS = ("train", "valid", "test")
 _KEYS = tuple(f"{axis}_{split}" for split in _SPLITS for axis in "xy")
+LOGITS = "logits_train"
+"""Where an npz file keeps what a teacher answers to its training images: float16 (n, classes)."""
+TEACHERS_LABELS = "the labels are a teacher's, and nobody's besides: accuracy on validation images is agreement with that teacher"
+"""A note of data that `edgekd label` made."""
 _DIGITS_TEST = 0.2
 _DIGITS_SEED = 0
 """Fixed: the digits' test images are the same in every run."""
@@ -55,20 +60,45 @@ def npz(file: Path, wanted: Wanted, emit: Emit = silent) -> Found:
         MissingError: no such file.
         UsageError: not an npz file, or not as the convention has it.
     """
+    arrays, known = archive(file, (*_KEYS, "classes", LOGITS), "x_train, y_train, x_test, y_test")
+    classes, logits = arrays.pop("classes", None), arrays.pop(LOGITS, None)
+    names = None if classes is None else _names(classes, str(file))
+    found = from_arrays(arrays, names, str(file), wanted, known, emit)
+    return found if logits is None else _labelled(found, logits, str(file))
+
+
+def archive(file: Path, keys: Collection[str], needed: str) -> tuple[dict[str, NDArray[Any]], list[str]]:
+    """The arrays of an npz file that are called so, and the names of all; never unpickles. `needed` says in an error what it should hold.
+
+    Raises:
+        MissingError: no such file.
+        UsageError: not an npz file, or not of plain arrays.
+    """
     try:
         with file.open("rb") as stream:  # np.load leaves a file of its own open where it fails
-            archive = np.load(stream, allow_pickle=False)
-            if not isinstance(archive, np.lib.npyio.NpzFile):
-                raise UsageError(f"{file} holds one array; npz: needs a file of several: x_train, y_train, x_test, y_test (np.savez writes it).")
-            arrays = {key: archive[key] for key in (*_KEYS, "classes") if key in archive.files}
-            known = archive.files
+            found = np.load(stream, allow_pickle=False)
+            if not isinstance(found, np.lib.npyio.NpzFile):
+                raise UsageError(f"{file} holds one array; npz: needs a file of several: {needed} (np.savez writes it).")
+            return {key: found[key] for key in keys if key in found.files}, found.files
     except OSError as error:
         raise MissingError(f"no npz file at {file}: {error.strerror or error}.") from None
     except (ValueError, zipfile.BadZipFile, zlib.error, EOFError) as error:
         raise UsageError(f"{file} does not read as an npz file of plain arrays: {error}.") from None
-    classes = arrays.pop("classes", None)
-    names = None if classes is None else _names(classes, str(file))
-    return from_arrays(arrays, names, str(file), wanted, known, emit)
+
+
+def _labelled(found: Found, logits: NDArray[Any], name: str) -> Found:
+    """Training images whose labels a teacher gave, with its logits.
+
+    Raises:
+        UsageError: they do not fit the images or the classes.
+    """
+    shape = (len(found.train), len(found.classes))
+    if logits.shape != shape or not np.issubdtype(logits.dtype, np.floating) or not np.isfinite(logits).all():
+        raise UsageError(
+            f"{LOGITS} of {name} must hold a finite number for each training image and class, {shape}; got {logits.dtype} {logits.shape}. "
+            "`edgekd label` writes it; where images were taken out by hand, take their rows out too."
+        )
+    return replace(found, train=replace(found.train, logits=logits.astype(np.float16)), notes=(*found.notes, TEACHERS_LABELS))
 
 
 def from_function(spec: str, base: Path, wanted: Wanted, emit: Emit) -> Found:
@@ -180,20 +210,27 @@ def _split(arrays: Mapping[str, NDArray[Any]], split: str, name: str) -> tuple[P
     for key in (f"x_{split}", f"y_{split}"):
         if key not in arrays:
             raise UsageError(f"{name} has one of x_{split} and y_{split}; {key} is missing.")
-    x, y = arrays[f"x_{split}"], arrays[f"y_{split}"]
-    if x.dtype != np.uint8:
-        raise UsageError(
-            f"images are uint8, 0 to 255; x_{split} of {name} is {x.dtype}. Save (x * 255).round().astype('uint8') if it runs from 0 to 1."
-        )
-    x = x[..., None] if x.ndim == 3 else x
-    if x.ndim != 4 or x.shape[3] not in (1, 3) or 0 in x.shape[1:]:
-        raise UsageError(f"images are (n, height, width) or (n, height, width, 1 or 3); x_{split} of {name} is {arrays[f'x_{split}'].shape}.")
+    x, y = check_pixels(arrays[f"x_{split}"], f"x_{split} of {name}"), arrays[f"y_{split}"]
     y = y[:, 0] if y.ndim == 2 and y.shape[1] == 1 else y
     if y.ndim != 1 or not np.issubdtype(y.dtype, np.integer):
         raise UsageError(f"labels are one whole number an image; y_{split} of {name} is {y.dtype} {y.shape}. One-hot labels: y.argmax(1).")
     if len(x) != len(y):
         raise UsageError(f"each image has one label; {name} has {len(x)} images in x_{split} and {len(y)} labels in y_{split}.")
-    return np.ascontiguousarray(x), y.astype(np.int64)
+    return x, y.astype(np.int64)
+
+
+def check_pixels(x: NDArray[Any], name: str) -> Pixels:
+    """An array as uint8 (n, h, w, c).
+
+    Raises:
+        UsageError: it holds no such images.
+    """
+    if x.dtype != np.uint8:
+        raise UsageError(f"images are uint8, 0 to 255; {name} is {x.dtype}. Save (x * 255).round().astype('uint8') if it runs from 0 to 1.")
+    full = x[..., None] if x.ndim == 3 else x
+    if full.ndim != 4 or full.shape[3] not in (1, 3) or 0 in full.shape[1:]:
+        raise UsageError(f"images are (n, height, width) or (n, height, width, 1 or 3); {name} is {x.shape}.")
+    return np.ascontiguousarray(full)
 
 
 def _names(classes: NDArray[Any], name: str) -> tuple[str, ...]:

@@ -21,7 +21,8 @@ Reader: TypeAlias = Callable[[Integers], Pixels]
 class Images:
     """One split. `labels` and `index` are int64 (n,); `index` is the source's own and names an image for ever, in any split or subset.
 
-    `shape` is (h, w, c). Exactly one of `pixels`, uint8 (n, h, w, c), and `reader` is there.
+    `shape` is (h, w, c). Exactly one of `pixels`, uint8 (n, h, w, c), and `reader` is there. `logits`, float16 (n, classes), stand beside labels that
+    a teacher gave: its own answers.
     """
 
     labels: Integers
@@ -29,6 +30,7 @@ class Images:
     shape: tuple[int, int, int]
     pixels: Pixels | None = None
     reader: Reader | None = None
+    logits: NDArray[np.float16] | None = None
 
     def __post_init__(self) -> None:
         assert len(self.labels) == len(self.index)
@@ -54,7 +56,8 @@ class Images:
     def take(self, positions: Integers) -> "Images":
         """The images at these positions, in this order."""
         pixels = None if self.pixels is None else self.pixels[positions]
-        return Images(self.labels[positions], self.index[positions], self.shape, pixels, self.reader)
+        logits = None if self.logits is None else self.logits[positions]
+        return Images(self.labels[positions], self.index[positions], self.shape, pixels, self.reader, logits)
 
 
 @dataclass(frozen=True, eq=False)

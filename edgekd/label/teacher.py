@@ -1,0 +1,99 @@
+"""The teacher that labels: its network with weights, and its classes by name.
+
+In: a recipe's `Teacher`, the images' shape. Out: a `Network` and its class names. There are no labels here to tell a wrong mean or class order by:
+`check_known` looks at images whose labels are known.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import msgspec
+import numpy as np
+import torch
+
+from edgekd import graph
+from edgekd.compress.story import brings
+from edgekd.data.source import Source
+from edgekd.errors import UsageError
+from edgekd.models.check import IMAGES, check_brought
+from edgekd.models.load import Network, build
+from edgekd.recipe import Teacher
+
+CARRIED = "edgekd.classes"
+"""Under which an exported file's metadata hold its class names."""
+
+
+def class_names(teacher: Teacher, base: Path) -> list[str]:
+    """The teacher's classes in the order of its outputs: as stated, else as its file carries them.
+
+    Raises:
+        UsageError: neither says them, or they are not two or more different names.
+    """
+    if isinstance(teacher.classes, list):
+        names = teacher.classes
+    elif teacher.classes is not None:
+        names = _listed(base / teacher.classes)
+    else:
+        names = _carried(teacher, base)
+    names = [name.strip() for name in names]
+    if len(names) < 2 or len(set(names)) < len(names) or not all(names):
+        raise UsageError(f"a teacher tells two classes or more apart, each with a name of its own; got {', '.join(map(repr, names[:8])) or 'none'}.")
+    return names
+
+
+def brought(teacher: Teacher, names: Sequence[str], shape: tuple[int, int, int], base: Path) -> Network:
+    """The teacher's network.
+
+    Raises:
+        UsageError: it has no weights, or they, its classes or its Preprocess do not fit; MissingError where a file is not there.
+    """
+    if not brings(teacher):
+        raise UsageError(f"only a teacher that has learnt can label; {teacher.model} comes without weights. Add --teacher-weights pretrained|FILE.")
+    return build(
+        teacher.model,
+        classes=len(names),
+        shape=shape,
+        weights=teacher.weights,
+        weights_key=teacher.weights_key,
+        preprocess=teacher.preprocess,
+        base=base,
+    )
+
+
+def check_known(network: Network, names: Sequence[str], known: Source) -> float:
+    """The share of known images that the teacher has right.
+
+    Raises:
+        UsageError: it is no better than chance, or better under another setting, which is named; or the images show classes that it does not know.
+    """
+    strange = [name for name in known.classes if name not in names]
+    if strange:
+        raise UsageError(
+            f"--known images are of the teacher's classes ({', '.join(names[:8])}); {known.spec} also has {', '.join(strange[:8])}. "
+            "Name its classes in the order of its outputs with --teacher-classes, or give other images."
+        )
+    images = known.valid if len(known.valid) else known.train
+    chosen = np.random.default_rng(0).permutation(len(images))[:IMAGES]
+    pixels = torch.from_numpy(images.read(chosen)).permute(0, 3, 1, 2).float() / 255
+    theirs = np.array([list(names).index(name) for name in known.classes])
+    return check_brought(network, pixels, torch.from_numpy(theirs[images.labels[chosen]]), names)
+
+
+def _listed(file: Path) -> list[str]:
+    try:
+        text = file.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"--teacher-classes takes names between commas, or a text file with one a line; {file} does not read: {error}.") from None
+    return [line for line in text.splitlines() if line.strip()]
+
+
+def _carried(teacher: Teacher, base: Path) -> list[str]:
+    carried = graph.summary(base / teacher.model).metadata.get(CARRIED) if teacher.model.endswith(".onnx") else None
+    if carried is None:
+        raise UsageError(
+            f"labels have names, and {teacher.model} carries none. Give its class names in the order of its outputs: --teacher-classes A,B,… or FILE."
+        )
+    try:
+        return msgspec.json.decode(carried, type=list[str])
+    except msgspec.MsgspecError as error:
+        raise UsageError(f"the class names in the metadata of {teacher.model} do not read: {error}. Give them with --teacher-classes.") from None
