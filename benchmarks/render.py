@@ -70,6 +70,13 @@ def headline(found: dict[str, dict[str, Any]]) -> str:
             if f"{prefix}two_phase_minus_kd" in f:
                 gains = f"{f[f'{prefix}two_phase_minus_alone']:+.2f} points over alone, {f[f'{prefix}two_phase_minus_kd']:+.2f} over plain KD"
                 lines.append(f"| CIFAR-10: resnet56 → {student}, few epochs, mean of seeds | two phases: {gains} | {f[f'{prefix}two_phase']:.2f} % |")
+    if "two_phase" in found.get("longtail", {}).get("figures", {}):
+        f = found["longtail"]["figures"]
+        gains = f"{f['two_phase_minus_kd']:+.2f} points over plain KD, {f['two_phase_minus_alone_balanced']:+.2f} over labels on the same images"
+        lines.append(
+            f"| CIFAR-10 cut to a long tail of 100:1: resnet32 → resnet8, few epochs, mean of seeds | two phases: {gains}, "
+            f"{f['two_phase_minus_teacher']:+.2f} over the teacher | {f['two_phase']:.2f} % |"
+        )
     if "digits" in found:
         f = found["digits"]["figures"]
         lines.append(

@@ -5,6 +5,7 @@ fills them and says why.
 This module computes nothing: budgets read limits, `distill` reads phases.
 """
 
+import math
 import re
 from typing import Literal, TypeAlias
 
@@ -39,6 +40,10 @@ class Teacher(Struct, frozen=True, kw_only=True):
     """Class frequencies in its own training; None: this data's."""
 
 
+Mixture: TypeAlias = Literal["mean", "accuracy", "confidence"]
+"""How the answers of several teachers become one (distill/mixture.py names each)."""
+
+
 class Student(Struct, frozen=True, kw_only=True):
     """A network to teach. `weights` starts from them: "pretrained" or a file."""
 
@@ -56,9 +61,16 @@ class Label(Struct, frozen=True, kw_only=True, tag_field="loss", tag="label"):
 
     weight: float = 1.0
     smoothing: float = 0.0
+    class_balance: float = 0.0
+    """β of class weights by the effective number of images (Cui et al. 2019): 0 weighs all alike, towards 1 rare classes count more."""
+    logit_adjustment: float = 0.0
+    """τ by which log class frequencies are added to the student's logits in this loss (Menon et al. 2021): 0 none, 1 aims at classes that are
+    equally likely."""
 
     def __post_init__(self) -> None:
         _require(0 <= self.smoothing < 1, "smoothing must be at least 0 and below 1", self.smoothing)
+        _require(0 <= self.class_balance < 1, "class_balance must be at least 0 and below 1, as in 0.999", self.class_balance)
+        _require(0 <= self.logit_adjustment < float("inf"), "logit_adjustment must be 0 or more, as in 1.0", self.logit_adjustment)
 
 
 class Kd(Struct, frozen=True, kw_only=True, tag_field="loss", tag="kd"):
@@ -86,6 +98,26 @@ class Dist(Struct, frozen=True, kw_only=True, tag_field="loss", tag="dist"):
     gamma: float = 1.0
     standardise: bool = False
 
+
+class Levels(Struct, frozen=True, kw_only=True, tag_field="loss", tag="levels"):
+    """Samples, likeness of samples, likeness of classes, at several temperatures (Jin et al. 2023)."""
+
+    weight: float = 1.0
+    instance: float = 1.0
+    batch: float = 1.0
+    classes: float = 1.0
+    spread: tuple[float, ...] = (0.5, 0.75, 1.0, 1.25, 1.5)
+    """What the phase's T is multiplied by; their losses add up. At T = 4 these are the paper's 2, 3, 4, 5 and 6."""
+    standardise: bool = False
+
+    def __post_init__(self) -> None:
+        _require(bool(self.spread), "spread needs at least one factor, as in [1.0]", list(self.spread))
+        _require(all(0 < factor < math.inf for factor in self.spread), "the factors of spread must be above 0 and finite", list(self.spread))
+
+
+LogitTerm: TypeAlias = Kd | Dkd | Dist | Levels
+LOGIT_TERMS = (Kd, Dkd, Dist, Levels)
+"""The terms that compare logits, and may standardise them first."""
 
 Pairs: TypeAlias = tuple[tuple[str, str], ...]
 """Which features belong together: (the student's tap, the teacher's), as `edgekd taps` lists them; (): what fits, and is said."""
@@ -142,20 +174,23 @@ FeatureTerm: TypeAlias = Feature | Attention | Relation | Contrast | Review
 FEATURE_TERMS = (Feature, Attention, Relation, Contrast, Review)
 """The terms that look inside both networks; the teacher then answers live."""
 
-Term: TypeAlias = Label | Kd | Dkd | Dist | FeatureTerm
+Term: TypeAlias = Label | LogitTerm | FeatureTerm
 
-Shape: TypeAlias = Literal["linear", "cosine", "exponential", "teacher-confidence", "student-confidence"]
+Shape: TypeAlias = Literal["linear", "cosine", "exponential", "teacher-confidence", "student-confidence", "learned"]
 
 
 class Temperature(Struct, frozen=True, kw_only=True):
-    """T from `start` to `end` over a phase, or by confidence."""
+    """T from `start` to `end` over a phase, by confidence, or learned between the two."""
 
-    start: float
-    end: float
+    start: float = 6.0
+    end: float = 0.8
     shape: Shape = "cosine"
 
     def __post_init__(self) -> None:
         _require(self.start > 0 and self.end > 0, "a temperature must be above 0", [self.start, self.end])
+        _require(max(self.start, self.end) < math.inf, "a temperature must be finite", [self.start, self.end])
+        room = self.shape != "learned" or self.start != self.end
+        _require(room, "a learned temperature needs start and end apart, as in { start = 6.0, end = 0.8 }", [self.start, self.end])
 
 
 class Subset(Struct, frozen=True, kw_only=True):
@@ -187,6 +222,7 @@ class Phase(Struct, frozen=True, kw_only=True):
         _require(sum(t.weight for t in self.terms) > 0, "a phase's weights must add up to more than 0", [t.weight for t in self.terms])
         if not isinstance(self.temperature, Temperature):
             _require(self.temperature > 0, "a temperature must be above 0", self.temperature)
+            _require(self.temperature < math.inf, "a temperature must be finite", self.temperature)
 
     @property
     def soft(self) -> bool:
@@ -350,8 +386,15 @@ class Recipe(Struct, frozen=True, kw_only=True):
     size: tuple[int, int] | None = None
     """Height and width in pixels at which images are held; None: as the data has them, or as the teacher wants them."""
     channels: Literal[1, 3] | None = None
+    imbalance: float = 1.0
+    """Above 1: learn from a long tail of the data, so many times as many images of the first class as of the last; test images stay as they are."""
     download: bool = False
     teacher: Teacher | None = None
+    co_teacher: tuple[Teacher, ...] = ()
+    """Further networks that are imitated together with the teacher. Files are compared with the teacher's own, and none are written of these."""
+    mixture: Mixture = "mean"
+    assistants: tuple[str, ...] = ()
+    """Networks between teacher and students, the largest first: each learns from the one before it, and the last of them teaches the students."""
     student: tuple[Student, ...] | None = None
     seed: int = 0
     device: str | None = None
@@ -369,7 +412,10 @@ class Recipe(Struct, frozen=True, kw_only=True):
     """Accuracy that the shipped precision of a student may lose against its own fp32 file."""
 
     def __post_init__(self) -> None:
+        _require(1 <= self.imbalance < float("inf"), "imbalance must be 1 or more, as in 100 for 100:1", self.imbalance)
         _require(self.checkpoint_s >= 0, "checkpoint_s must be 0 or more", self.checkpoint_s)
+        _require(self.mixture == "mean" or bool(self.co_teacher), "mixture is of several teachers, so it needs a [[co_teacher]]", self.mixture)
+        _require(self.student != () or not self.assistants, "assistants teach students, so they need one", self.assistants)
         _require(bool(self.phase), "a recipe needs at least one phase", self.phase)
         names = [phase.name for phase in self.phase]
         _require(len(set(names)) == len(names), "phases need names of their own", names)

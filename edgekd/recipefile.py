@@ -11,7 +11,7 @@ import tomli_w
 
 from edgekd.errors import MissingError, RecipeError
 from edgekd.explain import explain
-from edgekd.recipe import Recipe
+from edgekd.recipe import Recipe, Term
 from edgekd.toml import decode
 
 
@@ -42,20 +42,32 @@ def read_recipe(path: Path) -> Recipe:
 
 def recipe_table(recipe: Recipe) -> dict[str, Any]:
     """A recipe as plain tables, without the keys that are None (TOML has no word for them)."""
+    return _table(recipe)
 
+
+def encode_recipe(recipe: Recipe) -> str:
+    """A recipe as TOML that reads back equal. Of a term's options only those that are set stand there: terms are tables of one line."""
+    table = recipe_table(recipe)
+    for phase, written in zip(recipe.phase, table["phase"], strict=True):
+        written["terms"] = [_differing(term) for term in phase.terms]
+    return tomli_w.dumps(table)
+
+
+def _differing(term: Term) -> dict[str, Any]:
+    """A term's loss, its weight, and the options that differ from their defaults."""
+    defaults = _table(type(term)())
+    return {name: value for name, value in _table(term).items() if name in ("loss", "weight") or value != defaults[name]}
+
+
+def _table(struct: msgspec.Struct) -> dict[str, Any]:
     def clean(value: Any) -> Any:
         if isinstance(value, dict):
             return {key: clean(item) for key, item in value.items() if item is not None}
         return [clean(item) for item in value] if isinstance(value, (list, tuple)) else value
 
-    table = clean(msgspec.to_builtins(recipe))
+    table = clean(msgspec.to_builtins(struct))
     assert isinstance(table, dict)
     return table
-
-
-def encode_recipe(recipe: Recipe) -> str:
-    """A recipe as TOML that reads back equal."""
-    return tomli_w.dumps(recipe_table(recipe))
 
 
 def override(recipe: Recipe, settings: list[str]) -> Recipe:

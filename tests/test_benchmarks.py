@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import cifar10, kills, phase2_search, render, result
-from edgekd.recipe import Recipe
+from benchmarks import cifar10, gate_noise, kills, longtail, methods, phase2_search, render, result, trust
+from edgekd.recipe import Label, Recipe
 from edgekd.recipefile import read_recipe
 
 RECIPES = sorted((result.ROOT / "recipes").glob("*.toml"))
@@ -54,6 +54,58 @@ def test_candidates_share_the_first_phase() -> None:
     assert {second.epochs for second in phase2_search.seconds(1.0, cifar10.TERMS).values()} == {1.0}
 
 
+def test_every_way_on_a_long_tail_takes_the_same_steps() -> None:
+    """Two phases' own schedule with labels alone, and plain KD in one phase; the labels are adjusted where that is the name, and nowhere else."""
+    for two in longtail.candidates(10.0).values():
+        ways = longtail.ways(two, 10.0)
+        assert tuple(ways) == longtail.WAYS
+        assert {way: round(sum(phase.epochs for phase in phases), 6) for way, phases in ways.items()} == dict.fromkeys(ways, 10.0)
+        assert [way for way, phases in ways.items() if any(phase.soft for phase in phases)] == ["two_phase", "kd"]
+        assert [ways[way][-1].subset == two[-1].subset for way in ("alone_balanced", "alone", "alone_adjusted")] == [True, False, True]
+        assert [term.logit_adjustment for term in ways["alone_balanced"][0].terms if isinstance(term, Label)] == [0.0]
+
+
+def _row(way: str, seed: int, accuracy: float, **others: object) -> dict[str, object]:
+    return {"data": "cifar10", "imbalance": 100, "way": way, "seed": seed, "test_balanced_accuracy": accuracy, **others}
+
+
+def test_gains_on_a_long_tail_are_paired_by_seed() -> None:
+    """Over the seeds that the four ways of the issue have; a teacher is one, and what is not measured has no figure."""
+    found = {
+        "two_phase": [70.0, 72.0, 99.0],
+        "kd": [60.0, 60.0],
+        "alone_balanced": [65.0, 66.0],
+        "alone": [55.0, 55.0, 55.0],
+        "alone_adjusted": [68.0],
+    }
+    rows = [_row(way, seed, accuracy) for way, seeds in found.items() for seed, accuracy in enumerate(seeds)]
+    rows += [_row("teacher", 0, 62.0), _row("teacher_corrected", 0, 73.0), _row("alone", 0, 50.0, imbalance=10)]
+    figures = longtail.figures(rows)
+    assert (figures["two_phase"], figures["two_phase_minus_kd"], figures["two_phase_minus_alone_balanced"]) == (71.0, 11.0, 5.5)
+    assert (figures["teacher"], figures["two_phase_minus_teacher"], figures["two_phase_minus_teacher_corrected"]) == (62.0, 9.0, -2.0)
+    assert figures["two_phase_minus_kd_low"] < 11 < figures["two_phase_minus_kd_high"]
+    assert not {"alone_adjusted", "two_phase_minus_alone_adjusted", "cifar10_10_alone"} & set(figures)
+
+
+def test_the_candidate_is_chosen_on_validation_images() -> None:
+    """By balanced accuracy on one seed's; test images have no say, nor have other settings."""
+    rows = [
+        _row("a", longtail.CHOSEN_ON, 99.0, valid_balanced_accuracy=50.0),
+        _row("b", longtail.CHOSEN_ON, 10.0, valid_balanced_accuracy=60.0),
+        _row("c", 0, 10.0, valid_balanced_accuracy=90.0),
+        _row("d", longtail.CHOSEN_ON, 10.0, valid_balanced_accuracy=90.0, imbalance=10),
+    ]
+    assert longtail.chosen(rows, "cifar10", 100) == "b"
+
+
+def test_the_long_tail_gets_its_line_once_it_is_measured() -> None:
+    """With what two phases gain over each of the three; a teacher alone says nothing yet."""
+    figures = {"two_phase": 71.0, "two_phase_minus_kd": 11.0, "two_phase_minus_alone_balanced": 5.5, "two_phase_minus_teacher": 9.0}
+    (line,) = [line for line in render.headline({"longtail": {"figures": figures}}).splitlines() if "long tail" in line]
+    assert "+11.00 points over plain KD, +5.50 over labels on the same images, +9.00 over the teacher | 71.00 %" in line
+    assert "long tail" not in render.headline({"longtail": {"figures": {"teacher": 62.0}}})
+
+
 def test_a_broken_file_is_seen(tmp_path: Path) -> None:
     """Half a JSON under a final name is named; an unfinished one is passed over."""
     (tmp_path / "stage.json").write_text('{"a"')
@@ -73,3 +125,62 @@ def test_what_is_published_is_what_was_measured(monkeypatch: pytest.MonkeyPatch,
     """benchmarks/README.md and the table in README.md are as render.py writes them."""
     monkeypatch.setattr(sys, "argv", ["render", "--check"])
     assert render.main() == 0, capsys.readouterr().out
+
+
+def test_a_methods_gain_is_paired_and_the_best_is_the_figure() -> None:
+    """Rows of choices count for nothing; the share of the gap is of what lies between the student alone and its teacher."""
+    rows = [
+        {"set": "cifar100", "method": method, "setting": 0, "seed": seed, "test_accuracy": accuracy}
+        for method, found in {"alone": [60.0, 62.0], "kd": [62.0, 63.0], "dkd": [64.0, 66.0]}.items()
+        for seed, accuracy in enumerate(found)
+    ]
+    rows.append({"set": "cifar100", "method": "dkd", "setting": 1, "seed": methods.CHOICE_SEED, "valid_accuracy": 99.0})
+    found = methods.figures(rows, {"cifar100, teacher": 71.0})
+    assert found["cifar100, dkd minus alone"] == found["best_gain_points"] == pytest.approx(4.0)
+    assert found["cifar100, dkd minus kd"] == pytest.approx(2.5)
+    assert found["cifar100, dkd minus kd, low"] < 2.5 < found["cifar100, dkd minus kd, high"]
+    assert found["cifar100, dkd, gap recovered"] == pytest.approx(0.4)
+
+
+def test_a_setting_is_chosen_once_all_are_tried() -> None:
+    """By validation images; a method without a choice needs none."""
+    tried = [{"set": "cifar10", "method": "dkd", "setting": at, "seed": methods.CHOICE_SEED, "valid_accuracy": 50.0 + at} for at in range(2)]
+    assert methods.chosen(tried, "cifar10", "dkd") == 1
+    assert methods.chosen(tried[:1], "cifar10", "dkd") is None
+    assert methods.chosen([], "cifar10", "kd") == 0
+
+
+def test_every_method_takes_the_same_steps() -> None:
+    """Whatever its phases, and choices come before what is chosen."""
+    for settings in methods.METHODS.values():
+        for phases in settings:
+            assert sum(phase.epochs for phase in methods.scaled(phases, 10.0)) == pytest.approx(10.0)
+    order = methods.wanted(["dkd", "kd"], [0, 1])
+    assert order == [("dkd", 0, 10), ("dkd", 1, 10), ("dkd", None, 0), ("kd", None, 0), ("dkd", None, 1), ("kd", None, 1)]
+
+
+def test_trust_holds_a_session_against_the_others() -> None:
+    """A session's own launches are no part of the long-run value; the two loads have one each."""
+    rows = [
+        {"loaded": loaded, "ratio": ratio, "low": ratio - 0.5, "high": ratio + 0.5, "launches": [ratio, ratio], "seconds": 5.0, "loop_100": ratio}
+        for loaded, ratios in {False: [4.0, 4.0, 8.0], True: [2.0, 2.0, 2.0]}.items()
+        for ratio in ratios
+    ]
+    found = trust.figures(rows)
+    assert found["coverage"] == 0.5
+    assert found["ratio_spread_loaded"] == pytest.approx(0.0)
+    assert found["ratio_spread_quiet"] > 0.3
+    assert found["shift_under_load"] == pytest.approx(2.0 / 128 ** (1 / 3) - 1)
+
+
+@pytest.mark.parametrize(("loaded", "state", "expected"), [(False, "over", 1.0), (True, "undecided", 0.0)])
+def test_a_gates_figure_is_the_worse_halfs(loaded: bool, state: str, expected: float) -> None:
+    """False alarms of the half with more of them, findings of the half with fewer."""
+    others = dict.fromkeys(gate_noise.RIVALS, False)
+    rows = [
+        {"percent": percent, "loaded": half, "state": state if half == loaded else "pass", "seconds": 5.0, **others}
+        for percent in (0, 10)
+        for half in (False, True)
+    ]
+    found = gate_noise.figures(rows)
+    assert (found["false_alarm_rate"], found["found_10"]) == (expected, 0.0)

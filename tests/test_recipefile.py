@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from edgekd import recipe, recipefile
 from edgekd.errors import MissingError, RecipeError
 from edgekd.record import Preprocess
+from edgekd.toml import decode
 
 positive = st.floats(1e-6, 1e6)
 weights = st.floats(1e-3, 10)
@@ -66,13 +67,13 @@ def test_no_student_is_not_the_same_as_an_empty_list() -> None:
     [
         ("data = ", "r.toml is not TOML: "),
         ("sead = 1", "r.toml: unknown key 'sead'; did you mean 'seed'?"),
-        ("qqqq = 1", "r.toml: unknown key 'qqqq'; known keys: alone, channels, checkpoint_s, data, "),
+        ("qqqq = 1", "r.toml: unknown key 'qqqq'; known keys: alone, assistants, channels, checkpoint_s, co_teacher, data, "),
         (PHASE + "epoch = 3", "r.toml: unknown key 'epoch' in phase[0]; did you mean 'epochs'?"),
         (PHASE.replace('"kd"', '"kd", alpha = 2'), "unknown key 'alpha' in phase[0].terms[0]; it belongs to loss = \"dkd\"; known"),
         (PHASE.replace('"kd"', '"dkd", wight = 2'), "unknown key 'wight' in phase[0].terms[0]; did you mean 'weight'?"),
         (
             PHASE.replace('"kd"', '"kdd"'),
-            "'kdd' is no value for phase[0].terms[0].loss; it takes attention, contrast, dist, dkd, feature, kd, label, relation, review",
+            "'kdd' is no value for phase[0].terms[0].loss; it takes attention, contrast, dist, dkd, feature, kd, label, levels, relation, review",
         ),
         (PHASE.replace('loss = "kd"', "weight = 1"), "the key 'loss' is missing in phase[0].terms[0]"),
         (PHASE + 'subset = { by = "rand" }', "'rand' is no value for phase[0].subset.by; it takes balanced, confident, hard, mixed, random"),
@@ -146,3 +147,16 @@ def test_reading_a_file(tmp_path: Path) -> None:
         recipefile.read_recipe(file)
     file.write_text("seed = 4\n")
     assert recipefile.read_recipe(file).seed == 4
+
+
+def test_of_a_term_what_is_set_stands_there() -> None:
+    """Its loss and weight always, an option where it is not the default; the whole reads back equal."""
+    terms = (recipe.Label(weight=0.5, smoothing=0.1), recipe.Levels(), recipe.Levels(spread=(1.0,)), recipe.Feature(pairs=(("stage1", "stage2"),)))
+    text = recipefile.encode_recipe(recipe.Recipe(phase=(recipe.Phase(name="one", epochs=1, terms=terms),)))
+    assert decode(text, "recipe.toml")["phase"][0]["terms"] == [
+        {"loss": "label", "weight": 0.5, "smoothing": 0.1},
+        {"loss": "levels", "weight": 1.0},
+        {"loss": "levels", "weight": 1.0, "spread": [1.0]},
+        {"loss": "feature", "weight": 1.0, "pairs": [["stage1", "stage2"]]},
+    ]
+    assert recipefile.decode_recipe(text).phase[0].terms == terms

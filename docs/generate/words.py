@@ -10,6 +10,7 @@ KEYS: dict[str, str] = {
     "Recipe.channels": "Grey (1) or colour (3); left out: as the data has them.",
     "Recipe.download": "Fetch a torchvision or Hugging Face set that is not there yet.",
     "Recipe.teacher": "The network that is imitated; left out: edgekd takes one that suits the images and teaches it.",
+    "Recipe.mixture": "How the answers of teacher and co-teachers become one.",
     "Recipe.student": "The networks to teach; left out: edgekd picks one and says why; `[]`: the teacher alone.",
     "Recipe.seed": "Of everything random but the views and the splits.",
     "Recipe.on": "Where files are measured: a target, and the host that has it; an empty host: not measured.",
@@ -97,20 +98,29 @@ KEYS: dict[str, str] = {
     "Relation.angle": "Weight of the angles.",
     "Dist.beta": "Weight of the correlation between classes, image by image.",
     "Dist.gamma": "Weight of the correlation within each class, across the batch.",
-    "Temperature.start": "T at the beginning, or where confidence is 0.",
-    "Temperature.end": "T at the end, or where confidence is 1.",
+    "Levels.instance": "Weight of `kd`, image by image.",
+    "Levels.batch": "Weight of how alike the batch's images are answered.",
+    "Levels.classes": "Weight of which classes are mistaken for each other; lower it for large batches of few classes.",
+    "Temperature.start": "T at the beginning, or where nobody is sure, or one bound of what is learned.",
+    "Temperature.end": "T at the end, or where teacher or student is sure, or the other bound.",
     "Temperature.shape": "What leads from the one to the other.",
     "Subset.by": "The rule. All look at plain images at T = 1.",
     "Subset.fraction": "How many of the training images.",
 }
 
 CHOICES: dict[str, dict[str, str]] = {
+    "Recipe.mixture": {
+        "mean": "all count alike;",
+        "accuracy": "in proportion to the validation images that each has right;",
+        "confidence": "for each image on its own, by how sure each is of it.",
+    },
     "Temperature.shape": {
         "linear": "by the same amount each step;",
         "cosine": "slowly at both ends, fast in the middle;",
         "exponential": "by the same factor each step;",
         "teacher-confidence": "for each image on its own, by the largest probability that the teacher gives;",
-        "student-confidence": "for all alike, by a running mean of the largest probability that the student gives.",
+        "student-confidence": "for all alike, by a running mean of how sure the student is: `end` from 70 % of the way to certainty on;",
+        "learned": "one number for all that learns to make the task harder, between `start` and `end`; it begins a tenth of the way.",
     },
     "Subset.by": {
         "random": "drawn by the seed;",

@@ -35,8 +35,10 @@ def recipe_from(start: Recipe, flags: Flags, *, base: Path, cwd: Path) -> Recipe
             "test": _moved(flags.test, base=base, cwd=cwd),
             "size": None if flags.size is None else parse_size(flags.size, "--size"),
             "channels": _channels(flags.channels),
+            "imbalance": _imbalance(flags.imbalance),
             "download": flags.download or None,
             "teacher": _teacher(start.teacher, flags, base=base, cwd=cwd),
+            "assistants": tuple(_moved_file(model, base=base, cwd=cwd) or "" for model in flags.assistant or ()) or None,
             "student": _students(start.student, flags, base=base, cwd=cwd),
             "seed": flags.seed,
             "device": flags.device,
@@ -107,6 +109,12 @@ def _channels(channels: int | None) -> int | None:
     if channels not in (None, 1, 3):
         raise UsageError(f"--channels takes 1 (grey) or 3 (colour), got {channels}")
     return channels
+
+
+def _imbalance(imbalance: float | None) -> float | None:
+    if imbalance is not None and not 1 <= imbalance < float("inf"):
+        raise UsageError(f"--imbalance takes a number of 1 or more, as in 100 for 100:1, got {imbalance:g}")
+    return imbalance
 
 
 def _teacher(teacher: Teacher | None, flags: Flags, *, base: Path, cwd: Path) -> Teacher | None:

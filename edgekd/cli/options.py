@@ -27,6 +27,10 @@ class Flags:
     test: Annotated[str | None, typer.Option("--test", metavar="SPEC", help="Unseen test images, where --data has none of its own.")] = None
     size: Annotated[str | None, typer.Option("--size", metavar="HxW", help="Pixels at which images are held, as in 96x512 or 224.")] = None
     channels: Annotated[int | None, typer.Option("--channels", metavar="1|3", help="Grey or colour.")] = None
+    imbalance: Annotated[
+        float | None,
+        typer.Option("--imbalance", metavar="N", help="Learn from a long tail: N times as many images of the first class as of the last."),
+    ] = None
     download: Annotated[bool, typer.Option("--download", help="Fetch the data where it is one of torchvision's sets.")] = False
     teacher: Annotated[
         str | None,
@@ -50,6 +54,10 @@ class Flags:
     student: Annotated[list[str] | None, typer.Option("--student", metavar="MODEL", help="A network to teach; repeat it for several.")] = None
     student_weights: Annotated[
         str | None, typer.Option("--student-weights", metavar="pretrained|FILE", help="Start the students from these weights.")
+    ] = None
+    assistant: Annotated[
+        list[str] | None,
+        typer.Option("--assistant", metavar="MODEL", help="A network between teacher and students; repeat it, the largest first."),
     ] = None
     no_student: Annotated[bool, typer.Option("--no-student", help="Export, quantise and measure the teacher alone.")] = False
     on: Annotated[

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
-from edgekd.compress import files, students, sustained, teacher
+from edgekd.compress import assistants, ensemble, files, students, sustained, teacher
 from edgekd.compress.plan import plan
 from edgekd.compress.story import Story
 from edgekd.compress.tracking import Tracker, tracking
@@ -82,9 +82,11 @@ def _walk(
     """Do these steps, and take up what stands of the others."""
     with Story.opened(recipe, folder, origin, base, emit) as story:
         files.check(recipe, base)
+        ensemble.check(story)
         students.check(story)
         learners = [teacher.learnt_or_brought(story)]
-        learners += students.distilled(story, learners[0], do="distill" in do)
+        answerer = assistants.last(story, ensemble.answering(story, learners[0]), do="distill" in do)
+        learners += students.distilled(story, learners[0], answerer, do="distill" in do) if answerer is not None else []
         made = files.export(story, learners, do="export" in do)
         if made:
             files.evaluate(story, made, do="evaluate" in do)

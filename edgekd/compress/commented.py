@@ -13,7 +13,7 @@ import tomli_w
 from msgspec import NODEFAULT
 from msgspec.structs import FieldInfo
 
-from edgekd.recipe import Augment, Phase, Recipe
+from edgekd.recipe import Augment, Phase, Recipe, Temperature
 from edgekd.recipefile import decode_recipe
 from edgekd.record import Preprocess
 
@@ -22,9 +22,14 @@ Remarks = Mapping[str, Sequence[str]]
 
 WIDTH = 120
 """Characters of a comment's line."""
-_TABLES = ("student", "on", "train", "phase", "export", "limit")
+_TABLES = ("co_teacher", "student", "on", "train", "phase", "export", "limit")
 """Keys that are written as tables, below the plain ones."""
-_ALWAYS: dict[type, tuple[str, ...]] = {Preprocess: ("mean", "std"), Augment: ("crop", "flip"), Phase: ("temperature",)}
+_ALWAYS: dict[type, tuple[str, ...]] = {
+    Preprocess: ("mean", "std"),
+    Augment: ("crop", "flip"),
+    Phase: ("temperature",),
+    Temperature: ("start", "end"),
+}
 """What is said though it be as by default: people look for it."""
 
 

@@ -15,6 +15,7 @@ from edgekd.compress.story import Story, brings
 from edgekd.distill import distill, filled
 from edgekd.distill.checkpoint import NAME as CHECKPOINT
 from edgekd.distill.defaults import BATCH
+from edgekd.distill.mixture import Ensemble
 from edgekd.evaluate import evaluate
 from edgekd.events import Note
 from edgekd.models.load import Network, build, load_weights, macs, parameters, save_weights
@@ -63,9 +64,9 @@ class Learner:
     code: dict[str, str]
 
 
-def built(story: Story, spec: Teacher | Student, *, replace_head: bool) -> Network:
-    """A network as its spec says, at random where it comes without weights: then the same for the same seed."""
-    torch.manual_seed(story.recipe.seed)
+def built(story: Story, spec: Teacher | Student, *, replace_head: bool, seed: int | None = None) -> Network:
+    """A network as its spec says, at random where it comes without weights: then the same for the same seed (None: the recipe's)."""
+    torch.manual_seed(story.recipe.seed if seed is None else seed)
     return build(
         spec.model,
         classes=len(story.classes),
@@ -106,8 +107,17 @@ def own_preprocess(story: Story, model: str) -> Preprocess:
     )
 
 
-def learnt(story: Story, stage: Stage, network: Network, lesson: Lesson, teacher: Network | None = None) -> Outcome:
-    """Teach a network in its stage, or give it the weights that stand there."""
+def learnt(
+    story: Story,
+    stage: Stage,
+    network: Network,
+    lesson: Lesson,
+    teacher: Network | Ensemble | None = None,
+    *,
+    seed: int | None = None,
+    tested: bool = False,
+) -> Outcome:
+    """Teach a network in its stage, or give it the weights that stand there; `tested`: it gets no file, so it is scored on the test images here."""
     file = stage.folder / WEIGHTS
     if stage.done:
         load_weights(network, file)
@@ -123,7 +133,7 @@ def learnt(story: Story, stage: Stage, network: Network, lesson: Lesson, teacher
         folder=stage.folder,
         memory=story.run.folder / "remembered",
         how=lesson.how,
-        seed=story.recipe.seed,
+        seed=story.recipe.seed if seed is None else seed,
         frequencies=lesson.frequencies,
         wanted=lesson.wanted,
         emit=story.run.emit,
@@ -134,7 +144,7 @@ def learnt(story: Story, stage: Stage, network: Network, lesson: Lesson, teacher
     outcome = Outcome(
         training=training,
         valid_accuracy=_accuracy(story, network, "valid"),
-        test_accuracy=_test_accuracy(story, network) if lesson.how == "alone" else None,
+        test_accuracy=_test_accuracy(story, network) if tested else None,
         notes=network.notes,
     )
     save_weights(network, file)

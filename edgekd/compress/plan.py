@@ -29,8 +29,13 @@ BYTES = {"fp32": 4.0, "fp16": 2.0, "int8": 1.0}
 """Of one parameter; a file's graph comes on top."""
 _TRAINING_COPIES = 3
 """Weights, gradients and the optimiser's state."""
+_WITH_FILES = ("teacher", "student")
+"""Roles whose networks become files."""
 _ANSWERS = 3
 """Batches that the teacher answers to be timed; the first is slow."""
+
+Begun = tuple[Network, tuple[Phase, ...] | None]
+"""A network as it would begin, and the phases that it would be taught in; None: not at all."""
 
 
 def plan(recipe: Recipe, *, base: Path, emit: Emit = silent) -> list[str]:
@@ -57,26 +62,41 @@ def _lines(story: Story) -> Iterator[str]:
     counts = f"{len(images.train)} train, {len(images.valid)} validation and {len(images.test)} test images"
     yield f"data      {images.spec}: {counts} of {height}x{width}x{channels}"
     yield f"          {len(images.classes)} classes; training on {story.device}"
-    teacher, phases = teachers.planned(story)
+    teacher, _ = first = teachers.planned(story)
     seconds = 0.0
-    learners = students.planned(story, teacher)
-    for role, network, taught in [("teacher", teacher, phases), *(("student", learner, students.phases_of(story)) for learner in learners)]:
+    planned = _planned(story, first)
+    for role, (network, taught), learners in planned:
         count = counted(network, story.shape)
         yield f"{role:9} {network.name}: {units.count_text(count.params)} parameters, {units.count_text(count.macs)} MACs"
-        yield f"          {'its own file of' if isinstance(network, OnnxTeacher) else 'files of about'} {_sizes(recipe, network, count)}"
+        if role in _WITH_FILES:
+            yield f"          {'its own file of' if isinstance(network, OnnxTeacher) else 'files of about'} {_sizes(recipe, network, count)}"
         if taught is not None and not isinstance(network, OnnxTeacher):
             times = 1 + (len(students.ways_alone(taught)) if recipe.alone and role == "student" else 0)
             took, line = _training(story, network, taught)
             seconds += took * times
             yield f"          {line}{', and again alone' if times > 1 else ''}"
-        if role == "teacher" and learners and asks_teacher(students.phases_of(story)):
-            took, line = _answering(story, network, len(learners))
+        if learners and asks_teacher(students.phases_of(story)):
+            took, line = _answering(story, network, learners)
             seconds += took
             yield f"          {line}"
-        yield from (f"          {floor_text(name, floor)}" for name, floor in floors(story, count).items())
-    yield f"memory    {_memory(story, teacher)}"
+        if role in _WITH_FILES:
+            yield from (f"          {floor_text(name, floor)}" for name, floor in floors(story, count).items())
+    yield f"memory    {_memory(story, teacher, answering=max(1, sum(learners > 0 for _, _, learners in planned)))}"
     yield f"time      about {units.seconds_text(seconds)} of training, answers included, then export, scores and times of every file"
     yield from (f"note      {note}" for note in story.report.notes)
+
+
+def _planned(story: Story, first: Begun) -> list[tuple[str, Begun, int]]:
+    """Every network in the order in which it learns: its role, itself, and how many learn from it."""
+    phases, learners = students.phases_of(story), students.planned(story, first[0])
+    assistants = students.planned_between(story)
+    taught = 1 if assistants else len(learners)
+    return [
+        ("teacher", first, taught),
+        *(("with", begun, taught) for begun in teachers.planned_beside(story)),
+        *(("assistant", (one, phases), 1 if number + 1 < len(assistants) else len(learners)) for number, one in enumerate(assistants)),
+        *(("student", (one, phases), 0) for one in learners),
+    ]
 
 
 def _sizes(recipe: Recipe, network: Network, count: "Count") -> str:
@@ -119,9 +139,9 @@ def _answering(story: Story, teacher: Network, learners: int) -> tuple[float, st
     return seconds, f"its answers, {' and '.join(ways)}: {units.seconds_text(seconds)}"
 
 
-def _memory(story: Story, teacher: Network) -> str:
+def _memory(story: Story, teacher: Network, *, answering: int) -> str:
     images, views = story.images.train, story.recipe.train.views
-    remembered = 2 * len(images) * len(story.images.classes) * (views + 1)
+    remembered = answering * 2 * len(images) * len(story.images.classes) * (views + 1)
     weights = 4 * _TRAINING_COPIES * parameters(teacher)
     held = f"{units.bytes_text(images.nbytes)} of images, {units.bytes_text(remembered)} of remembered answers"
     return f"{held}, {units.bytes_text(weights)} for the teacher's training"

@@ -17,20 +17,24 @@ import torch
 from edgekd import __version__, budget, graph, target, units
 from edgekd.data import source
 from edgekd.data.batches import Batches
+from edgekd.data.images import Integers
 from edgekd.data.source import class_counts
 from edgekd.errors import UsageError
+from edgekd.evaluate.groups import grouped
 from edgekd.events import Emit, Note, Wrote
 from edgekd.files import write_atomic
 from edgekd.models.weights import read_metadata
 from edgekd.models.zoo import published_preprocess
 from edgekd.recipe import Limit, Recipe, Student, Teacher
 from edgekd.recipefile import encode_recipe, recipe_table
-from edgekd.record import OWN_SPLIT, DataSummary, Preprocess, Report, carried_preprocess
+from edgekd.record import OWN_SPLIT, ClassGroups, DataSummary, Preprocess, Report, carried_preprocess
 from edgekd.report.html import html
 from edgekd.report.markdown import markdown
 from edgekd.reportfile import encode_report
 from edgekd.run import Run
 
+PICTURES = ("folder:", "csv:", "hf:")
+"""How data is named whose images have a size of their own, which they are cut from."""
 UNBALANCED = 3.0
 """Images of the commonest class over those of the rarest, from which on class frequencies are worth a word."""
 
@@ -81,6 +85,11 @@ class Story:
         """The data's class names, by label."""
         return list(self.images.classes)
 
+    @property
+    def groups(self) -> ClassGroups | None:
+        """Head, middle and tail of the classes, where they are unbalanced."""
+        return self.report.data.groups if self.report.data is not None else None
+
     def batches(self, split: str) -> Batches:
         """A split on the training device."""
         if split not in self._batches:
@@ -107,16 +116,34 @@ class Story:
         self.run.write_manifest(seed=self.recipe.seed)
         return self.report
 
-    def _summary(self) -> DataSummary:
-        images, counts = self.images, class_counts(self.images.train.labels, len(self.images.classes))
-        present = counts[counts > 0]
-        if self.recipe.train.prior == "data" and present.max() >= UNBALANCED * present.min():
+    def _note_frequencies(self, counts: Integers) -> bool:
+        """Say what is to be known of how often classes occur, and tell whether they are unbalanced."""
+        images, recipe, present = self.images, self.recipe, counts[counts > 0]
+        unbalanced = bool(present.max() >= UNBALANCED * present.min())
+        if recipe.imbalance > 1:
+            self.note(
+                f"the data is cut to a long tail of {recipe.imbalance:g}:1: {len(images.train)} training images, {counts[0]} of the first class "
+                f"down to {counts[-1]} of the last, and {len(images.valid)} validation images cut alike; the {len(images.test)} test images stay"
+            )
+        if unbalanced and recipe.train.prior == "data":
             self.note(
                 f"the commonest class has {present.max()} training images, the rarest {present.min()}. If the device meets all classes alike, "
                 "--set train.prior=uniform takes the frequencies off the teacher's answers and balances the last phase.",
                 warning=True,
             )
-        brought = self.recipe.teacher is not None and brings(self.recipe.teacher)
+        untold = [spec.model for spec in (recipe.teacher, *recipe.co_teacher) if spec is not None and brings(spec) and spec.prior is None]
+        if untold and recipe.train.prior != "data":
+            self.note(
+                f"{untold[0]} came with weights, and is taken to have been taught on this data's class frequencies, which its answers lose. "
+                'If it was taught on others, say so: prior = "uniform" beside its model, or a table.',
+                warning=True,
+            )
+        return unbalanced
+
+    def _summary(self) -> DataSummary:
+        images, counts = self.images, class_counts(self.images.train.labels, len(self.images.classes))
+        unbalanced = self._note_frequencies(counts)
+        brought = any(spec is not None and brings(spec) for spec in (self.recipe.teacher, *self.recipe.co_teacher))
         return DataSummary(
             spec=images.spec,
             sha256=images.sha256,
@@ -126,6 +153,7 @@ class Story:
             test=len(images.test),
             shape=images.train.shape,
             class_counts=counts.tolist(),
+            groups=grouped(counts.tolist(), images.classes) if unbalanced else None,
             unreadable=list(images.unreadable),
             notes=[note for note in images.notes if brought or note != OWN_SPLIT],
         )
@@ -191,7 +219,7 @@ def teachers_preprocess(teacher: Teacher, base: Path) -> Preprocess | None:
 
 def load_images(recipe: Recipe, base: Path, emit: Emit) -> source.Source:
     """The recipe's images. Pictures are held at the size that the recipe or the teacher states, cut as it cuts them; arrays as they are."""
-    pictures = recipe.data.startswith(("folder:", "csv:", "hf:"))
+    pictures = recipe.data.startswith(PICTURES)
     stated = teachers_preprocess(recipe.teacher, base) if pictures and recipe.teacher is not None else None
     return source.load(
         recipe.data,
@@ -199,6 +227,7 @@ def load_images(recipe: Recipe, base: Path, emit: Emit) -> source.Source:
         channels=recipe.channels,
         validation=units.parse_fraction(recipe.train.validation),
         test=recipe.test,
+        imbalance=recipe.imbalance,
         crop_fraction=1.0 if stated is None else stated.crop_fraction,
         download=recipe.download,
         base=base,

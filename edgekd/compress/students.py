@@ -1,22 +1,23 @@
 """The students of a run: named or picked, each distilled, and taught alone beside it where that is asked for.
 
-In: an open `Story` and the teacher. Out: a `Learner` each. What comes of them is `files`'.
+In: an open `Story`, the teacher, and who answers them. Out: a `Learner` each. What comes of them is `files`'.
 """
 
-from typing import Any
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
 
 import msgspec
 
 from edgekd import graph
+from edgekd.compress.ensemble import Answerer
 from edgekd.compress.lesson import Learner, Lesson, built, code_of, learnt, settled, tell
 from edgekd.compress.story import Story, brings
-from edgekd.data.source import class_counts
 from edgekd.distill import alone
 from edgekd.distill.defaults import pinned
 from edgekd.distill.subset import NEEDS_TEACHER
 from edgekd.errors import UsageError
 from edgekd.models.load import Network, OnnxTeacher, fingerprint, macs, pick_student
-from edgekd.recipe import Dist, Dkd, Kd, Phase, Student, Subset
+from edgekd.recipe import FEATURE_TERMS, LOGIT_TERMS, Phase, Student, Subset
 from edgekd.record import NetworkRole
 from edgekd.tasks.classify import check_losses
 
@@ -24,25 +25,39 @@ STANDARDISED = 10.0
 """The weight that a soft loss wants on standardised logits, over that on plain ones: 9 and 0.9 are what was measured (benchmarks/LOG.md)."""
 
 
-def distilled(story: Story, of: Learner, *, do: bool) -> list[Learner]:
+def distilled(story: Story, of: Learner, answerer: Answerer, *, do: bool) -> list[Learner]:
     """Every student, distilled, and taught alone beside it where the recipe asks for that; [] where they do not stand and nothing is to be done."""
-    phases = phases_of(story)
     found: list[Learner] = []
     for spec in _named(story, of, quiet=not do):
-        network = built(story, spec, replace_head=True)
-        lesson = _lesson(story, spec, of, phases)
-        key = {**_key(story, spec, network, lesson), "answered": of.network.preprocess, **{f"teacher's {k}": v for k, v in of.code.items()}}
-        name = f"distill/{network.name}"
-        if not do and not story.run.stands(name, key):
+        step = stepped(story, spec, answerer, "student", do=do)
+        if step is None:
             return []
-        stage = story.run.stage(name, key)
-        outcome = learnt(story, stage, network, lesson, of.network)
-        tell(story, "student", network, outcome)
-        found.append(Learner("student", network, code_of(story, spec)))
+        found.append(step.learner)
         if story.recipe.alone:
-            alike = msgspec.structs.replace(lesson, train=pinned(lesson.train, stage.folder))
+            alike = msgspec.structs.replace(step.lesson, train=pinned(step.lesson.train, step.folder))
             _alone(story, spec, alike, do=do)
     return found
+
+
+class Step(NamedTuple):
+    """A network that was taught by another: how, and where its stage lies."""
+
+    learner: Learner
+    lesson: Lesson
+    folder: Path
+
+
+def stepped(story: Story, spec: Student, answerer: Answerer, role: Literal["assistant", "student"], *, do: bool) -> Step | None:
+    """One step from who answers to who learns, as a stage; None where it does not stand and nothing is to be done."""
+    network = built(story, spec, replace_head=True)
+    lesson = _lesson(story, spec, answerer, phases_of(story))
+    key = {**_key(story, spec, network, lesson), **answerer.key}
+    name = f"{'distill' if role == 'student' else 'assist'}/{network.name}"
+    if not do and not story.run.stands(name, key):
+        return None
+    stage = story.run.stage(name, key)
+    tell(story, role, network, learnt(story, stage, network, lesson, answerer.network, tested=role == "assistant"))
+    return Step(Learner("student", network, code_of(story, spec)), lesson, stage.folder)
 
 
 def _key(story: Story, spec: Student, network: Network, lesson: Lesson) -> dict[str, Any]:
@@ -63,31 +78,38 @@ def check(story: Story) -> None:
     Raises:
         UsageError: as `build`, one that cannot learn, or two of one name.
     """
-    check_losses({type(term).__name__.lower() for phase in phases_of(story) for term in phase.terms}, len(story.classes))
+    terms = [term for phase in phases_of(story) for term in phase.terms if not isinstance(term, FEATURE_TERMS)]
+    check_losses({type(term).__name__.lower() for term in terms}, len(story.classes))
     if len(story.classes) == 2 and story.recipe.phase != tuple(map(_on_plain_logits, story.recipe.phase)):
         story.note(
             "standardised, two classes' logits are the same for every image that shows the same class: soft losses take them as they are, "
             f"with {1 / STANDARDISED:g} of the weight"
         )
-    _priors(story)
+    for model in story.recipe.assistants:
+        _learner(story, Student(model=model), "an assistant")
     names = [_learner(story, spec).name for spec in story.recipe.student or ()]
     for name in names:
         if names.count(name) > 1:
             raise UsageError(f"students need names of their own, and two are called {name}. Leave one out, or rename its function.")
 
 
-def _learner(story: Story, spec: Student) -> Network:
-    """A student as it would begin, where it can learn at all."""
+def _learner(story: Story, spec: Student, who: str = "a student") -> Network:
+    """A student or assistant as it would begin, where it can learn at all."""
     if not spec.model.endswith(".onnx"):
         network = built(story, spec, replace_head=True)
         if network.trainable:
             return network
-    raise UsageError(f"a student learns, and {spec.model} has no weights to train. Name a network for it, or give that file as --teacher.")
+    raise UsageError(f"{who} learns, and {spec.model} has no weights to train. Name a network for it, or give that file as --teacher.")
 
 
 def planned(story: Story, teacher: Network) -> list[Network]:
     """The students as they would begin."""
     return [built(story, spec, replace_head=True) for spec in _named(story, Learner("teacher", teacher, {}), quiet=False)]
+
+
+def planned_between(story: Story) -> list[Network]:
+    """The assistants as they would begin."""
+    return [built(story, Student(model=model), replace_head=True) for model in story.recipe.assistants]
 
 
 def _named(story: Story, of: Learner, *, quiet: bool) -> list[Student]:
@@ -103,11 +125,17 @@ def _named(story: Story, of: Learner, *, quiet: bool) -> list[Student]:
     return [Student(model=name)]
 
 
-def _lesson(story: Story, spec: Student, of: Learner, phases: tuple[Phase, ...]) -> Lesson:
+def _lesson(story: Story, spec: Student, answerer: Answerer, phases: tuple[Phase, ...]) -> Lesson:
     train = msgspec.structs.replace(story.recipe.train, teacher_epochs=None, teacher_optimizer=None)
     train = settled(story, train, brought=brings(spec))
-    frequencies, wanted = _priors(story)
-    return Lesson(phases=phases, train=train, how="distilled", teacher=fingerprint(of.network), frequencies=frequencies, wanted=wanted)
+    return Lesson(
+        phases=phases,
+        train=train,
+        how="distilled",
+        teacher=answerer.fingerprint,
+        frequencies=answerer.frequencies,
+        wanted=answerer.wanted,
+    )
 
 
 def _alone(story: Story, spec: Student, lesson: Lesson, *, do: bool) -> None:
@@ -119,7 +147,7 @@ def _alone(story: Story, spec: Student, lesson: Lesson, *, do: bool) -> None:
         role: NetworkRole = "alone-on-subset" if keep else "alone"
         name = f"{role}/{network.name}"
         if do or story.run.stands(name, key):
-            tell(story, role, network, learnt(story, story.run.stage(name, key), network, alike))
+            tell(story, role, network, learnt(story, story.run.stage(name, key), network, alike, tested=True))
 
 
 def ways_alone(phases: tuple[Phase, ...]) -> list[bool]:
@@ -134,32 +162,16 @@ def phases_of(story: Story) -> tuple[Phase, ...]:
     last = phases[-1]
     if story.recipe.train.prior == "data" or (last.subset is not None and last.subset.by == "balanced"):
         return phases
-    fraction = last.subset.fraction if last.subset is not None else 0.5
+    # Of most of a long tail the common classes are still the most: a half was measured (DESIGN section 3).
+    fraction = 0.5 if last.subset is None else min(0.5, last.subset.fraction)
     return (*phases[:-1], msgspec.structs.replace(last, subset=Subset(by="balanced", fraction=fraction)))
 
 
 def _on_plain_logits(phase: Phase) -> Phase:
     terms = tuple(
         msgspec.structs.replace(term, standardise=False, weight=term.weight / STANDARDISED)
-        if isinstance(term, (Kd, Dkd, Dist)) and term.standardise
+        if isinstance(term, LOGIT_TERMS) and term.standardise
         else term
         for term in phase.terms
     )
     return msgspec.structs.replace(phase, terms=terms)
-
-
-def _priors(story: Story) -> tuple[list[float] | None, list[float] | None]:
-    """Class frequencies of the teacher's training and of the device; None, None where the answers stay as they are."""
-    prior = story.recipe.train.prior
-    own = story.recipe.teacher.prior if story.recipe.teacher is not None else None
-    if prior == "data":
-        return None, None
-    counts = class_counts(story.images.train.labels, len(story.classes))
-    frequencies = [1.0] * len(counts) if own == "uniform" else _by_class(own, story, "teacher.prior") if own else [float(n) for n in counts]
-    return frequencies, None if prior == "uniform" else _by_class(prior, story, "train.prior")
-
-
-def _by_class(table: dict[str, float], story: Story, where: str) -> list[float]:
-    if set(table) != set(story.classes):
-        raise UsageError(f"{where} names each class of the data once ({', '.join(story.classes)}); got {', '.join(table)}.")
-    return [table[name] for name in story.classes]

@@ -1,9 +1,11 @@
-"""The teacher of a run: brought and checked, or taught.
+"""The teachers of a run: brought and checked, or taught.
 
-In: an open `Story`. Out: its `Learner`. A teacher that came with weights is looked at on validation images before anything is built on it.
+In: an open `Story`. Out: a `Learner`. A teacher that came with weights is looked at on validation images before anything is built on it. How several
+of them answer together is `ensemble`'s.
 """
 
 from pathlib import Path
+from typing import Literal
 
 import msgspec
 import numpy as np
@@ -11,7 +13,7 @@ import torch
 
 from edgekd import stats, units
 from edgekd.compress.lesson import Learner, Lesson, Outcome, built, code_of, learnt, settled, tell
-from edgekd.compress.story import Story, brings
+from edgekd.compress.story import PICTURES, Story, brings
 from edgekd.data.source import class_counts
 from edgekd.distill import supervised
 from edgekd.errors import UsageError
@@ -32,50 +34,89 @@ DIGITS_EPOCHS = 4.0
 
 def learnt_or_brought(story: Story) -> Learner:
     """The teacher, checked where it was brought, else taught."""
-    spec, network, epochs = _start(story)
+    learner, outcome = _found(story, "teacher", story.recipe.teacher or _default_teacher(story), story.recipe.seed)
+    tell(story, "teacher", learner.network, outcome)
+    return learner
+
+
+def co_teacher(story: Story, place: int) -> tuple[Learner, Outcome]:
+    """The co-teacher at a place in the recipe, checked or taught; not told yet, as its score is to come."""
+    learner, outcome = _found(story, "co-teacher", story.recipe.co_teacher[place], _seed(story, place))
+    (height, width), held = learner.network.preprocess.size or story.shape[:2], story.shape
+    if story.recipe.data.startswith(PICTURES) and (height > held[0] or width > held[1]):
+        story.note(
+            f"the co-teacher {learner.network.name} wants images of {height}x{width}, and they are held at {held[0]}x{held[1]}, so that it sees them "
+            f"enlarged. Set size = [{height}, {width}] to hold them as it wants them.",
+            warning=True,
+        )
+    return learner, outcome
+
+
+def check(story: Story) -> None:
+    """Refuse co-teachers that cannot be built, before the teacher is taught; raises as `build`."""
+    for place, spec in enumerate(story.recipe.co_teacher):
+        _start(story, spec, _seed(story, place))
+
+
+def _seed(story: Story, place: int) -> int:
+    """One for each co-teacher, so that two of one kind that are taught here differ from each other and from the teacher."""
+    return story.recipe.seed + place + 1
+
+
+def _found(story: Story, role: Literal["teacher", "co-teacher"], spec: Teacher, seed: int) -> tuple[Learner, Outcome]:
+    """A teacher with its weights, from the stage that it was checked or taught in."""
+    network, epochs = _start(story, spec, seed)
+    name = "teach" if role == "teacher" else f"co-teach/{network.name}"
     key = {"data": story.images.sha256, "teacher": spec, "start": fingerprint(network), **code_of(story, spec)}
     if epochs is None:
-        stage = story.run.stage("teach", key)
-        outcome = stage.result(Outcome) if stage.done else _brought(story, network, stage)
+        stage = story.run.stage(name, key)
+        outcome = stage.result(Outcome) if stage.done else _brought(story, network, stage, f"the {role}")
     else:
         train = settled(story, _teacher_settings(story.recipe.train), brought=brings(spec))
         lesson = Lesson(phases=supervised(epochs), train=train, how="taught")
-        outcome = learnt(story, story.run.stage("teach", {**key, "lesson": lesson, "seed": story.recipe.seed}), network, lesson)
-        _doubt_chance(story, network, outcome)
-    tell(story, "teacher", network, outcome)
-    return Learner("teacher", network, code_of(story, spec))
+        outcome = learnt(story, story.run.stage(name, {**key, "lesson": lesson, "seed": seed}), network, lesson, seed=seed)
+        doubt_chance(story, f"the {role} {network.name}", outcome.valid_accuracy, longer="--set train.teacher_epochs=N")
+    return Learner("teacher", network, code_of(story, spec)), outcome
 
 
-def _doubt_chance(story: Story, network: Network, outcome: Outcome) -> None:
-    """Say aloud that a teacher learnt nothing: a student can only imitate that."""
-    valid, right = len(story.images.valid), outcome.valid_accuracy
+def doubt_chance(story: Story, who: str, right: float | None, *, longer: str) -> None:
+    """Say aloud that who is to teach others learnt nothing: they can only imitate that. `longer` is how it would be taught longer."""
+    valid = len(story.images.valid)
     if right is None:
         return
     guessing = chance(class_counts(story.images.valid.labels, len(story.classes)).tolist())
     _, low, _ = stats.proportion(round(right * valid), valid)
     if low <= guessing:
         text = (
-            f"the teacher {network.name} has {units.percent_text(right)} of {valid} validation images right, hardly more than the commonest class "
-            f"alone gives ({units.percent_text(guessing)}): teach it longer with --set train.teacher_epochs=N"
+            f"{who} has {units.percent_text(right)} of {valid} validation images right, hardly more than the commonest class "
+            f"alone gives ({units.percent_text(guessing)}): teach it longer with {longer}"
         )
         story.run.emit(Note(text=text, level="warning"))
         story.add(doubts=[*story.report.doubts, text])
 
 
-def _start(story: Story) -> tuple[Teacher, Network, float | None]:
-    """The teacher's spec, the network as it begins, and for how many epochs it is taught (None: not at all)."""
-    spec = story.recipe.teacher or _default_teacher(story)
+def _start(story: Story, spec: Teacher, seed: int) -> tuple[Network, float | None]:
+    """The network as it begins, and for how many epochs it is taught (None: not at all)."""
     epochs = _epochs(story) if _is_taught(story, spec) else None
-    network = built(story, spec, replace_head=epochs is not None)
+    network = built(story, spec, replace_head=epochs is not None, seed=seed)
     names = _class_names(spec, story.base)
     if names is not None and epochs is None:
         reorder(network, names, story.classes)
-    return spec, network, epochs
+    return network, epochs
 
 
 def planned(story: Story) -> tuple[Network, tuple[Phase, ...] | None]:
     """The teacher as it would begin, and the phases in which it would be taught."""
-    _, network, epochs = _start(story)
+    return _planned(story, story.recipe.teacher or _default_teacher(story), story.recipe.seed)
+
+
+def planned_beside(story: Story) -> list[tuple[Network, tuple[Phase, ...] | None]]:
+    """The same of each co-teacher."""
+    return [_planned(story, spec, _seed(story, place)) for place, spec in enumerate(story.recipe.co_teacher)]
+
+
+def _planned(story: Story, spec: Teacher, seed: int) -> tuple[Network, tuple[Phase, ...] | None]:
+    network, epochs = _start(story, spec, seed)
     return network, None if epochs is None else supervised(epochs)
 
 
@@ -94,7 +135,8 @@ def _is_taught(story: Story, spec: Teacher) -> bool:
         return False
     if spec.weights == "pretrained" and published_classes(spec.model) not in (None, len(story.classes)):
         return True
-    return not brings(spec) or story.recipe.train.teacher_epochs is not None or story.recipe.teacher is None
+    default = story.recipe.teacher is None and spec not in story.recipe.co_teacher
+    return not brings(spec) or story.recipe.train.teacher_epochs is not None or default
 
 
 def _epochs(story: Story) -> float:
@@ -120,12 +162,12 @@ def _class_names(spec: Teacher, base: Path) -> list[str] | None:
     return [line.strip() for line in text.splitlines() if line.strip()]
 
 
-def _brought(story: Story, network: Network, stage: Stage) -> Outcome:
+def _brought(story: Story, network: Network, stage: Stage, who: str) -> Outcome:
     """A teacher that came with weights, looked at on validation images before anything is built on it."""
     images = story.images.valid if len(story.images.valid) else story.images.train
     chosen = np.random.default_rng(0).permutation(len(images))[:IMAGES]
     pixels = torch.from_numpy(images.read(chosen)).permute(0, 3, 1, 2).float() / 255
-    accuracy = check_brought(network, pixels, torch.from_numpy(images.labels[chosen]), story.classes)
+    accuracy = check_brought(network, pixels, torch.from_numpy(images.labels[chosen]), story.classes, who=who)
     seen = accuracy if len(story.images.valid) else None
     outcome = Outcome(training=Training(how="brought"), valid_accuracy=seen, notes=network.notes)
     stage.finish(outcome)

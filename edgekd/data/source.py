@@ -1,7 +1,8 @@
 """spec → train, valid and test.
 
 In: a data spec (DESIGN, spec strings), the size and channels that are wanted, how much of train is for validation. Out: a `Source`.
-Splits that the data has are kept; what it lacks is cut from train, seeded, by class and by group. No augmentation, no batches.
+Splits that the data has are kept; what it lacks is cut from train, seeded, by class and by group. With `imbalance` what is learnt from and chosen by
+becomes a long tail, and what is tested stays. No augmentation, no batches.
 """
 
 import hashlib
@@ -16,13 +17,15 @@ from edgekd import userfile
 from edgekd.data import arrays, folders, named, tables
 from edgekd.data.images import Found, Images, Source, class_counts
 from edgekd.data.pictures import Wanted
-from edgekd.data.splits import hold_out
+from edgekd.data.splits import Mask, hold_out, keep, tail_counts
 from edgekd.errors import UsageError
 from edgekd.events import Emit, Note, silent
 from edgekd.record import OWN_SPLIT
 
 __all__ = ["Images", "Source", "class_counts", "load"]
 
+TAIL_SEED = 0
+"""Which images a long tail keeps: fixed, and not the run's, so that all runs learn from the same ones."""
 OWN_TEST_SHARE = 0.1
 """How much of a set without any split becomes its test set; as much becomes validation."""
 _SPLIT_SEED = 0
@@ -36,6 +39,7 @@ def load(
     channels: int | None = None,
     validation: float = 0.1,
     test: str | None = None,
+    imbalance: float = 1.0,
     crop_fraction: float = 1.0,
     download: bool = False,
     base: Path = Path(),
@@ -44,7 +48,8 @@ def load(
     """All images that a spec names.
 
     `size` is (height, width) in pixels, `validation` the share of train that is held out where there is no validation split, `test` the spec of
-    images that replace the test set, `crop_fraction` the part of a resized image that a centre crop keeps, `base` what relative paths start from.
+    images that replace the test set, `imbalance` how many times as many images of the first class as of the last are learnt from where it is above 1,
+    `crop_fraction` the part of a resized image that a centre crop keeps, `base` what relative paths start from.
 
     Raises:
         UsageError: the spec, or the data under it, is not as its kind demands.
@@ -68,9 +73,12 @@ def load(
         notes = (*notes, OWN_SPLIT)
         emit(Note(text=f"{spec} has no test split: {len(held)} images, the same share of every class, were cut off for it"))
     valid = found.test if test is not None and found.valid_is_test else found.valid
+    # A share of all that was there to learn from: 10 % is 10 % also where the test images were just cut off.
+    share = validation * len(found.train) / len(rest.images)
+    if imbalance > 1:
+        rest, valid = _tailed(rest, valid, len(found.classes), imbalance)
     if valid is None:
-        # A share of all that was there to learn from: 10 % is 10 % also where the test images were just cut off.
-        rest, valid = rest.cut(validation * len(found.train) / len(rest.images))
+        rest, valid = rest.cut(share)
     _check_learnable(valid, found, spec, "validation")
     _check_learnable(held, found, spec, "test")
     source = Source(spec, found.classes, rest.images, valid, held, "", found.flip, unreadable, notes)
@@ -87,8 +95,25 @@ class _Rest:
     def cut(self, share: float) -> "tuple[_Rest, Images]":
         """What is left, and a share of every class; groups stay whole."""
         held = hold_out(self.images.labels, share, _SPLIT_SEED, None if self.groups is None else self.groups.tolist())
-        left = _Rest(self.images.take(np.flatnonzero(~held)), None if self.groups is None else self.groups[~held])
-        return left, self.images.take(np.flatnonzero(held))
+        return self.only(~held), self.images.take(np.flatnonzero(held))
+
+    def only(self, kept: Mask) -> "_Rest":
+        """Some of the images."""
+        return _Rest(self.images.take(np.flatnonzero(kept)), None if self.groups is None else self.groups[kept])
+
+
+def _tailed(rest: _Rest, valid: Images | None, classes: int, imbalance: float) -> tuple[_Rest, Images | None]:
+    """A long tail of the training images, and of each class the same share of the data's own validation images.
+
+    What is chosen by is then as long-tailed as what is learnt from: a rare class is rare there too.
+    """
+    counts = class_counts(rest.images.labels, classes)
+    wanted = tail_counts(counts, imbalance)
+    if valid is not None:
+        there = class_counts(valid.labels, classes)
+        some = np.minimum(there, np.maximum(1, (there * wanted / counts).round().astype(np.int64)))
+        valid = valid.take(np.flatnonzero(keep(valid.labels, some, TAIL_SEED)))
+    return rest.only(keep(rest.images.labels, wanted, TAIL_SEED)), valid
 
 
 def _find(spec: str, wanted: Wanted, download: bool, base: Path, emit: Emit) -> Found:
@@ -124,9 +149,13 @@ def _unseen(other: Found, found: Found, test: str) -> Images:
     """The images of a `--test` spec: its test split, else all that it has; labels renumbered by class name.
 
     Raises:
-        UsageError: it has classes that the training data lacks.
+        UsageError: it has classes that the training data lacks, or its labels are a teacher's.
     """
     images = other.train if other.test is None else other.test
+    if images.logits is not None:
+        raise UsageError(
+            f"only labels that people gave can test a network; those of --test {test} are a teacher's (`edgekd label`). Name other images."
+        )
     unknown = [other.classes[label] for label in np.unique(images.labels) if other.classes[label] not in found.classes]
     if unknown:
         known = ", ".join(found.classes)

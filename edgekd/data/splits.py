@@ -1,6 +1,6 @@
-"""Cutting one set of images into two: seeded, the same share of every class, groups kept whole.
+"""Cutting one set of images into two: seeded, the same share of every class with groups kept whole, or a long tail of classes.
 
-In: labels, and groups where there are any. Out: a mask of what is held out. No pixels are touched.
+In: labels, and groups where there are any. Out: a mask of what is held out, or of what is kept. No pixels are touched.
 """
 
 from collections.abc import Sequence
@@ -12,6 +12,9 @@ from edgekd.data.images import Integers
 from edgekd.errors import UsageError
 
 Mask = NDArray[np.bool_]
+
+_ROUNDING = 1e-6
+"""Added before rounding down: powers of a float may fall short of a whole number by a last bit."""
 
 
 def hold_out(labels: Integers, fraction: float, seed: int, groups: Sequence[str] | None = None) -> Mask:
@@ -30,6 +33,35 @@ def hold_out(labels: Integers, fraction: float, seed: int, groups: Sequence[str]
     for value, share in zip(values, _shares(counts, fraction), strict=True):
         held[shuffled[labels[shuffled] == value][:share]] = True
     return held
+
+
+def tail_counts(counts: Integers, imbalance: float) -> Integers:
+    """Images of each class (classes,) in the largest exponential long tail that `counts` allow: n·imbalance^(−c/(C−1)), rounded down.
+
+    The first class is the commonest; where all classes have as many images, n is their number, as in Cao et al. 2019 (arXiv:1906.07413).
+
+    Raises:
+        UsageError: a class would have no image left.
+    """
+    shares = float(imbalance) ** (-np.arange(len(counts)) / (len(counts) - 1))
+    wanted = np.floor(float((counts / shares).min()) * shares + _ROUNDING).astype(np.int64)
+    if not wanted.all():
+        fewest = int(counts.min())
+        raise UsageError(
+            f"a long tail keeps a training image of each class or more; with imbalance = {imbalance:g}, {int((wanted == 0).sum())} of {len(counts)} "
+            f"classes would keep none: the smallest has {fewest} training images to begin with. "
+            f"{'Make imbalance smaller' if fewest else 'Leave the classes out that have none'}."
+        )
+    return np.asarray(wanted)
+
+
+def keep(labels: Integers, counts: Integers, seed: int) -> Mask:
+    """Which images to keep: `counts` (classes,) of each class, taken at random."""
+    kept = np.zeros(len(labels), dtype=np.bool_)
+    shuffled = np.random.RandomState(_seed32(seed)).permutation(len(labels))
+    for label, count in enumerate(counts):
+        kept[shuffled[labels[shuffled] == label][:count]] = True
+    return kept
 
 
 def _seed32(seed: int) -> int:

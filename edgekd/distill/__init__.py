@@ -11,6 +11,7 @@ from pathlib import Path
 from edgekd.data.batches import Batches
 from edgekd.distill.defaults import all_steps, filled, paced
 from edgekd.distill.inside import Inside
+from edgekd.distill.mixture import Ensemble, Mixed, check_terms
 from edgekd.distill.subset import NEEDS_TEACHER
 from edgekd.distill.teacher import Adjusted, Live, Remembered, Teacher, check_classes, memory_key
 from edgekd.distill.train import Job, fit
@@ -19,14 +20,14 @@ from edgekd.files import sha256_json
 from edgekd.models.load import Network, OnnxTeacher, fingerprint
 from edgekd.recipe import Label, Phase, Train
 from edgekd.record import How, Training
-from edgekd.tasks.classify import Frequencies, adjust
+from edgekd.tasks.classify import Frequencies
 
 __all__ = ["alone", "distill", "filled", "supervised"]
 
 
 def distill(
     student: Network,
-    teacher: Network | None,
+    teacher: Network | Ensemble | None,
     *,
     data: Batches,
     data_sha256: str,
@@ -46,7 +47,7 @@ def distill(
     """Teach `student` in place; it ends in eval mode, on the device of `data`.
 
     Args:
-        teacher: who answers the soft terms and chooses subsets; None where no phase asks for it.
+        teacher: who answers the soft terms and chooses subsets; None where no phase asks for it. An ensemble brings its class frequencies itself.
         data: training images; `data_sha256` is their hash, which a remembered teacher's answers are kept under.
         train: with batch, optimiser and augmentation stated (`filled`); precision and memory format are measured where they are open.
         folder: where the checkpoint stands; a killed run goes on from it, bit for bit on the CPU.
@@ -56,21 +57,26 @@ def distill(
         kept: called after each checkpoint.
 
     Raises:
-        UsageError: teacher and student answer different numbers of classes.
+        UsageError: teacher and student answer different numbers of classes, or a term looks inside an ensemble.
         TrainingError: the loss is not a number, or a subset is empty. RunError: the checkpoint is another job's.
     """
     folder.mkdir(parents=True, exist_ok=True)
     student.to(data.device)
     assert train.batch is not None, "the defaults are not filled in"
     train = paced(train, student, data, folder, steps=all_steps(phases, len(data), train.batch), emit=emit)
-    answers = inside = None
+    answers: Teacher | None = None
+    inside = None
     if teacher is not None and asks_teacher(phases):
         check_classes(teacher.classes, student.classes)
-        answers = _answers(teacher.to(data.device).eval(), data, data_sha256, train, memory or folder / "remembered", emit)
-        answers = answers if frequencies is None else Adjusted(answers, frequencies, wanted)
-        if any(phase.looks_inside for phase in phases):
-            adjusted = (lambda logits: logits) if frequencies is None else partial(adjust, frequencies=frequencies, wanted=wanted)
-            inside = Inside(student, teacher, phases, seed=seed, adjusted=adjusted, emit=emit)
+        asked = partial(_answers, data=data, data_sha256=data_sha256, train=train, memory=memory or folder / "remembered", emit=emit)
+        if isinstance(teacher, Ensemble):
+            check_terms(phases)
+            own = zip(map(asked, teacher.members), teacher.frequencies, strict=True)
+            answers = Mixed([Adjusted(one, theirs, teacher.wanted) for one, theirs in own], teacher)
+        else:
+            answers = adjusted = Adjusted(asked(teacher), frequencies, wanted)
+            if any(phase.looks_inside for phase in phases):
+                inside = Inside(student, teacher, phases, seed=seed, adjusted=adjusted.adjusted, emit=emit)
     job = Job(name=student.name, how=how, phases=tuple(phases), train=train, seed=seed, folder=folder, checkpoint_s=checkpoint_s, kept=kept)
     return fit(student, job, data=data, valid=valid, teacher=answers, inside=inside, emit=emit)
 
@@ -80,9 +86,10 @@ def asks_teacher(phases: Sequence[Phase]) -> bool:
     return any(phase.soft or (phase.subset is not None and phase.subset.by in NEEDS_TEACHER) for phase in phases)
 
 
-def _answers(teacher: Network, data: Batches, data_sha256: str, train: Train, memory: Path, emit: Emit) -> Teacher:
+def _answers(teacher: Network, *, data: Batches, data_sha256: str, train: Train, memory: Path, emit: Emit) -> Teacher:
     """The teacher, remembered where its answers may be kept. It answers in the precision that students are trained in."""
     assert train.augment is not None
+    teacher.to(data.device).eval()
     bf16 = train.precision == "bf16" and not isinstance(teacher, OnnxTeacher)
     if not train.views:
         emit(Note(text=f"{teacher.name} answers live: train.views is 0"))
@@ -99,12 +106,15 @@ def _answers(teacher: Network, data: Batches, data_sha256: str, train: Train, me
 
 
 def alone(phases: Sequence[Phase], *, keep_subsets: bool = False) -> tuple[Phase, ...]:
-    """The same schedule without a teacher: the same steps, cross entropy with weight 1, on all data or on the phases' own subsets."""
+    """The same schedule without a teacher: the same steps, cross entropy with weight 1, on all data or on the phases' own subsets.
+
+    What a phase's label term says of unbalanced classes stays, so that a gain is not taken for the teacher's which labels give too.
+    """
     return tuple(
         Phase(
             name=phase.name,
             epochs=phase.epochs,
-            terms=(Label(),),
+            terms=(_hard(phase),),
             temperature=1.0,
             subset=phase.subset if keep_subsets else None,
             plain=phase.plain,
@@ -112,6 +122,11 @@ def alone(phases: Sequence[Phase], *, keep_subsets: bool = False) -> tuple[Phase
         )
         for phase in phases
     )
+
+
+def _hard(phase: Phase) -> Label:
+    own = next((term for term in phase.terms if isinstance(term, Label)), Label())
+    return Label(class_balance=own.class_balance, logit_adjustment=own.logit_adjustment)
 
 
 PLAIN_SHARE = 1 / 8

@@ -1,4 +1,4 @@
-"""Losses on logits as pure functions: `label`, `kd`, `dkd`, `dist`, and `standardise`, an option of the soft ones.
+"""Losses on logits as pure functions: `label`, `kd`, `dkd`, `dist`, `levels`, and `standardise`, an option of the soft ones.
 
 Takes the student's logits, the teacher's logits or the labels, and a temperature per sample; gives one scalar, the mean over the batch
 (`standardise` gives logits). float16 and bfloat16 are widened to float32 first, probabilities are compared as logarithms, and no value is
@@ -10,9 +10,12 @@ Sources:
     kd: Hinton, Vinyals, Dean, "Distilling the Knowledge in a Neural Network", 2015, arXiv:1503.02531.
     dkd: Zhao, Cui, Song, Qiu, Liang, "Decoupled Knowledge Distillation", CVPR 2022, arXiv:2203.08679.
     dist: Huang, You, Wang, Qian, Xu, "Knowledge Distillation from A Stronger Teacher", NeurIPS 2022, arXiv:2205.10536.
+    levels: Jin, Wang, Lin, "Multi-Level Logit Distillation", CVPR 2023, pages 24276–24285.
     standardise: Sun, Ren, Li, Wang, Cao, "Logit Standardization in Knowledge Distillation", CVPR 2024, arXiv:2403.01427.
     label smoothing: Szegedy et al., "Rethinking the Inception Architecture for Computer Vision", CVPR 2016, arXiv:1512.00567.
 """
+
+from collections.abc import Sequence
 
 import torch
 from jaxtyping import Float, Int
@@ -95,6 +98,36 @@ def dist(
     between = (square * (1 - _correlation(soft, target))).mean()
     within = square.mean() * (1 - _correlation(soft.T, target.T)).mean()
     return beta * between + gamma * within
+
+
+def levels(
+    student: Float[Tensor, "batch classes"],
+    teacher: Float[Tensor, "batch classes"],
+    temperature: Float[Tensor, " batch"],
+    *,
+    spread: Sequence[float] = (0.5, 0.75, 1.0, 1.25, 1.5),
+    instance: float = 1.0,
+    batch: float = 1.0,
+    classes: float = 1.0,
+) -> Float[Tensor, ""]:
+    """Sum over the temperatures `spread`·T of three differences between softened probabilities, (batch, classes): P the student's, Q the teacher's.
+
+    instance: `kd`. batch: ‖P·Pᵀ − Q·Qᵀ‖²/batch, how alike samples are answered. classes: ‖Pᵀ·P − Qᵀ·Q‖²/classes, which classes are mistaken for each
+    other; squared Frobenius norms, not times T². The last grows with the square of the batch over the number of classes: the paper has 64 images and
+    100 classes or more, and a batch of many images of few classes wants a lower weight. 0 where both say the same, never below.
+
+    The paper's second, more strongly augmented view is none of this function's business: there is one view.
+    """
+    return torch.stack([_at_one_heat(student, teacher, factor * temperature, (instance, batch, classes)) for factor in spread]).sum()
+
+
+def _at_one_heat(student: Tensor, teacher: Tensor, temperature: Tensor, weights: tuple[float, float, float]) -> Tensor:
+    soft, target = _log_softened(student, temperature), _log_softened(teacher, temperature)
+    ours, theirs = soft.exp(), target.exp()
+    samples = (temperature.square() * _divergence(target, soft)).mean()
+    rows = (ours @ ours.T - theirs @ theirs.T).square().sum() / ours.shape[0]
+    columns = (ours.T @ ours - theirs.T @ theirs).square().sum() / ours.shape[1]
+    return weights[0] * samples + weights[1] * rows + weights[2] * columns
 
 
 def standardise(logits: Float[Tensor, "batch classes"]) -> Float[Tensor, "batch classes"]:

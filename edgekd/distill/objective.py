@@ -9,24 +9,42 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-from edgekd.distill import features, losses
+from edgekd.distill import features, longtail, losses
 from edgekd.distill.bridges import Features
 from edgekd.distill.inside import Look
 from edgekd.distill.temperature import temperature
-from edgekd.recipe import FEATURE_TERMS, Attention, Contrast, Dist, Dkd, Feature, Kd, Label, Phase, Relation, Review, Temperature, Term
+from edgekd.recipe import (
+    FEATURE_TERMS,
+    Attention,
+    Contrast,
+    Dist,
+    Dkd,
+    Feature,
+    Kd,
+    Label,
+    Levels,
+    LogitTerm,
+    Phase,
+    Relation,
+    Review,
+    Temperature,
+    Term,
+)
 
 
 @dataclass(frozen=True)
 class Answer:
-    """What a batch's loss is made from: logits (batch, classes), labels (batch,), T (batch,); for a feature term its pairs of features."""
+    """What a batch's loss is made from: logits (batch, classes), labels (batch,), T (batch,); for a feature term its pairs of features; `counts`
+    (classes,) of the images that the phase sees, where classes are to be balanced."""
 
     student: Tensor
     teacher: Tensor | None
     labels: Tensor
     temperature: Tensor
     pairs: Features = field(default_factory=list)
+    counts: Tensor | None = None
 
 
 @dataclass(frozen=True)
@@ -47,15 +65,25 @@ class Loss:
 
 
 class Objective:
-    """The loss of one phase, called once per batch. `looks` is what each feature term looks at, by the term's place."""
+    """The loss of one phase, called once per batch. `looks` is what each feature term looks at, by the term's place; `counts` (classes,) are of the
+    images that the phase sees, for label terms that balance classes."""
 
-    def __init__(self, phase: Phase, looks: Mapping[int, Look] | None = None) -> None:
+    def __init__(self, phase: Phase, looks: Mapping[int, Look] | None = None, counts: Tensor | None = None) -> None:
         self.phase = phase
         self.names = _names(phase.terms)
         self.looks = looks or {}
+        self.counts = counts
 
     def __call__(
-        self, student: Tensor, teacher: Tensor | None, labels: Tensor, *, progress: float, confidence: Tensor | None, seen: Seen | None = None
+        self,
+        student: Tensor,
+        teacher: Tensor | None,
+        labels: Tensor,
+        *,
+        progress: float,
+        confidence: Tensor | None = None,
+        learned: Tensor | None = None,
+        seen: Seen | None = None,
     ) -> Loss:
         """The loss of a batch.
 
@@ -64,28 +92,37 @@ class Objective:
             teacher: logits (batch, classes) on the same views; None where no term asks for them.
             labels: (batch,) int64.
             progress: how far the phase is, in [0, 1].
-            confidence: the student's running mean of its highest probability, for the schedule that follows it.
+            confidence: how sure the student is, for the temperature that follows it.
+            learned: x of the temperature that is learned; the loss goes back to it, reversed.
             seen: features of both networks, where a term compares them.
         """
-        heat = self._temperature(teacher, labels, progress=progress, confidence=confidence)
-        answer = Answer(student=student, teacher=teacher, labels=labels, temperature=heat)
+        heat = self._temperature(teacher, labels, progress=progress, confidence=confidence, learned=learned)
+        answer = Answer(student=student, teacher=teacher, labels=labels, temperature=heat, counts=self.counts)
         parts = torch.stack(
             [term.weight * TERMS[type(term)](term, self._with_pairs(answer, place, seen)) for place, term in enumerate(self.phase.terms)]
         )
         return Loss(total=parts.sum(), parts=parts.detach(), temperature=heat.mean().detach())
 
     def gradient_shares(
-        self, student: Tensor, teacher: Tensor | None, labels: Tensor, *, progress: float, confidence: Tensor | None
+        self,
+        student: Tensor,
+        teacher: Tensor | None,
+        labels: Tensor,
+        *,
+        progress: float,
+        confidence: Tensor | None = None,
+        learned: Tensor | None = None,
     ) -> dict[str, float]:
         """Each term's share of the gradient at the logits: its norm over the sum of the terms' norms. Feature terms do not reach the logits: 0."""
-        heat = self._temperature(teacher, labels, progress=progress, confidence=confidence)
+        heat = self._temperature(teacher, labels, progress=progress, confidence=confidence, learned=learned).detach()
         norms = []
         for term in self.phase.terms:
             if isinstance(term, FEATURE_TERMS):
                 norms.append(0.0)
                 continue
             logits = student.detach().requires_grad_()
-            part = term.weight * TERMS[type(term)](term, Answer(student=logits, teacher=teacher, labels=labels, temperature=heat))
+            answer = Answer(student=logits, teacher=teacher, labels=labels, temperature=heat, counts=self.counts)
+            part = term.weight * TERMS[type(term)](term, answer)
             norms.append(torch.autograd.grad(part, logits)[0].norm().item())
         whole = sum(norms) or 1.0
         return {name: norm / whole for name, norm in zip(self.names, norms, strict=True)}
@@ -97,12 +134,20 @@ class Objective:
         assert seen is not None, "a feature term was given no features"
         return replace(answer, pairs=look(seen.student, seen.teacher))
 
-    def _temperature(self, teacher: Tensor | None, labels: Tensor, *, progress: float, confidence: Tensor | None) -> Tensor:
+    def _temperature(self, teacher: Tensor | None, labels: Tensor, *, progress: float, confidence: Tensor | None, learned: Tensor | None) -> Tensor:
         probability = None
         spec = self.phase.temperature
         if teacher is not None and isinstance(spec, Temperature) and spec.shape == "teacher-confidence":
             probability = teacher.float().softmax(1).amax(1)
-        return temperature(spec, progress, teacher_probability=probability, student_confidence=confidence, batch=len(labels), device=labels.device)
+        return temperature(
+            spec,
+            progress,
+            teacher_probability=probability,
+            student_confidence=confidence,
+            learned=learned,
+            batch=len(labels),
+            device=labels.device,
+        )
 
 
 def _names(terms: tuple[Term, ...]) -> tuple[str, ...]:
@@ -111,7 +156,7 @@ def _names(terms: tuple[Term, ...]) -> tuple[str, ...]:
     return tuple(kind if kinds.count(kind) == 1 else f"{kind}-{kinds[: i + 1].count(kind)}" for i, kind in enumerate(kinds))
 
 
-def _soft(term: Kd | Dkd | Dist, answer: Answer) -> tuple[Tensor, Tensor]:
+def _soft(term: LogitTerm, answer: Answer) -> tuple[Tensor, Tensor]:
     """Both networks' logits, standardised where the term says so."""
     assert answer.teacher is not None, "a soft term was given no teacher"
     teacher = answer.teacher.float()
@@ -120,7 +165,12 @@ def _soft(term: Kd | Dkd | Dist, answer: Answer) -> tuple[Tensor, Tensor]:
 
 def _label(term: Term, answer: Answer) -> Tensor:
     assert isinstance(term, Label)
-    return losses.label(answer.student, answer.labels, smoothing=term.smoothing)
+    if not (term.class_balance or term.logit_adjustment):
+        return losses.label(answer.student, answer.labels, smoothing=term.smoothing)
+    assert answer.counts is not None, "a label term that balances classes was given no counts of them"
+    counts = nn.functional.pad(answer.counts, (0, answer.student.shape[1] - len(answer.counts)))  # the last classes may have no image
+    options = {"smoothing": term.smoothing, "class_balance": term.class_balance, "logit_adjustment": term.logit_adjustment}
+    return longtail.label(answer.student, answer.labels, counts, **options)
 
 
 def _kd(term: Term, answer: Answer) -> Tensor:
@@ -137,6 +187,12 @@ def _dkd(term: Term, answer: Answer) -> Tensor:
 def _dist(term: Term, answer: Answer) -> Tensor:
     assert isinstance(term, Dist)
     return losses.dist(*_soft(term, answer), answer.temperature, beta=term.beta, gamma=term.gamma)
+
+
+def _levels(term: Term, answer: Answer) -> Tensor:
+    assert isinstance(term, Levels)
+    student, teacher = _soft(term, answer)
+    return losses.levels(student, teacher, answer.temperature, spread=term.spread, instance=term.instance, batch=term.batch, classes=term.classes)
 
 
 def _feature(term: Term, answer: Answer) -> Tensor:
@@ -172,6 +228,7 @@ TERMS: dict[type[Term], Callable[[Term, Answer], Tensor]] = {
     Kd: _kd,
     Dkd: _dkd,
     Dist: _dist,
+    Levels: _levels,
     Feature: _feature,
     Attention: _attention,
     Relation: _relation,

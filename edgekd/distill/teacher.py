@@ -163,22 +163,26 @@ class Adjusted:
     """Another teacher's answers as if the classes had been as frequent in its training as is wanted.
 
     Args:
-        frequencies: (classes,) shares or counts of the classes in the teacher's own training.
+        frequencies: (classes,) shares or counts of the classes in the teacher's own training; None: its answers stay as they are.
         wanted: the same for where the student will work; None: all alike.
     """
 
-    def __init__(self, teacher: Teacher, frequencies: Frequencies, wanted: Frequencies | None = None) -> None:
+    def __init__(self, teacher: Teacher, frequencies: Frequencies | None, wanted: Frequencies | None = None) -> None:
         self.teacher = teacher
         self.frequencies = frequencies
         self.wanted = wanted
 
     def answer(self, images: Tensor, positions: Tensor, view: int | None) -> Tensor:
         """The teacher's logits, moved from the one prior to the other."""
-        return adjust(self.teacher.answer(images, positions, view), self.frequencies, self.wanted)
+        return self.adjusted(self.teacher.answer(images, positions, view))
 
     def plain(self) -> Tensor:
         """The same for all training images, unaugmented."""
-        return adjust(self.teacher.plain(), self.frequencies, self.wanted)
+        return self.adjusted(self.teacher.plain())
+
+    def adjusted(self, logits: Tensor) -> Tensor:
+        """Logits of this teacher that were had in another way, moved alike."""
+        return logits if self.frequencies is None else adjust(logits, self.frequencies, self.wanted)
 
 
 def memory_key(*, weights: str, preprocess: object, data: str, augment: Augment, view_seed: int, precision: str) -> str:

@@ -23,11 +23,12 @@ from edgekd.distill.interrupt import Interrupts
 from edgekd.distill.objective import Objective, Seen
 from edgekd.distill.subset import NEEDS_STUDENT, NEEDS_TEACHER, Pool, choose
 from edgekd.distill.teacher import BATCH, Teacher, answer_all
+from edgekd.distill.temperature import BEGIN, follow, learn
 from edgekd.errors import TrainingError
 from edgekd.events import Emit, Note, PhaseStarted, Trained
 from edgekd.files import sha256_json
 from edgekd.models.load import head_parameters
-from edgekd.recipe import Augment, Optimizer, Phase, Temperature, Train
+from edgekd.recipe import Augment, Optimizer, Phase, Shape, Temperature, Train
 from edgekd.record import CurvePoint, How, Training
 
 LOG_S = 0.5
@@ -87,6 +88,7 @@ class _Fit:
         self.forward: Any = torch.compile(network) if train.compile else network
         self.watched: Any = None if inside is None else torch.compile(inside.student) if train.compile and not inside.student.note else inside.student
         self.optimizer = build_optimizer(network, train.optimizer, beside=None if inside is None else inside.bridges)
+        self.follows = any(_shape(phase) == "student-confidence" for phase in job.phases)
         self.average = {k: v.detach().clone() for k, v in network.named_parameters()} if train.ema else {}
         self.interrupts = Interrupts()
         self.place = Place()
@@ -121,7 +123,8 @@ class _Fit:
                 place.positions = self._positions(phase, place.phase)
             self.emit(PhaseStarted(network=self.job.name, phase=phase.name, images=len(place.positions), steps=steps))
             self._say_if_small(phase, len(place.positions))
-            objective = Objective(phase, self.inside.looks(phase) if self.inside is not None else {})
+            counts = self.data.labels[place.positions.to(self.data.labels.device)].bincount()
+            objective = Objective(phase, self.inside.looks(phase) if self.inside is not None else {}, counts)
             while place.phase_step < steps:
                 self._step(phase, objective, steps)
                 yield
@@ -129,6 +132,7 @@ class _Fit:
             with self.interrupts.held():
                 place.first_pass += -(-steps // per_pass)
                 place.phase, place.phase_step, place.positions = place.phase + 1, 0, None
+                place.learned = place.first_temperature = None
 
     def _say_if_small(self, phase: Phase, images: int) -> None:
         asked = self.job.train.batch
@@ -149,19 +153,23 @@ class _Fit:
             for group in self.optimizer.param_groups:
                 group["lr"] = group["peak"] * factor
             logits, ours = self._own(phase, images)
-            confidence = self._confidence(phase, logits)
+            confidence = follow(place.confidence, logits) if self.follows else None
+            learned = self._learned(phase, logits.device)
             seen = Seen(ours, theirs) if phase.looks_inside else None
-            loss = objective(logits, answers, labels, progress=progress, confidence=confidence, seen=seen)
+            loss = objective(logits, answers, labels, progress=progress, confidence=confidence, learned=learned, seen=seen)
             self.optimizer.zero_grad(set_to_none=True)
             loss.total.backward()  # type: ignore[no-untyped-call]
             self.optimizer.step()
             self._follow()
+            place.confidence, place.learned = confidence, None if learned is None else learn(learned, factor)
+            if place.phase_step == 0 and phase.soft:
+                place.first_temperature = loss.temperature
             place.step, place.phase_step = place.step + 1, place.phase_step + 1
             place.seconds = time.monotonic() - self._begun
             self._meter.add(loss.parts, len(labels))
 
             def shares() -> dict[str, float]:
-                return objective.gradient_shares(logits, answers, labels, progress=progress, confidence=confidence)
+                return objective.gradient_shares(logits, answers, labels, progress=progress, confidence=confidence, learned=learned)
 
             self._report(_Step(phase=phase, names=objective.names, temperature=loss.temperature, gradient_shares=shares, factor=factor))
 
@@ -221,13 +229,12 @@ class _Fit:
             for module in batchnorms(self.network):
                 module.eval()
 
-    def _confidence(self, phase: Phase, logits: Tensor) -> Tensor | None:
-        """The student's running mean of its highest probability, for the shape of temperature that follows it."""
-        if not (isinstance(phase.temperature, Temperature) and phase.temperature.shape == "student-confidence"):
+    def _learned(self, phase: Phase, device: torch.device) -> Tensor | None:
+        """Where a learned temperature stands, for this step's gradient to come back to."""
+        if _shape(phase) != "learned":
             return None
-        now, before = logits.detach().softmax(1).amax(1).mean(), self.place.confidence
-        self.place.confidence = now if before is None else torch.lerp(before.to(now.device), now, 0.02)
-        return self.place.confidence
+        before = torch.tensor(BEGIN) if self.place.learned is None else self.place.learned
+        return before.detach().to(device).requires_grad_()
 
     def _follow(self) -> None:
         for name, parameter in self.network.named_parameters():
@@ -257,6 +264,7 @@ class _Fit:
                     phase=step.phase.name,
                     loss=loss,
                     temperature=temperature,
+                    first_temperature=None if place.first_temperature is None else float(place.first_temperature),
                     shares=shares,
                     learning_rate=peak * step.factor,
                     valid_accuracy=accuracy,
@@ -330,6 +338,11 @@ class _Fit:
         if self.job.train.reestimate_batchnorm or self.average:
             reestimate(self.network, self.data, None if self.job.phases[-1].plain else 0, self.augment, self.job.train.view_seed)
         self.network.eval()
+
+
+def _shape(phase: Phase) -> Shape | None:
+    """How the phase's temperature moves; None where it is held."""
+    return phase.temperature.shape if isinstance(phase.temperature, Temperature) else None
 
 
 @dataclasses.dataclass(frozen=True)

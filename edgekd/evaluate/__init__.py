@@ -26,9 +26,10 @@ from numpy.typing import NDArray
 
 from edgekd.errors import EdgekdError, UsageError
 from edgekd.evaluate import drawings, metrics
+from edgekd.evaluate.groups import group_recalls
 from edgekd.evaluate.metrics import Labels, Logits
 from edgekd.events import Emit, Progress, silent
-from edgekd.record import Metric, Score
+from edgekd.record import ClassGroups, Metric, Score
 from edgekd.tasks import classify
 
 __all__ = ["Images", "Labels", "Logits", "Predict", "Split", "compare", "evaluate", "score"]
@@ -62,6 +63,7 @@ def evaluate(
     classes: Sequence[str],
     host: str = "",
     teacher_logits: Logits | None = None,
+    groups: ClassGroups | None = None,
     disagreements: int = 0,
     batch: int = 256,
     emit: Emit = silent,
@@ -69,7 +71,7 @@ def evaluate(
     """Answer every image of a split in order, in batches, and score the answers: the Score and the logits (n, classes).
 
     `teacher_logits` are the teacher's on the same split, from its own evaluation; without them `against` stays empty. At most so many
-    `disagreements` with it are kept as pictures. `host` is the key of the machine that answered.
+    `disagreements` with it are kept as pictures. `groups` of classes get a recall each. `host` is the key of the machine that answered.
 
     Raises:
         UsageError: as `score`, or answers that are not one row of `classes` logits an image.
@@ -90,7 +92,15 @@ def evaluate(
         left = (time.perf_counter() - started) * (len(images) - stop) / stop
         emit(Progress(what=f"evaluate {artifact}", done=stop, total=len(images), seconds_left=left))
     scored = score(
-        logits, images.labels, artifact=artifact, split=split, classes=classes, host=host, images=digest.hexdigest(), teacher_logits=teacher_logits
+        logits,
+        images.labels,
+        artifact=artifact,
+        split=split,
+        classes=classes,
+        host=host,
+        images=digest.hexdigest(),
+        teacher_logits=teacher_logits,
+        groups=groups,
     )
     if teacher_logits is not None and disagreements:
         found = drawings.disagreements(teacher_logits, logits, images.labels, classes, images.read, disagreements)
@@ -124,6 +134,7 @@ def score(
     host: str = "",
     images: str = "",
     teacher_logits: Logits | None = None,
+    groups: ClassGroups | None = None,
 ) -> Score:
     """The Score of logits (n, classes) that are there already; `images` is the hash of the split they answer.
 
@@ -151,6 +162,7 @@ def score(
         n=n,
         metrics=metrics.metrics(logits, labels, answers),
         recall={classes[c]: metrics.share(right[labels == c]) for c in np.unique(labels)},
+        groups=group_recalls(labels, right, classes, groups) if groups is not None else {},
         against=against,
         correct=base64.b64encode(np.packbits(right).tobytes()).decode("ascii"),
         images=images,

@@ -1,10 +1,12 @@
-"""Class by class: the share of each class's images that a student tells, beside its teacher's, the worst first."""
+"""Class by class: the share of each class's images that a student tells, beside its teacher's, the worst first; where classes are unbalanced, head,
+middle and tail above them."""
 
+from collections.abc import Sequence
 from functools import partial
 
 from edgekd import units
 from edgekd.record import Artifact, Metric, Report, Score
-from edgekd.report import axes
+from edgekd.report import axes, groups
 from edgekd.report.axes import Axis
 from edgekd.report.columns import reference
 from edgekd.report.markup import NONE, Markup, folded, framed, grid, lines, name, percent, plain, tag
@@ -21,7 +23,8 @@ def recalls(report: Report) -> list[tuple[str, Markup]]:
     for artifact in shown(report):
         score = report.score(artifact.name)
         if score is not None and score.recall:
-            found.append((artifact.name, _recall(artifact, score, teacher.recall if teacher else {})))
+            grouped = _groups(report, score, teacher.groups if teacher else {})
+            found.append((artifact.name, lines([grouped, _recall(score, teacher.recall if teacher else {})])))
     return found
 
 
@@ -40,16 +43,17 @@ def teachers(report: Report) -> Score | None:
     return report.score(first.name) if first is not None and first.role == "teacher" else None
 
 
-def _recall(artifact: Artifact, score: Score, teacher: dict[str, Metric]) -> Markup:
+def _groups(report: Report, score: Score, teacher: dict[str, Metric]) -> Markup:
+    """Head, middle and tail, where classes are unbalanced."""
+    told = groups.rule(report)
+    rows = [(group, score.groups[group], teacher.get(group)) for group in groups.GROUPS if group in score.groups]
+    return _pictured(f"Mean recall of {told}", "classes", rows) if rows else NONE
+
+
+def _recall(score: Score, teacher: dict[str, Metric]) -> Markup:
     worst = sorted(score.recall.items(), key=lambda each: each[1].value)
     drawn, listed = worst[:_OPEN], worst[_OPEN:]
-    values = [metric.value for _, metric in drawn] + [teacher[label].value for label, _ in drawn if label in teacher]
-    axis = axes.around([*values, max(values)], partial(units.percent_text, digits=None), least=0.05, ends=(0.0, 1.0))
-    text = Axis(axis.low, axis.high, lambda share: units.percent_text(round(share, 6), None))
-    heads = [tag("th", plain("class"), scope="col"), scale(text, "recall"), head("student"), head("teacher")]
-    rows = [tag("tr", tag("th", name(label), scope="row"), *_told_apart(label, metric, teacher.get(label), text)) for label, metric in drawn]
-    caption = "Recall by class, worst first"
-    table = tag("table", tag("caption", plain(caption)), tag("thead", tag("tr", *heads)), tag("tbody", *rows), class_=f"{PICTURED} classes")
+    table = _pictured("Recall by class, worst first", "class", [(label, metric, teacher.get(label)) for label, metric in drawn])
     key = keyed((mark("fp32", role), role) for role in ("student", *(["teacher"] if teacher else [])))
     rest = [
         [name(label), plain(units.percent_text(metric.value)), plain(_value(teacher.get(label))), plain(str(metric.n))]
@@ -57,7 +61,18 @@ def _recall(artifact: Artifact, score: Score, teacher: dict[str, Metric]) -> Mar
     ]
     note = f"{len(listed) - _MOST} more stand in report.json." if len(listed) > _MOST else ""
     more = grid("The other classes", ["class", "student", "teacher", "images"], rest, note=note, class_="wide figures") if rest else NONE
-    return lines([framed(table, caption), key, folded(f"The other {len(listed)} classes", more)])
+    return lines([table, key, folded(f"The other {len(listed)} classes", more)])
+
+
+def _pictured(caption: str, what: str, shares: Sequence[tuple[str, Metric, Metric | None]]) -> Markup:
+    """A row for each share of the student, the teacher's beside it."""
+    values = [metric.value for _, *both in shares for metric in both if metric is not None]
+    axis = axes.around([*values, max(values)], partial(units.percent_text, digits=None), least=0.05, ends=(0.0, 1.0))
+    text = Axis(axis.low, axis.high, lambda share: units.percent_text(round(share, 6), None))
+    heads = [tag("th", plain(what), scope="col"), scale(text, "recall"), head("student"), head("teacher")]
+    rows = [tag("tr", tag("th", name(label), scope="row"), *_told_apart(label, student, teacher, text)) for label, student, teacher in shares]
+    table = tag("table", tag("caption", plain(caption)), tag("thead", tag("tr", *heads)), tag("tbody", *rows), class_=f"{PICTURED} classes")
+    return framed(table, caption)
 
 
 def _told_apart(label: str, student: Metric, teacher: Metric | None, axis: Axis) -> list[Markup]:

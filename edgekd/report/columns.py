@@ -12,6 +12,8 @@ from edgekd.budget import figures
 from edgekd.budget.choose import shipped_on
 from edgekd.budget.figures import Ask, Seen, Unknown
 from edgekd.record import Artifact, Measurement, Report
+from edgekd.report import groups
+from edgekd.report.steps import steps
 
 SHIPS = "*"
 """Marks the file that ships."""
@@ -35,8 +37,8 @@ class Table:
 
 
 def tables(report: Report) -> list[Table]:
-    """Files, one table a target, scores: those that have a row."""
-    found = [_files(report), *(_speeds(report, target) for target in measured_targets(report)), _scores(report)]
+    """Files, one table a target, scores, steps from teacher to student: those that have a row."""
+    found = [_files(report), *(_speeds(report, target) for target in measured_targets(report)), _scores(report), _steps(report)]
     return [table for table in found if len(table.columns) > 1]
 
 
@@ -52,9 +54,9 @@ def reference(report: Report) -> Artifact | None:
     return next(iter(teacher or bare), None)
 
 
-def _table(title: str, note: str, names: Sequence[str], columns: Sequence[tuple[str, Sequence[str]]]) -> Table:
+def _table(title: str, note: str, names: Sequence[str], columns: Sequence[tuple[str, Sequence[str]]], *, first: str = "artifact") -> Table:
     full = [Column(head, list(cells)) for head, cells in columns if any(cell != units.NOTHING for cell in cells)]
-    return Table(title, note, [Column("artifact", list(names)), *full] if names and full else [])
+    return Table(title, note, [Column(first, list(names)), *full] if names and full else [])
 
 
 def _files(report: Report) -> Table:
@@ -136,14 +138,21 @@ def _scores(report: Report) -> Table:
         ("lost, points", [bare(_value(each, units.points_text)) for each in drops] + [units.NOTHING] * len(alone)),
         ("95 % interval", [bare(_interval(each, units.points_text)) for each in drops] + [units.NOTHING] * len(alone)),
         ("balanced", column(partial(figures.metric, "balanced_accuracy"), units.percent_text)),
+        *((head, [*cells, *[units.NOTHING] * len(alone)]) for head, cells in groups.columns(report, rows)),
         ("agreement", column(partial(figures.paired, "agreement"), units.percent_text)),
         ("ECE", column(partial(figures.metric, "ece"), units.percent_text)),
         ("NLL", column(partial(figures.metric, "nll"), units.number_text)),
     ]
     counts = sorted({score.n for score in report.scores if score.split == "test"})
     note = f"test images: {' or '.join(map(str, counts))}; kept, lost and agreement: against the teacher on the same images"
+    note = "; ".join(filter(None, [note, groups.rule(report)]))
     names = [_label(row.name, set(report.shipped.values())) for row in rows] + [f"{network.role}/{network.name}" for network in alone]
     return _table("Scores", note if counts else "", names, columns)
+
+
+def _steps(report: Report) -> Table:
+    note, names, columns = steps(report)
+    return _table("From teacher to student", note, names, columns, first="network")
 
 
 def _kept(ask: Ask) -> str:

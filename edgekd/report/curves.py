@@ -4,6 +4,7 @@ with the same student taught alone beside it. Draws what the curves hold, and th
 
 from collections.abc import Callable, Sequence
 from functools import partial
+from itertools import groupby
 
 from edgekd import units
 from edgekd.record import CurvePoint, Network, Report
@@ -19,21 +20,26 @@ _TERMS = 5
 _MANY_PHASES = 4
 """So many names of phases fit beside each other."""
 
+_BESIDE = {"assistant": "an assistant", "teacher": "the teacher", "co-teacher": "a co-teacher"}
+"""How networks beside the students are called, in the order in which they are drawn."""
+_COLOURED = {"assistant": "student", "co-teacher": "teacher"}
+"""Roles that are drawn in another's colour."""
+
 Line = tuple[str, Network]
 """The class that colours it, and whose it is."""
 
 
 def training(report: Report) -> list[tuple[str, Markup]]:
-    """A figure for each network that was taught here, under its name: students first, each with its own `alone`."""
+    """A figure for each network that was taught here, under its name: students first, each with its own `alone`, then those that they learn from."""
     taught = [network for network in report.networks if network.training.curve]
     students = [network for network in taught if network.role == "student"]
     found = [(network.name, _figure(report, network, [each for each in taught if each.name == network.name])) for network in students]
-    own = [network for network in taught if network.role == "teacher"]
-    return found + [(f"{network.name}, the teacher", _figure(report, network, [network])) for network in own]
+    others = [(network, called) for role, called in _BESIDE.items() for network in taught if network.role == role]
+    return found + [(f"{network.name}, {called}", _figure(report, network, [network])) for network, called in others]
 
 
 def _figure(report: Report, network: Network, together: Sequence[Network]) -> Markup:
-    lines = [(each.role, each) for each in together if each is network or each.role.startswith("alone")]
+    lines = [(_COLOURED.get(each.role, each.role), each) for each in together if each is network or each.role.startswith("alone")]
     curve = thinned(network.training.curve, _MOST_POINTS)
     x = Axis(0.0, max(each.training.curve[-1].epoch for _, each in lines) or 1.0, partial(units.number_text, digits=None))
     panels = [panel for panel in (_accuracy(report, network, lines, x), _loss(curve, x), _temperature(curve, x), _shares(curve, x)) if panel]
@@ -81,12 +87,12 @@ def _loss(curve: Sequence[CurvePoint], x: Axis) -> Panel:
 
 
 def _temperature(curve: Sequence[CurvePoint], x: Axis) -> Panel | None:
-    points = [(point.epoch, point.temperature) for point in curve if point.temperature is not None]
-    if not points:
+    pieces = temperatures(curve)
+    if not pieces:
         return None
-    y = axes.from_zero((value for _, value in points), partial(units.number_text, digits=None))
-    told = f"from {units.number_text(points[0][1])} to {units.number_text(points[-1][1])}"
-    return _panel("temperature T", told, x, y, 70, curve, line(points, x, y, "temperature"))
+    y = axes.from_zero((value for piece in pieces for _, value in piece), partial(units.number_text, digits=None))
+    drawn = [drawing for piece in pieces for drawing in line(piece, x, y, "temperature")]
+    return _panel("temperature T", ", then ".join(map(_went, pieces)), x, y, 70, curve, drawn)
 
 
 def _shares(curve: Sequence[CurvePoint], x: Axis) -> Panel | None:
@@ -97,6 +103,25 @@ def _shares(curve: Sequence[CurvePoint], x: Axis) -> Panel | None:
     areas = [tag("path", d=_area(curve, terms[:number], term, x), class_=f"area term-{number % _TERMS}") for number, term in enumerate(terms)]
     told = "; ".join(f"{term} ends at {units.percent_text(curve[-1].shares.get(term, 0.0), 0)}" for term in terms)
     return _panel("share of each term in the loss", told, x, y, 90, curve, [stretched(*areas)])
+
+
+def temperatures(curve: Sequence[CurvePoint]) -> list[list[tuple[float, float]]]:
+    """Epoch and T of each phase that has one, a piece each, as T may leap between them: from the phase's first step on, where the report has that."""
+    pieces, begin = [], 0.0
+    for _, group in groupby(curve, lambda point: point.phase):
+        points = list(group)
+        piece = [(point.epoch, point.temperature) for point in points if point.temperature is not None]
+        first = points[0].first_temperature
+        if piece:
+            pieces.append(piece if first is None else [(begin, first), *piece])
+        begin = points[-1].epoch
+    return pieces
+
+
+def _went(piece: Sequence[tuple[float, float]]) -> str:
+    """How T went in a phase, in words."""
+    texts = [units.number_text(value) for _, value in piece]
+    return f"held at {texts[0]}" if len(set(texts)) == 1 else f"from {texts[0]} to {texts[-1]}"
 
 
 # Lines and areas ------------------------------------------------------------------------------------------------------
@@ -173,7 +198,8 @@ def _teachers(report: Report) -> float | None:
 def _legend(report: Report, network: Network, lines: Sequence[Line]) -> Markup:
     goal = _teachers(report) if network.role == "student" else None
     entries = [
-        (f"line {kind}", f"{kind}, {units.percent_text(each.valid_accuracy)}" if each.valid_accuracy is not None else kind) for kind, each in lines
+        (f"line {kind}", f"{each.role}, {units.percent_text(each.valid_accuracy)}" if each.valid_accuracy is not None else each.role)
+        for kind, each in lines
     ]
     entries += [("goal", f"teacher, {units.percent_text(goal)}")] if goal is not None else []
     terms = _terms(network.training.curve)

@@ -24,6 +24,8 @@ _NOTES = 20
 """So many notes are shown, the last first."""
 _ROLES: dict[str, tuple[NetworkRole, How]] = {
     "teach": ("teacher", "taught"),
+    "co-teach": ("co-teacher", "taught"),
+    "assist": ("assistant", "distilled"),
     "distill": ("student", "distilled"),
     "alone": ("alone", "alone"),
     "alone-on-subset": ("alone-on-subset", "alone"),

@@ -19,14 +19,14 @@ INPUT = "images"
 OUTPUT = "logits"
 HARD_LOSS: Literal["label"] = "label"
 
-SoftLoss: TypeAlias = Literal["kd", "dkd", "dist"]
+SoftLoss: TypeAlias = Literal["kd", "dkd", "dist", "levels"]
 Frequencies: TypeAlias = Sequence[float] | Sequence[int] | NDArray[Any]
 """Of each class, in their order: shares or counts."""
 
 
 def soft_losses(classes: int) -> tuple[SoftLoss, ...]:
     """The soft losses that fit so many classes: `dkd` compares classes beside the label, so it needs 3."""
-    return ("kd", "dkd", "dist") if classes >= 3 else ("kd", "dist")
+    return ("kd", "dkd", "dist", "levels") if classes >= 3 else ("kd", "dist", "levels")
 
 
 def check_losses(names: Iterable[str], classes: int) -> None:

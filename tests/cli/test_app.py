@@ -21,6 +21,7 @@ COMMANDS = [
     "init",
     "compress",
     "teach",
+    "label",
     "distill",
     "export",
     "evaluate",

@@ -73,6 +73,15 @@ def test_students_by_flags() -> None:
     assert asked(start, no_student=True).student == ()
 
 
+def test_assistants_by_flags() -> None:
+    """In the order in which they were typed, in place of the recipe's; a file is found from where edgekd was started."""
+    start = decode_recipe('assistants = ["resnet32"]')
+    assert asked(start).assistants == ("resnet32",)
+    assert asked(start, assistant=["resnet32", "nets.py:middle"]).assistants == ("resnet32", "nets.py:middle")
+    moved = recipe_from(Recipe(), Flags(assistant=["nets.py:middle", "resnet20"]), base=Path("/work/recipes"), cwd=Path("/work"))
+    assert moved.assistants == ("../nets.py:middle", "resnet20")
+
+
 def test_epochs_are_shared_out_as_before() -> None:
     """--epochs is the total, split by the recipe's ratio of 21 to 3."""
     assert [phase.epochs for phase in asked(epochs=20).phase] == [17.5, 2.5]
@@ -204,3 +213,11 @@ def test_sizes_read_back(height: int, width: int) -> None:
     """Any size that is written as HxW reads as (H, W), and one number as a square."""
     assert parse_size(f"{height}x{width}", "--size") == (height, width)
     assert parse_size(f"{height}", "--size") == (height, height)
+
+
+def test_an_imbalance_is_a_number_from_1_on() -> None:
+    """It reaches the recipe; what is none is refused in the flag's own name."""
+    assert asked(imbalance=100.0).imbalance == 100
+    for typed in (0.5, 0.0, -10.0, float("nan"), float("inf")):
+        with pytest.raises(UsageError, match=r"--imbalance takes a number of 1 or more, as in 100 for 100:1, got"):
+            asked(imbalance=typed)

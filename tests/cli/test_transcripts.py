@@ -16,12 +16,15 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import typer
 from rich.cells import cell_len
 
 from edgekd.cli.app import app
+from tests.label.conftest import noise
 from tests.needs import ROOT
+from tests.toys import brightness
 
 GOLDEN = ROOT / "tests" / "golden"
 STUDENT, TEACHER = "runs/images/export/student-*/*.onnx", "runs/images/export/teacher-*/*.onnx"
@@ -32,6 +35,7 @@ USES = {
     "watch": ["runs/images"],
     "init": ["--data", "npz:images.npz", "--teacher", "nets.py:wide", "--yes", "--out", "mine{n}.toml"],
     **{step: UNTIMED for step in ("compress", "teach", "distill", "export", "evaluate")},
+    "label": ["npz:photos.npz", "--teacher", "bright.onnx", "--out", "labels{n}"],
     "bench": [TEACHER, STUDENT, "--max-time", "1"],
     "predict": [STUDENT, "grey.png"],
     "check": ["cifar10.json", "--limit", "size=1MB"],
@@ -48,7 +52,7 @@ USES = {
     "targets show": ["cpu"],
 }
 """An ordinary use of each command, in a folder with a finished run, a report and a picture; {n} is 1 on the terminal and 2 in the pipe."""
-VOLATILE = ("init", "pack", "compress", "teach", "distill", "export", "evaluate", "bench", "predict", "doctor")
+VOLATILE = ("init", "pack", "label", "compress", "teach", "distill", "export", "evaluate", "bench", "predict", "doctor")
 """What depends on the machine: trained there, or timed."""
 pytestmark = pytest.mark.timeout(900)
 CONTROL = re.compile(r"[\x00-\x09\x0b-\x1f\x7f-\x9f]")
@@ -77,6 +81,8 @@ def shown(finished: Path, tmp_path_factory: pytest.TempPathFactory) -> Mapping[t
     shutil.copytree(finished, base)
     shutil.copy(GOLDEN / "report-v1.json", base / "cifar10.json")
     Image.new("RGB", (40, 30), (200, 200, 200)).save(base / "grey.png")
+    np.savez(base / "photos.npz", x=noise(90))
+    brightness(base / "bright.onnx")
     jobs = [((name, "help"), [*name.split(), "--help"]) for name in ["", *(name for name, _ in commands())]]
     for name, use in USES.items():
         for number, (kind, more) in (("1", ("terminal", [])), ("2", ("pipe", ["--json"]))):

@@ -86,6 +86,8 @@ def test_what_people_look_for_is_written_though_as_by_default() -> None:
     assert "preprocess = { mean = [0.5], std = [0.5] }" in text
     assert "augment = { crop = 0, flip = false }" in text
     assert 'terms = [{ loss = "label" }]\ntemperature = 3.0' in text
+    follows = Phase(name="b", epochs=1, terms=(LabelTerm(),), temperature=Temperature(shape="student-confidence"))
+    assert 'temperature = { start = 6.0, end = 0.8, shape = "student-confidence" }' in commented(Recipe(phase=(follows,)), {})
 
 
 def test_comments_are_folded_and_cannot_end_early() -> None:

@@ -11,7 +11,7 @@ import pytest
 from edgekd import files as whole_files
 from edgekd.errors import EdgekdError, MissingError, RunError, TrainingError, UsageError
 from edgekd.events import Note, silent
-from edgekd.recipe import Export, Kd, Label, Limit, Optimizer, Phase, Recipe, Student, Subset, Teacher
+from edgekd.recipe import Export, Kd, Label, Levels, Limit, Optimizer, Phase, Recipe, Relation, Student, Subset, Teacher, Temperature
 from edgekd.recipefile import encode_recipe
 from edgekd.run import Run
 from tests.compress.jobs import PHASES, recipe, run, workplace
@@ -127,7 +127,7 @@ def two_classes(base: Path) -> str:
 
 def test_two_classes_are_distilled_on_plain_logits(base: Path) -> None:
     """Standardised, they are -1 and 1 for every image; it is said, and the student learns."""
-    terms = (Kd(weight=9.0, standardise=True), Label(weight=0.1))
+    terms = (Kd(weight=9.0, standardise=True), Levels(weight=0.9, standardise=True), Label(weight=0.1))
     phases = tuple(msgspec.structs.replace(phase, terms=terms) for phase in PHASES)
     report, events = run(base, recipe(data=two_classes(base), phase=phases), verb="distill")
     (said,) = [event.text for event in events if isinstance(event, Note) and "standardised" in event.text]
@@ -141,7 +141,17 @@ def test_a_loss_that_needs_three_classes(base: Path) -> None:
     """dkd on two."""
     data = two_classes(base)
     phases = msgspec.convert([{"name": "a", "epochs": 1, "terms": [{"loss": "dkd"}]}], type=tuple[Phase, ...])
-    refused(base, UsageError, "with 2 classes the losses that fit are label, kd, dist, got 'dkd'", data=data, phase=phases)
+    refused(base, UsageError, "with 2 classes the losses that fit are label, kd, dist, levels, got 'dkd'", data=data, phase=phases)
+
+
+def test_terms_that_look_inside_fit_any_number_of_classes(base: Path) -> None:
+    """On two, beside a temperature that learns: both find their way from the recipe to the student."""
+    learned = Temperature(start=1, end=6, shape="learned")
+    phases = (Phase(name="inside", epochs=1, terms=(Relation(), Levels(), Label()), temperature=learned),)
+    report, _ = run(base, recipe(data=two_classes(base), phase=phases), verb="distill")
+    (student,) = [network for network in report.networks if network.role == "student"]
+    assert set(student.training.curve[-1].shares) == {"relation", "levels", "label"}
+    assert student.training.curve[-1].first_temperature == pytest.approx(1.5)
 
 
 def test_one_class_only(base: Path) -> None:

@@ -262,3 +262,55 @@ def test_the_hash_changes_with_the_data(tmp_path: Path, change: Callable[[Arrays
     assert load(npz(tmp_path / "b.npz", arrays)).sha256 == before
     change(arrays)
     assert load(npz(tmp_path / "c.npz", arrays)).sha256 != before
+
+
+def counted(images: Images, classes: int) -> list[int]:
+    """Images of each class."""
+    return [int(count) for count in class_counts(images.labels, classes)]
+
+
+def test_a_long_tail_is_learnt_from_and_chosen_by(tmp_path: Path) -> None:
+    """Validation is cut from the tail and no other images, the test images stay, and another tail is other data."""
+    spec = npz(tmp_path / "a.npz", toy_arrays(3, train=240, test=30))
+    whole, tail = load(spec), load(spec, imbalance=16)
+    assert counted(tail.train, 3) == [72, 18, 5]
+    assert counted(tail.valid, 3) == [8, 2, 0]
+    assert numbers(tail.test) == numbers(whole.test)
+    assert not set(numbers(tail.train)) & set(numbers(tail.valid))
+    assert load(spec, imbalance=16).sha256 == tail.sha256
+    assert len({source.sha256 for source in (whole, tail, load(spec, imbalance=8))}) == 3
+    assert load(spec, imbalance=1).sha256 == whole.sha256
+
+
+def test_all_of_a_long_tail_may_be_learnt_from(tmp_path: Path) -> None:
+    """Validation of 0 % leaves the whole tail to train on."""
+    spec = npz(tmp_path / "a.npz", toy_arrays(3, train=240, test=30))
+    assert counted(load(spec, imbalance=16, validation=0).train, 3) == [80, 20, 5]
+
+
+def test_the_datas_own_validation_images_are_thinned_alike(tmp_path: Path) -> None:
+    """A class that is rare in training is as rare where choices are made, and never gone."""
+    source = load(npz(tmp_path / "a.npz", toy_arrays(3, train=240, valid=18, test=30)), imbalance=16)
+    assert counted(source.train, 3) == [80, 20, 5]
+    assert counted(source.valid, 3) == [6, 2, 1]
+    assert counted(source.test, 3) == [10, 10, 10]
+
+
+def test_a_test_set_that_is_cut_off_keeps_the_datas_own_frequencies(unsplit: str) -> None:
+    """It is cut before the tail; the tail is as long as the smallest class allows."""
+    source = load(unsplit, imbalance=4)
+    assert counted(source.test, 2) == [2, 4]
+    assert counted(source.train, 2) + counted(source.valid, 2) == [16, 4, 2, 0]
+
+
+def test_groups_stay_whole_in_a_long_tail(tmp_path: Path, write_images: WriteImages) -> None:
+    """What is left of a group is learnt from or chosen by, never both."""
+    rows = []
+    for kind in ("cat", "dog"):
+        for number, file in enumerate(write_images(tmp_path / kind, 40, (4, 4))):
+            rows.append(f"{file.relative_to(tmp_path)},{kind},{'test' if number < 8 else 'train'},{kind}{number // 4}\n")
+    (tmp_path / "table.csv").write_text("path,label,split,group\n" + "".join(rows), encoding="utf-8")
+    source = load(f"csv:{tmp_path / 'table.csv'}", imbalance=2, validation=0.2)
+    groups = [row.rsplit(",", 1)[1] for row in rows]
+    assert len(source.train) + len(source.valid) == 48
+    assert not {groups[index] for index in source.train.index} & {groups[index] for index in source.valid.index}

@@ -1,11 +1,11 @@
-"""edgekd.data.splits: seeded cuts that keep classes in proportion and groups whole."""
+"""edgekd.data.splits: seeded cuts that keep classes in proportion and groups whole, and long tails."""
 
 import hypothesis.strategies as st
 import numpy as np
 import pytest
 from hypothesis import given, settings
 
-from edgekd.data.splits import hold_out
+from edgekd.data.splits import hold_out, keep, tail_counts
 from edgekd.errors import UsageError
 
 
@@ -63,3 +63,45 @@ def test_groups_that_cannot_be_held_out() -> None:
     """One group per class: holding one out would take a class away."""
     with pytest.raises(UsageError, match=r"a group never spans train and validation, and each of the 2 group\(s\).*validation = \"0 %\""):
         hold_out(np.array([0, 0, 1, 1]), 0.2, 0, ["a", "a", "b", "b"])
+
+
+@pytest.mark.parametrize(
+    ("classes", "images", "imbalance", "whole"),
+    [(10, 5000, 100, 12_406), (10, 5000, 50, 13_996), (10, 5000, 10, 20_431), (100, 500, 100, 10_847), (100, 500, 10, 19_573)],
+)
+def test_the_published_long_tails(classes: int, images: int, imbalance: float, whole: int) -> None:
+    """CIFAR-10 and CIFAR-100 have as many images as the literature says, from all of the first class to 1/imbalance of the last."""
+    counts = tail_counts(np.full(classes, images), imbalance)
+    assert counts.sum() == whole
+    assert (counts[0], counts[-1]) == (images, images / imbalance)
+
+
+@given(counts=st.lists(st.integers(1, 10**6), min_size=2, max_size=50), imbalance=st.floats(1, 1000))
+@settings(max_examples=100)
+def test_a_long_tail_of_any_classes(counts: list[int], imbalance: float) -> None:
+    """No class gives more than it has, one gives all (but for rounding), the shares fall as asked, or none is to be had."""
+    try:
+        tail = tail_counts(np.array(counts), imbalance)
+    except UsageError:
+        return
+    assert (tail <= counts).all()
+    assert (tail > np.array(counts) - 1.001).any()
+    assert (np.diff(tail) <= 0).all()
+    assert tail[0] / (tail[-1] + 1) <= imbalance * (1 + 1e-9)
+
+
+def test_an_imbalance_that_empties_a_class_is_refused() -> None:
+    """With how many classes, and how few images there are."""
+    with pytest.raises(UsageError, match=r"with imbalance = 100, 2 of 4 classes .* the smallest has 10 training .* Make imbalance smaller"):
+        tail_counts(np.full(4, 10), 100)
+    with pytest.raises(UsageError, match=r"3 of 3 classes would keep none: the smallest has 0 training .* Leave the classes out that have none"):
+        tail_counts(np.array([10, 0, 10]), 2)
+
+
+def test_so_many_of_each_class_are_kept() -> None:
+    """By the seed alone; all of a class where as many are asked for."""
+    labels = np.tile([0, 1, 2], 20)
+    kept = keep(labels, np.array([20, 5, 0]), 0)
+    assert np.bincount(labels[kept], minlength=3).tolist() == [20, 5, 0]
+    assert np.array_equal(kept, keep(labels, np.array([20, 5, 0]), 0))
+    assert not np.array_equal(kept, keep(labels, np.array([20, 5, 0]), 1))

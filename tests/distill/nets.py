@@ -18,7 +18,7 @@ from edgekd.distill.teacher import Teacher
 from edgekd.distill.train import Job, fit
 from edgekd.events import Emit, Event, silent
 from edgekd.models.network import Network
-from edgekd.recipe import Augment, Kd, Label, Optimizer, Phase, Subset, Temperature, Train
+from edgekd.recipe import Augment, Dist, Kd, Label, Optimizer, Phase, Subset, Temperature, Train
 from edgekd.record import Preprocess, Training
 
 CLASSES = 3
@@ -35,8 +35,8 @@ PHASES = (
     Phase(
         name="refine",
         epochs=3,
-        terms=(Kd(),),
-        temperature=Temperature(start=3, end=0.5),
+        terms=(Kd(), Dist()),
+        temperature=Temperature(start=3, end=0.5, shape="learned"),
         subset=Subset(by="mixed", fraction=0.7),
         batchnorm="frozen",
     ),

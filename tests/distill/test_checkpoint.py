@@ -15,7 +15,18 @@ from edgekd.errors import RunError
 from edgekd.record import CurvePoint
 
 POINT = CurvePoint(epoch=1.5, step=3, phase="p", loss=0.25, temperature=None, shares={"label": 1.0}, learning_rate=0.1, valid_accuracy=0.5)
-PLACE = Place(step=7, phase=1, phase_step=3, first_pass=2, positions=torch.tensor([1, 4]), confidence=torch.tensor(0.5), seconds=1.25, curve=[POINT])
+PLACE = Place(
+    step=7,
+    phase=1,
+    phase_step=3,
+    first_pass=2,
+    positions=torch.tensor([1, 4]),
+    confidence=torch.tensor(0.5),
+    learned=torch.tensor(-2.0),
+    first_temperature=torch.tensor(6.0),
+    seconds=1.25,
+    curve=[POINT],
+)
 
 
 def write(folder: Path, **changes: Any) -> None:
@@ -38,7 +49,7 @@ def test_what_is_saved_is_loaded(tmp_path: Path) -> None:
 
 
 def test_a_place_before_the_first_phase(tmp_path: Path) -> None:
-    """No positions, no confidence, no curve."""
+    """No positions, no temperature that moves, no curve."""
     checkpoint.save(tmp_path, Place(), {}, key="mine")
     assert checkpoint.load(tmp_path, key="mine") == (Place(), {})
 

@@ -39,9 +39,17 @@ SOFT: dict[str, Soft] = {
     "kd": lambda s, t, labels, temperature: losses.kd(s, t, temperature),
     "dkd": lambda s, t, labels, temperature: losses.dkd(s, t, labels, temperature),
     "dist": lambda s, t, labels, temperature: losses.dist(s, t, temperature),
+    "levels": lambda s, t, labels, temperature: losses.levels(s, t, temperature),
 }
+STANDARDISED: dict[str, Soft] = {
+    f"{name}, standardised": lambda s, t, labels, temperature, loss=loss: loss(losses.standardise(s), losses.standardise(t), labels, temperature)  # type: ignore[misc]
+    for name, loss in SOFT.items()
+}
+EVERY = {**SOFT, **STANDARDISED}
 
 soft = pytest.mark.parametrize("loss", SOFT.values(), ids=SOFT)
+squared = pytest.mark.parametrize("loss", [SOFT[name] for name in ("kd", "dkd", "dist")], ids=["kd", "dkd", "dist"])
+every = pytest.mark.parametrize("loss", EVERY.values(), ids=EVERY)
 
 
 # Literals -------------------------------------------------------------------------------------------------------------
@@ -85,6 +93,21 @@ def test_dist_literal_of_one_image() -> None:
     """(0.5, 0.3, 0.2) against (0.2, 0.3, 0.5) correlates at −13/14; a batch of one has no correlation within classes."""
     loss = losses.dist(log([0.5, 0.3, 0.2]), log([0.2, 0.3, 0.5]), heat(1))
     assert loss.item() == pytest.approx(1 + 13 / 14 + 1)
+
+
+def test_levels_literal() -> None:
+    """Student (1/2, 1/2), teacher (3/4, 1/4): 0.130812 of KL; squared lengths 1/2 and 5/8 for the batch; for the classes outer products."""
+    for weights, expected in (((1.0, 0.0, 0.0), 0.130812), ((0.0, 1.0, 0.0), 0.125**2), ((0.0, 0.0, 1.0), 0.140625 / 2), ((2.0, 8.0, 4.0), 0.667874)):
+        named = dict(zip(("instance", "batch", "classes"), weights, strict=True))
+        loss = losses.levels(tensor([0.0, 0.0]), log([0.75, 0.25]), heat(1), spread=[1.0], **named)
+        assert loss.item() == pytest.approx(expected, abs=1e-6)
+
+
+def test_levels_add_up_over_temperatures() -> None:
+    """The default spread at T = 4 is the paper's five, 2 to 6."""
+    student, teacher, _ = random_batch(6, 5)
+    alone = [losses.levels(student, teacher, torch.full((6,), value), spread=[1.0]) for value in (2.0, 3.0, 4.0, 5.0, 6.0)]
+    torch.testing.assert_close(losses.levels(student, teacher, torch.full((6,), 4.0)), torch.stack(alone).sum())
 
 
 def test_standardise_literal() -> None:
@@ -154,6 +177,27 @@ def test_dist_equals_the_plain_reference() -> None:
     assert loss.item() == pytest.approx(9 * (2 * between + 0.5 * within), rel=1e-9)
 
 
+def gram(first: list[list[float]], second: list[list[float]]) -> float:
+    """Squared Frobenius distance of the rows' products with each other."""
+    places = range(len(first))
+    products = [[[sum(a * b for a, b in zip(rows[i], rows[j], strict=True)) for j in places] for i in places] for rows in (first, second)]
+    return sum((products[0][i][j] - products[1][i][j]) ** 2 for i in places for j in places)
+
+
+def test_levels_equal_the_plain_reference() -> None:
+    """Entry by entry, at each temperature of each sample, with weights of their own."""
+    student, teacher, _ = random_batch(6, 5)
+    heats, spread = [1.0, 1.5, 2.0, 3.0, 4.0, 8.0], [0.5, 1.0, 2.0]
+    expected = 0.0
+    for factor in spread:
+        ours, theirs = ([softened(row, factor * h) for row, h in zip(logits.tolist(), heats, strict=True)] for logits in (student, teacher))
+        columns = [list(map(list, zip(*part, strict=True))) for part in (ours, theirs)]
+        samples = sum((factor * h) ** 2 * divergence(t, s) for s, t, h in zip(ours, theirs, heats, strict=True)) / 6
+        expected += 0.5 * samples + 2 * gram(ours, theirs) / 6 + 3 * gram(*columns) / 5
+    loss = losses.levels(student, teacher, torch.tensor(heats, dtype=torch.float64), spread=spread, instance=0.5, batch=2.0, classes=3.0)
+    assert loss.item() == pytest.approx(expected, rel=1e-9)
+
+
 def test_dkd_with_the_teachers_own_weight_is_kd() -> None:
     """With alpha 1 and beta 1 − the teacher's probability of the label, the two parts add up to KL."""
     student, teacher, labels = random_batch(1, 7)
@@ -166,7 +210,7 @@ def test_dkd_with_the_teachers_own_weight_is_kd() -> None:
 # Invariants -----------------------------------------------------------------------------------------------------------
 
 
-@soft
+@every
 @pytest.mark.parametrize("temperature", [0.5, 1.0, 4.0])
 def test_soft_losses_are_zero_at_equality_and_never_below(loss: Soft, temperature: float) -> None:
     """A student that answers as the teacher does has nothing to learn; any other has."""
@@ -184,7 +228,7 @@ def test_soft_losses_do_not_see_a_shift(loss: Soft) -> None:
     torch.testing.assert_close(loss(student + shift, teacher - 2 * shift, labels, heats), loss(student, teacher, labels, heats))
 
 
-@soft
+@squared
 def test_soft_losses_at_scaled_logits_and_temperature(loss: Soft) -> None:
     """Logits and T both k times as large leave the probabilities and multiply the loss by k²."""
     student, teacher, labels = random_batch(8, 5)
@@ -228,7 +272,7 @@ def test_standardise_takes_off_mean_and_scale() -> None:
 # Gradients and numbers ------------------------------------------------------------------------------------------------
 
 
-@soft
+@every
 def test_gradients_equal_finite_differences(loss: Soft) -> None:
     """Each derivative at the student's logits in float64, a temperature per sample."""
     student, teacher, labels = random_batch(3, 4)
@@ -254,17 +298,50 @@ def test_kd_gradient_is_the_known_one() -> None:
     torch.testing.assert_close(student.grad, expected.detach())
 
 
-@soft
+@every
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32])
-def test_large_logits_stay_finite(loss: Soft, dtype: torch.dtype) -> None:
-    """Logits of ±20,000 at T = 0.5 give finite losses and gradients, also from half precision."""
-    student, teacher, labels = random_batch(8, 5, torch.float32)
-    student, teacher = (student.sign() * 2e4).to(dtype).requires_grad_(), (teacher.sign() * 2e4).to(dtype)
-    value = loss(student, teacher, labels, torch.full((8,), 0.5))
+@pytest.mark.parametrize("size", [1e4, 2e4])
+def test_large_logits_stay_finite(loss: Soft, dtype: torch.dtype, size: float) -> None:
+    """Logits of ±10,000 and ±20,000 at T = 0.5 give finite losses and gradients, also from half precision, of either network or both."""
+    small, small_teacher, labels = random_batch(8, 5, torch.float32)
+    large, large_teacher = small.sign() * size, small_teacher.sign() * size
+    for ours, teacher in ((large, large_teacher), (large, small_teacher), (small, large_teacher), (large, large)):
+        student = ours.to(dtype).requires_grad_()
+        value = loss(student, teacher.to(dtype), labels, torch.full((8,), 0.5))
+        value.backward()  # type: ignore[no-untyped-call]
+        assert student.grad is not None
+        assert value.isfinite()
+        assert student.grad.isfinite().all()
+
+
+TWO = {name: loss for name, loss in EVERY.items() if "dkd" not in name}
+
+
+@pytest.mark.parametrize("loss", TWO.values(), ids=TWO)
+@pytest.mark.parametrize("size", [1.0, 1e4])
+def test_two_classes_are_enough(loss: Soft, size: float) -> None:
+    """Finite with a finite gradient, also at ±10,000, and 0 where student and teacher agree; `dkd` is refused."""
+    student, teacher, labels = random_batch(8, 2, torch.float32)
+    student, teacher, heats = (size * student).requires_grad_(), size * teacher, torch.full((8,), 2.0)
+    value = loss(student, teacher, labels, heats)
     value.backward()  # type: ignore[no-untyped-call]
     assert student.grad is not None
     assert value.isfinite()
     assert student.grad.isfinite().all()
+    assert loss(teacher, teacher, labels, heats).item() == pytest.approx(0, abs=1e-5)
+
+
+def test_the_label_loss_of_large_logits_stays_finite() -> None:
+    """±10,000 in half precision, two classes and many, smoothed and not."""
+    for classes in (2, 5):
+        logits, _, labels = random_batch(8, classes, torch.float32)
+        for smoothing in (0.0, 0.1):
+            student = (logits.sign() * 1e4).half().requires_grad_()
+            value = losses.label(student, labels, smoothing=smoothing)
+            value.backward()  # type: ignore[no-untyped-call]
+            assert student.grad is not None
+            assert value.isfinite()
+            assert student.grad.isfinite().all()
 
 
 @soft
@@ -297,7 +374,8 @@ def test_losses_compile_into_one_graph(monkeypatch: pytest.MonkeyPatch) -> None:
 
     def whole(s: Tensor, t: Tensor) -> Tensor:
         z = losses.standardise(s)
-        return losses.label(s, labels) + losses.kd(z, t, heats) + losses.dkd(s, t, labels, heats) + losses.dist(s, t, heats)
+        hard, decoupled = losses.label(s, labels), losses.dkd(s, t, labels, heats)
+        return hard + losses.kd(z, t, heats) + decoupled + losses.dist(s, t, heats) + losses.levels(s, t, heats)
 
     compiled = torch.compile(whole, backend="eager", fullgraph=True)
     torch.testing.assert_close(compiled(student, teacher), whole(student, teacher))
@@ -313,7 +391,7 @@ def test_dkd_of_two_classes_is_refused() -> None:
         losses.dkd(student, teacher, labels, torch.ones(4))
 
 
-@pytest.mark.parametrize("function", [losses.kd, losses.dist])
+@pytest.mark.parametrize("function", [losses.kd, losses.dist, losses.levels])
 def test_shapes_that_would_broadcast_are_caught(function: Callable[..., Tensor]) -> None:
     """Student (4, 10) against teacher (4, 1) is an error under the shape checker, and not a number."""
     checked = jaxtyped(function, typechecker=beartype)

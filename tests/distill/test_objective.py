@@ -8,7 +8,7 @@ from torch import Tensor
 
 from edgekd.distill import losses
 from edgekd.distill.objective import Objective
-from edgekd.recipe import Dist, Dkd, Kd, Label, Phase, Temperature, Term
+from edgekd.recipe import Dist, Dkd, Kd, Label, Levels, Phase, Temperature, Term
 
 STUDENT = torch.tensor([[0.0, 0.0]])
 TEACHER = torch.tensor([[0.75, 0.25]]).log()
@@ -39,13 +39,22 @@ def test_every_term_gets_its_own_options() -> None:
     """The total is the sum of the plain functions, each with the term's settings."""
     student, teacher, labels = batch()
     heat = torch.full((5,), 2.0)
-    terms = (Label(weight=0.5, smoothing=0.1), Kd(weight=2), Kd(weight=3, standardise=True), Dkd(alpha=0.5, beta=2.0), Dist(beta=0.7, gamma=0.3))
+    terms: tuple[Term, ...] = (
+        Label(weight=0.5, smoothing=0.1),
+        Kd(weight=2),
+        Kd(weight=3, standardise=True),
+        Dkd(alpha=0.5, beta=2.0),
+        Dist(beta=0.7, gamma=0.3),
+    )
+    terms += (Levels(weight=0.5, spread=(1.0, 3.0), instance=2.0, batch=0.5, classes=0.1), Levels(standardise=True))
     expected = [
         0.5 * losses.label(student, labels, smoothing=0.1),
         2 * losses.kd(student, teacher, heat),
         3 * losses.kd(losses.standardise(student), losses.standardise(teacher), heat),
         losses.dkd(student, teacher, labels, heat, alpha=0.5, beta=2.0),
         losses.dist(student, teacher, heat, beta=0.7, gamma=0.3),
+        0.5 * losses.levels(student, teacher, heat, spread=[1.0, 3.0], instance=2.0, batch=0.5, classes=0.1),
+        losses.levels(losses.standardise(student), losses.standardise(teacher), heat),
     ]
     loss = objective(*terms, temperature=2.0)(student, teacher, labels, progress=0, confidence=None)
     torch.testing.assert_close(loss.parts, torch.stack(expected))
@@ -119,11 +128,29 @@ def test_the_teachers_confidence_sets_each_samples_temperature() -> None:
 
 
 def test_the_students_confidence_sets_one_for_all() -> None:
-    """From 6 to 0.5 at 0.5: T = 3.25, whatever the progress."""
+    """From 6 to 0.5, halfway to where the student counts as sure: T = 3.25, whatever the progress."""
     student, teacher, labels = batch()
     spec = Temperature(start=6, end=0.5, shape="student-confidence")
-    loss = objective(Kd(), temperature=spec)(student, teacher, labels, progress=0.9, confidence=torch.tensor(0.5))
+    loss = objective(Kd(), temperature=spec)(student, teacher, labels, progress=0.9, confidence=torch.tensor(0.35))
     torch.testing.assert_close(loss.total, losses.kd(student, teacher, torch.full((5,), 3.25)))
+
+
+def test_a_learned_temperature_hears_of_the_whole_loss() -> None:
+    """x gets the reversed gradient of all terms together, once: none comes from looking at the gradient's shares."""
+    student, teacher, labels = batch()
+    terms = (Kd(weight=0.03), Dist(weight=0.02), Label())
+    phase = objective(*terms, temperature=Temperature(start=6, end=1, shape="learned"))
+    x = torch.tensor(0.0, requires_grad=True)
+    shares = phase.gradient_shares(student, teacher, labels, progress=1, learned=x)
+    assert sum(shares.values()) == pytest.approx(1)
+    loss = phase(student, teacher, labels, progress=1, learned=x)
+    loss.total.backward()  # type: ignore[no-untyped-call]
+    heat = torch.full((5,), 3.5, requires_grad=True)
+    (0.03 * losses.kd(student, teacher, heat) + 0.02 * losses.dist(student, teacher, heat)).backward()  # type: ignore[no-untyped-call]
+    assert x.grad is not None
+    assert heat.grad is not None
+    assert x.grad.item() == pytest.approx(-heat.grad.sum().item() * (1 - 6) * 0.25, rel=1e-4)
+    assert loss.temperature.item() == 3.5
 
 
 def test_progress_moves_the_temperature() -> None:

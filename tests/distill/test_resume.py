@@ -51,7 +51,10 @@ def stop(folder: Path, number: int, step: int, train: Train = nets.TRAIN) -> lis
 
 def points(training: Training) -> list[tuple[object, ...]]:
     """What of a curve does not depend on how often it was logged."""
-    return [(point.step, point.epoch, point.phase, point.learning_rate, point.temperature, point.valid_accuracy) for point in training.curve]
+    return [
+        (point.step, point.epoch, point.phase, point.learning_rate, point.temperature, point.first_temperature, point.valid_accuracy)
+        for point in training.curve
+    ]
 
 
 def steps_done(folder: Path) -> int:
@@ -82,7 +85,7 @@ def killed(tmp_path_factory: pytest.TempPathFactory) -> Killed:
     ],
 )
 def test_a_killed_process_is_continued(killed: Killed, undisturbed: Undisturbed, number: signal.Signals, code: int, kept: int) -> None:
-    """In either phase: bit for bit the weights of an undisturbed run, with averaged weights, a subset and a temperature that follows the student."""
+    """In either phase: bit for bit the weights of an undisturbed run, with averaged weights, a subset, and temperatures that follow and learn."""
     folder, returned, errors = killed[number]
     assert returned == code, errors
     assert steps_done(folder) == kept
@@ -104,6 +107,19 @@ def test_stopped_at_every_step(tmp_path: Path, undisturbed: Undisturbed, train: 
     whole, expected = undisturbed(train)
     assert nets.same(student, whole)
     assert points(training) == points(expected)
+
+
+def test_a_temperature_that_learns_is_training_state(tmp_path: Path, undisturbed: Undisturbed) -> None:
+    """It stands in the checkpoint and moves, so that a resume could lose it; the student has no part of it."""
+    whole, training = undisturbed(nets.TRAIN)
+    heats = [point.temperature for point in training.curve if point.phase == "refine" and point.temperature is not None]
+    assert training.curve[-1].first_temperature == pytest.approx(2.75)
+    assert len(set(heats)) == 3
+    assert abs(heats[-1] - 2.75) > 1e-3
+    stop(tmp_path, signal.SIGTERM, 20)
+    kept = torch.load(tmp_path / checkpoint.NAME, weights_only=True)
+    assert kept["place"]["learned"].shape == ()
+    assert kept["states"]["network"].keys() == whole.state_dict().keys() == nets.network().state_dict().keys()
 
 
 def test_runs_with_other_seeds_differ(tmp_path: Path, undisturbed: Undisturbed) -> None:

@@ -16,7 +16,7 @@ from edgekd.distill.teacher import Live
 from edgekd.distill.train import Job, fit
 from edgekd.errors import RunError, TrainingError
 from edgekd.events import Event, Note, PhaseStarted, Trained
-from edgekd.recipe import Kd, Label, Subset, Temperature, Train
+from edgekd.recipe import Dist, Kd, Label, Subset, Temperature, Train
 from tests.distill import nets
 
 SOFT = (Kd(weight=0.9), Label(weight=0.1))
@@ -108,7 +108,10 @@ def test_shares_add_up_to_one(tmp_path: Path) -> None:
 
 
 def test_a_temperature_follows_the_students_running_confidence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The first batch's mean of the highest probability, then a fiftieth of each new one: T = 6 − 5.5 of it, worked out beside."""
+    """From 0, a fiftieth of each batch's mean of the highest probability, counted from 1/3: T = 6 − 5.5 of it over 0.7, worked out beside.
+
+    A phase before it that holds T is followed, too.
+    """
     monkeypatch.setattr(train, "LOG_S", 0.0)
     student, data = nets.network(), nets.data()
     events: list[Event] = []
@@ -120,10 +123,42 @@ def test_a_temperature_follows_the_students_running_confidence(tmp_path: Path, m
 
     student.register_forward_hook(look)
     spec = Temperature(start=6, end=0.5, shape="student-confidence")
+    phases = nets.phase("held"), nets.phase("follows", terms=SOFT, temperature=spec)
+    nets.learn(tmp_path, *phases, student=student, images=data, teacher=Live(nets.teacher().eval(), data), events=events)
+    running = list(itertools.accumulate(sure, lambda before, now: before + 0.02 * (1.5 * (now - 1 / 3) - before), initial=0.0))[1:]
+    followed = [event.temperature for event in trained(events) if event.phase == "follows"]
+    assert followed == pytest.approx([6 - 5.5 * confidence / 0.7 for confidence in running[4:]], abs=1e-5)
+
+
+def test_a_learned_temperature_begins_anew_in_each_phase(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A tenth of the way from its start, in the curve, too; then it goes where the loss is larger, within its range."""
+    monkeypatch.setattr(train, "LOG_S", 0.0)
+    events: list[Event] = []
+    data = nets.data()
     teacher = Live(nets.teacher().eval(), data)
-    nets.learn(tmp_path, nets.phase(terms=SOFT, temperature=spec), student=student, images=data, teacher=teacher, events=events)
-    running = itertools.accumulate(sure, lambda before, now: before + 0.02 * (now - before))
-    assert [event.temperature for event in trained(events)] == pytest.approx([6 - 5.5 * confidence for confidence in running], abs=1e-5)
+    phases = [nets.phase(name, 8, terms=(Dist(), Label()), temperature=Temperature(start=2, end=4, shape="learned")) for name in "ab"]
+    student, training = nets.learn(tmp_path, *phases, images=data, teacher=teacher, events=events)
+    for name in "ab":
+        heats = [event.temperature for event in trained(events) if event.phase == name]
+        assert heats[0] == pytest.approx(2.2)
+        assert all(2 < heat < 4 for heat in heats if heat is not None)
+        assert heats[1] == heats[0]  # the reversal begins at 0
+        assert len(set(heats[1:])) == 31
+        assert heats[-1] == max(heat for heat in heats if heat is not None)
+        assert {point.first_temperature for point in training.curve if point.phase == name} == {heats[0]}
+    assert student.state_dict().keys() == nets.network().state_dict().keys()
+
+
+def test_phases_of_labels_have_no_first_temperature(tmp_path: Path) -> None:
+    """Neither before a soft phase nor after it."""
+    data = nets.data()
+    phases = nets.phase("a"), nets.phase("b", terms=SOFT, temperature=2.0), nets.phase("c")
+    _, training = nets.learn(tmp_path, *phases, images=data, teacher=Live(nets.teacher().eval(), data))
+    assert [(point.phase, point.temperature, point.first_temperature) for point in training.curve] == [
+        ("a", None, None),
+        ("b", 2.0, 2.0),
+        ("c", None, None),
+    ]
 
 
 def test_a_temperature_goes_from_end_to_end_of_its_phase(tmp_path: Path) -> None:

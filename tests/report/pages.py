@@ -149,6 +149,7 @@ def _taught(network: Network, epochs: int) -> Network:
             phase="transfer" if epoch <= epochs * 2 / 3 else "refine",
             loss=2.0 / epoch,
             temperature=None if alone else 3.0 if epoch <= epochs * 2 / 3 else 1.5,
+            first_temperature=None if alone else 3.0,
             shares={"label": 1.0} if alone else {"kd": 0.9, "label": 0.1},
             learning_rate=0.1,
             valid_accuracy=0.93 - 0.3 / epoch - (0.02 if alone else 0.0),

@@ -13,19 +13,19 @@ from edgekd.tasks import classify
 
 def test_soft_losses_by_the_number_of_classes() -> None:
     """Decoupled distillation needs classes beside the label to compare."""
-    assert classify.soft_losses(2) == ("kd", "dist")
-    assert classify.soft_losses(3) == ("kd", "dkd", "dist")
+    assert classify.soft_losses(2) == ("kd", "dist", "levels")
+    assert classify.soft_losses(3) == ("kd", "dkd", "dist", "levels")
 
 
 def test_losses_that_fit_pass() -> None:
-    """All four for ten classes, the label and kd for two."""
-    classify.check_losses(["label", "kd", "dkd", "dist"], 10)
+    """All five for ten classes, the label and kd for two."""
+    classify.check_losses(["label", "kd", "dkd", "dist", "levels"], 10)
     classify.check_losses(["label", "kd"], 2)
 
 
 def test_a_loss_that_does_not_fit_is_refused() -> None:
     """The message names the classes, what fits and what came."""
-    with pytest.raises(UsageError, match="with 2 classes the losses that fit are label, kd, dist, got 'dkd'"):
+    with pytest.raises(UsageError, match="with 2 classes the losses that fit are label, kd, dist, levels, got 'dkd'"):
         classify.check_losses(["kd", "dkd"], 2)
 
 

@@ -1,0 +1,170 @@
+"""edgekd.distill.longtail: the papers' formulas worked out apart, what is off, gradients, and that a phase's own images are counted."""
+
+import math
+from pathlib import Path
+
+import msgspec
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from torch import Tensor
+from torch.nn import functional as F
+
+from edgekd.distill import alone, distill, longtail, losses
+from edgekd.distill.objective import Objective
+from edgekd.recipe import Kd, Label, Phase, Subset
+from tests.distill import nets
+
+COUNTS = torch.tensor([100, 10, 1])
+
+
+def batch() -> tuple[Tensor, Tensor]:
+    """Logits (6, 3) and labels of every class."""
+    return torch.randn(6, 3, generator=torch.Generator().manual_seed(1)), torch.tensor([0, 0, 0, 1, 1, 2])
+
+
+@pytest.mark.parametrize("beta", [0.9, 0.99, 0.999, 0.9999])
+def test_class_weights_by_the_papers_formula(beta: float) -> None:
+    """(1 − β)/(1 − βⁿ), scaled so that they add up to the number of classes."""
+    plain = [(1 - beta) / (1 - beta**n) for n in COUNTS.tolist()]
+    expected = torch.tensor([3 * weight / sum(plain) for weight in plain])
+    torch.testing.assert_close(longtail.class_weights(COUNTS, beta), expected)
+
+
+def test_class_weights_at_both_ends() -> None:
+    """β = 0 leaves all alike; near 1 a class weighs as the inverse of its images, to the last digits."""
+    assert longtail.class_weights(COUNTS, 0.0).tolist() == [1, 1, 1]
+    inverse = torch.tensor([0.01, 0.1, 1.0])
+    torch.testing.assert_close(longtail.class_weights(COUNTS, 1 - 1e-12), 3 * inverse / inverse.sum())
+
+
+@given(counts=st.lists(st.integers(0, 10**9), min_size=1, max_size=20), beta=st.floats(0, 1, exclude_max=True))
+def test_class_weights_are_always_numbers(counts: list[int], beta: float) -> None:
+    """Above 0, of mean 1, and never less for a rarer class, whatever the counts and β."""
+    weights = longtail.class_weights(torch.tensor(counts), beta)
+    assert weights.isfinite().all()
+    assert (weights >= 0).all()
+    assert weights.mean().item() == pytest.approx(1, rel=1e-4)
+    order = torch.tensor(counts).argsort(stable=True)
+    assert (weights[order].diff() <= 1e-6 * weights.max()).all()
+
+
+def test_the_log_prior_by_hand() -> None:
+    """τ times log shares; a class that is not shown counts as shown once."""
+    torch.testing.assert_close(longtail.log_prior(torch.tensor([6, 2, 0]), 1.0), torch.tensor([6 / 9, 2 / 9, 1 / 9]).log())
+    assert longtail.log_prior(COUNTS, 0.0).tolist() == [0, 0, 0]
+
+
+def test_the_loss_by_the_papers_formulas() -> None:
+    """Menon et al.'s equation 10 and Cui et al.'s 11, in float64 and sample by sample."""
+    student, labels = batch()
+    shares = (COUNTS / COUNTS.sum()).double()
+    weights = torch.tensor([(1 - 0.99) / (1 - 0.99**n) for n in COUNTS.tolist()], dtype=torch.float64)
+    weights = weights * 3 / weights.sum()
+    summed = 0.0
+    for logits, label in zip(student.double(), labels.tolist(), strict=True):
+        others = sum(float((shares[c] / shares[label]) ** 2.0 * torch.exp(logits[c] - logits[label])) for c in range(3) if c != label)
+        summed += float(weights[label]) * math.log1p(others)
+    loss = longtail.label(student, labels, COUNTS, class_balance=0.99, logit_adjustment=2.0)
+    assert loss.item() == pytest.approx(summed / 6, rel=1e-5)
+
+
+@pytest.mark.parametrize("smoothing", [0.0, 0.2])
+def test_what_is_off_changes_nothing(smoothing: float) -> None:
+    """Both at 0, or classes that are alike, give the plain loss."""
+    student, labels = batch()
+    plain = losses.label(student, labels, smoothing=smoothing)
+    torch.testing.assert_close(longtail.label(student, labels, COUNTS, smoothing=smoothing), plain)
+    even = longtail.label(student, labels, torch.tensor([7, 7, 7]), smoothing=smoothing, class_balance=0.9, logit_adjustment=1.0)
+    torch.testing.assert_close(even, plain)
+
+
+@pytest.mark.parametrize(
+    "options", [{"class_balance": 0.9}, {"logit_adjustment": 1.5}, {"class_balance": 0.5, "logit_adjustment": 1.0, "smoothing": 0.1}]
+)
+def test_the_gradient_by_differences(options: dict[str, float]) -> None:
+    """At the student's logits; class weights and priors are constants."""
+    student, labels = batch()
+
+    def loss(logits: Tensor) -> Tensor:
+        adjusted = logits + longtail.log_prior(COUNTS, options.get("logit_adjustment", 0.0)).double()
+        weights = longtail.class_weights(COUNTS, options.get("class_balance", 0.0)).double()[labels]
+        return (weights * F.cross_entropy(adjusted, labels, label_smoothing=options.get("smoothing", 0.0), reduction="none")).mean()
+
+    student.requires_grad_()
+    longtail.label(student, labels, COUNTS, **options).backward()  # type: ignore[no-untyped-call]
+    assert student.grad is not None
+    wide = student.detach().double()
+    for place in [(0, 0), (3, 2), (5, 2)]:
+        step = torch.zeros_like(wide)
+        step[place] = 1e-6
+        slope = (loss(wide + step) - loss(wide - step)) / 2e-6
+        assert student.grad[place].item() == pytest.approx(slope.item(), rel=1e-3, abs=1e-6)
+
+
+def test_extreme_logits_stay_finite() -> None:
+    """±1e4 in fp16, loss and gradient."""
+    student = torch.tensor([[1e4, -1e4, 0.0], [-1e4, 1e4, 0.0]]).half().requires_grad_()
+    loss = longtail.label(student, torch.tensor([1, 1]), COUNTS, class_balance=0.999, logit_adjustment=1.0)
+    loss.backward()  # type: ignore[no-untyped-call]
+    assert loss.isfinite()
+    assert student.grad is not None
+    assert student.grad.isfinite().all()
+
+
+def test_adjusted_logits_rest_where_classes_are_equally_likely() -> None:
+    """Where images say nothing, equal logits are the best answer to labels of any frequencies (Fisher consistency); to plain labels they are not."""
+    labels = torch.repeat_interleave(torch.arange(3), COUNTS)
+    for tau, still in ((1.0, True), (0.0, False)):
+        bias = torch.zeros(3, requires_grad=True)
+        longtail.label(bias.expand(len(labels), 3), labels, COUNTS, logit_adjustment=tau).backward()  # type: ignore[no-untyped-call]
+        assert bias.grad is not None
+        assert (bias.grad.abs().max().item() < 1e-6) is still
+
+
+def test_a_label_terms_options_reach_the_loss() -> None:
+    """With the counts of the phase, for the last classes too where it has none of them; the gradient's shares see them as well."""
+    student, labels = batch()
+    term = Label(weight=0.5, smoothing=0.1, class_balance=0.9, logit_adjustment=1.0)
+    phase = Phase(name="p", epochs=1, terms=(term, Label()))
+    loss = Objective(phase, counts=torch.tensor([5, 3]))(student, None, labels, progress=0, confidence=None)
+    expected = longtail.label(student, labels, torch.tensor([5, 3, 0]), smoothing=0.1, class_balance=0.9, logit_adjustment=1.0)
+    torch.testing.assert_close(loss.parts, torch.stack([0.5 * expected, losses.label(student, labels)]))
+    shares = Objective(phase, counts=torch.tensor([5, 3])).gradient_shares(student, None, labels, progress=0, confidence=None)
+    assert 0 < shares["label-1"] < 0.5
+
+
+def test_the_images_of_each_phase_are_counted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """All of them first, then those of the balanced subset alone."""
+    seen: list[list[int]] = []
+    plain = longtail.label
+
+    def spy(student: Tensor, labels: Tensor, counts: Tensor, **options: float) -> Tensor:
+        seen.append(counts.tolist())
+        return plain(student, labels, counts, **options)
+
+    monkeypatch.setattr(longtail, "label", spy)
+    terms = (Label(logit_adjustment=1.0),)
+    phases = (nets.phase("a", 1, terms=terms), nets.phase("b", 1, terms=terms, subset=Subset(by="balanced", fraction=0.1)))
+    data = nets.data()
+    student = nets.network(nets.Toy(dropout=0))
+    distill(student, None, data=data, data_sha256="toy", phases=phases, train=nets.TRAIN, folder=tmp_path, how="alone")
+    assert seen[0] == data.labels.bincount().tolist()
+    assert sorted(seen[-1]) == [2, 2, 2]
+
+
+def test_alone_keeps_what_is_said_of_unbalanced_classes() -> None:
+    """Its gain must not be taken for the teacher's; a phase without a label term has nothing to say."""
+    balanced = Label(weight=0.1, smoothing=0.2, class_balance=0.9, logit_adjustment=1.0)
+    first, second = alone([nets.phase("a", terms=(Kd(), balanced)), nets.phase("b", terms=(Kd(),))])
+    assert first.terms == (msgspec.structs.replace(balanced, weight=1.0, smoothing=0.0),)
+    assert second.terms == (Label(),)
+
+
+@pytest.mark.parametrize("options", [{"class_balance": 1.0}, {"class_balance": -0.1}, {"logit_adjustment": -1.0}, {"logit_adjustment": math.inf}])
+def test_options_outside_their_range_are_refused(options: dict[str, float]) -> None:
+    """With the rule and what was received."""
+    (name,) = options
+    with pytest.raises(ValueError, match=rf"{name} must be .*, got {options[name]}"):
+        Label(**options)
