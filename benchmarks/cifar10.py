@@ -30,9 +30,10 @@ from edgekd.evaluate import evaluate
 from edgekd.events import Emit
 from edgekd.files import sha256_json
 from edgekd.models.load import Network, build
-from edgekd.recipe import Kd, Label, Phase, Recipe, Temperature, Train
+from edgekd.recipe import Phase, Recipe, Temperature, Train
 from edgekd.recipefile import read_recipe
 from edgekd.record import Preprocess, Training
+from edgekd.terms import Kd, Label
 
 TEACHER = "resnet56-4bfd9763.th"
 EPOCHS = {"resnet8": 8.0, "resnet20": 2.0}

@@ -42,9 +42,10 @@ from edgekd.evaluate import evaluate, score
 from edgekd.evaluate.groups import grouped
 from edgekd.files import sha256_json
 from edgekd.models.load import Network, build, load_weights, save_weights
-from edgekd.recipe import Kd, Label, Phase, Subset, Temperature, Term, Train
+from edgekd.recipe import Phase, Subset, Temperature, Train
 from edgekd.record import How, Preprocess
 from edgekd.tasks.classify import adjust
+from edgekd.terms import Kd, Label, Term
 
 TEACHER, STUDENT = "resnet32", "resnet8"
 BATCH = 64

@@ -33,25 +33,9 @@ from edgekd.distill import distill, filled, supervised
 from edgekd.evaluate import evaluate
 from edgekd.files import sha256_json
 from edgekd.models.load import Network, build, save_weights
-from edgekd.recipe import (
-    TWO_PHASES,
-    Attention,
-    Contrast,
-    Dist,
-    Dkd,
-    Feature,
-    Kd,
-    Label,
-    Levels,
-    Optimizer,
-    Phase,
-    Relation,
-    Review,
-    Temperature,
-    Term,
-    Train,
-)
+from edgekd.recipe import TWO_PHASES, Optimizer, Phase, Temperature, Train
 from edgekd.record import How, Preprocess, Training
+from edgekd.terms import Attention, Contrast, Dist, Dkd, Feature, Kd, Label, Levels, Relation, Review, Term
 
 EPOCHS, CHOICE_EPOCHS = 10.0, 3.0
 PIECES = ((6.0, 0.1), (6.0, 0.05), (4.0, 0.02))

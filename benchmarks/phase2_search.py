@@ -22,8 +22,9 @@ from edgekd.distill import checkpoint
 from edgekd.distill.train import Job
 from edgekd.events import Event, PhaseStarted
 from edgekd.files import write_atomic
-from edgekd.recipe import Dist, Dkd, Kd, Label, Phase, Subset, Temperature, Term, Train
+from edgekd.recipe import Phase, Subset, Temperature, Train
 from edgekd.recipefile import read_recipe
+from edgekd.terms import Dist, Dkd, Kd, Label, Term
 
 FALLING = Temperature(start=3.0, end=0.5, shape="cosine")
 EIGHTH, QUARTER, HALF = 1 / 8, 1 / 4, 1 / 2

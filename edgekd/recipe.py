@@ -1,4 +1,4 @@
-"""What was asked for, as frozen structs. Every struct of a recipe lives here; `recipefile` reads and writes them.
+"""What was asked for, as frozen structs. Every struct of a recipe lives here, but for the losses in `terms`; `recipefile` reads and writes them.
 
 Paths in a recipe are relative to its own folder. Defaults that depend on the data or the machine are `None` here ("what fits"); `compress`
 fills them and says why.
@@ -12,16 +12,7 @@ from typing import Literal, TypeAlias
 import msgspec
 
 from edgekd.record import Preprocess
-
-
-class Struct(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A frozen part of a recipe that refuses keys it does not know."""
-
-
-def _require(holds: bool, rule: str, value: object) -> None:
-    if not holds:
-        raise ValueError(f"{rule}, got {value!r}")
-
+from edgekd.terms import FEATURE_TERMS, Kd, Label, Struct, Term, require
 
 # Networks -------------------------------------------------------------------------------------------------------------
 
@@ -56,126 +47,6 @@ class Student(Struct, frozen=True, kw_only=True):
 # How a student learns -------------------------------------------------------------------------------------------------
 
 
-class Label(Struct, frozen=True, kw_only=True, tag_field="loss", tag="label"):
-    """Cross entropy with the labels."""
-
-    weight: float = 1.0
-    smoothing: float = 0.0
-    class_balance: float = 0.0
-    """β of class weights by the effective number of images (Cui et al. 2019): 0 weighs all alike, towards 1 rare classes count more."""
-    logit_adjustment: float = 0.0
-    """τ by which log class frequencies are added to the student's logits in this loss (Menon et al. 2021): 0 none, 1 aims at classes that are
-    equally likely."""
-
-    def __post_init__(self) -> None:
-        _require(0 <= self.smoothing < 1, "smoothing must be at least 0 and below 1", self.smoothing)
-        _require(0 <= self.class_balance < 1, "class_balance must be at least 0 and below 1, as in 0.999", self.class_balance)
-        _require(0 <= self.logit_adjustment < float("inf"), "logit_adjustment must be 0 or more, as in 1.0", self.logit_adjustment)
-
-
-class Kd(Struct, frozen=True, kw_only=True, tag_field="loss", tag="kd"):
-    """KL divergence of softened probabilities, times T² (Hinton et al. 2015)."""
-
-    weight: float = 1.0
-    standardise: bool = False
-    """Standardise both logits first (Sun et al. 2024)."""
-
-
-class Dkd(Struct, frozen=True, kw_only=True, tag_field="loss", tag="dkd"):
-    """KL divergence split into target and non-target parts (Zhao et al. 2022)."""
-
-    weight: float = 1.0
-    alpha: float = 1.0
-    beta: float = 8.0
-    standardise: bool = False
-
-
-class Dist(Struct, frozen=True, kw_only=True, tag_field="loss", tag="dist"):
-    """Correlation between classes and within each class across the batch (Huang et al. 2022)."""
-
-    weight: float = 1.0
-    beta: float = 1.0
-    gamma: float = 1.0
-    standardise: bool = False
-
-
-class Levels(Struct, frozen=True, kw_only=True, tag_field="loss", tag="levels"):
-    """Samples, likeness of samples, likeness of classes, at several temperatures (Jin et al. 2023)."""
-
-    weight: float = 1.0
-    instance: float = 1.0
-    batch: float = 1.0
-    classes: float = 1.0
-    spread: tuple[float, ...] = (0.5, 0.75, 1.0, 1.25, 1.5)
-    """What the phase's T is multiplied by; their losses add up. At T = 4 these are the paper's 2, 3, 4, 5 and 6."""
-    standardise: bool = False
-
-    def __post_init__(self) -> None:
-        _require(bool(self.spread), "spread needs at least one factor, as in [1.0]", list(self.spread))
-        _require(all(0 < factor < math.inf for factor in self.spread), "the factors of spread must be above 0 and finite", list(self.spread))
-
-
-LogitTerm: TypeAlias = Kd | Dkd | Dist | Levels
-LOGIT_TERMS = (Kd, Dkd, Dist, Levels)
-"""The terms that compare logits, and may standardise them first."""
-
-Pairs: TypeAlias = tuple[tuple[str, str], ...]
-"""Which features belong together: (the student's tap, the teacher's), as `edgekd taps` lists them; (): what fits, and is said."""
-
-
-class Feature(Struct, frozen=True, kw_only=True, tag_field="loss", tag="feature"):
-    """Squared difference of features through a learned projection (Romero et al. 2015). No pairs: the last stages."""
-
-    weight: float = 1.0
-    pairs: Pairs = ()
-
-
-class Attention(Struct, frozen=True, kw_only=True, tag_field="loss", tag="attention"):
-    """Difference of where two networks look (Zagoruyko and Komodakis 2017). No pairs: all stages."""
-
-    weight: float = 1.0
-    form: Literal["squares", "sigmoid"] = "squares"
-    pairs: Pairs = ()
-
-
-class Relation(Struct, frozen=True, kw_only=True, tag_field="loss", tag="relation"):
-    """Difference of distances and angles between the samples of a batch (Park et al. 2019). No pairs: what the heads are given."""
-
-    weight: float = 1.0
-    distance: float = 1.0
-    angle: float = 2.0
-    pairs: Pairs = ()
-
-
-class Contrast(Struct, frozen=True, kw_only=True, tag_field="loss", tag="contrast"):
-    """Finding one's own teacher embedding among the batch's (Tian et al. 2020, without a memory bank). No pairs: what the heads are given."""
-
-    weight: float = 1.0
-    sharpness: float = 0.1
-    """What cosines are divided by; the temperature of a phase is another thing."""
-    width: int = 128
-    """Of the learned embeddings."""
-    pairs: Pairs = ()
-
-    def __post_init__(self) -> None:
-        _require(self.sharpness > 0, "sharpness must be above 0", self.sharpness)
-        _require(self.width >= 1, "width must be 1 or more", self.width)
-
-
-class Review(Struct, frozen=True, kw_only=True, tag_field="loss", tag="review"):
-    """Each stage of the student, fused with its deeper ones, against the teacher's (Chen et al. 2021). No pairs: all stages."""
-
-    weight: float = 1.0
-    pairs: Pairs = ()
-    """From the shallowest to the deepest."""
-
-
-FeatureTerm: TypeAlias = Feature | Attention | Relation | Contrast | Review
-FEATURE_TERMS = (Feature, Attention, Relation, Contrast, Review)
-"""The terms that look inside both networks; the teacher then answers live."""
-
-Term: TypeAlias = Label | LogitTerm | FeatureTerm
-
 Shape: TypeAlias = Literal["linear", "cosine", "exponential", "teacher-confidence", "student-confidence", "learned"]
 
 
@@ -187,10 +58,10 @@ class Temperature(Struct, frozen=True, kw_only=True):
     shape: Shape = "cosine"
 
     def __post_init__(self) -> None:
-        _require(self.start > 0 and self.end > 0, "a temperature must be above 0", [self.start, self.end])
-        _require(max(self.start, self.end) < math.inf, "a temperature must be finite", [self.start, self.end])
+        require(self.start > 0 and self.end > 0, "a temperature must be above 0", [self.start, self.end])
+        require(max(self.start, self.end) < math.inf, "a temperature must be finite", [self.start, self.end])
         room = self.shape != "learned" or self.start != self.end
-        _require(room, "a learned temperature needs start and end apart, as in { start = 6.0, end = 0.8 }", [self.start, self.end])
+        require(room, "a learned temperature needs start and end apart, as in { start = 6.0, end = 0.8 }", [self.start, self.end])
 
 
 class Subset(Struct, frozen=True, kw_only=True):
@@ -200,7 +71,7 @@ class Subset(Struct, frozen=True, kw_only=True):
     fraction: float = 0.5
 
     def __post_init__(self) -> None:
-        _require(0 < self.fraction <= 1, "a subset's fraction must be above 0 and at most 1", self.fraction)
+        require(0 < self.fraction <= 1, "a subset's fraction must be above 0 and at most 1", self.fraction)
 
 
 class Phase(Struct, frozen=True, kw_only=True):
@@ -217,12 +88,12 @@ class Phase(Struct, frozen=True, kw_only=True):
     """frozen: statistics stay as they were at the phase's start."""
 
     def __post_init__(self) -> None:
-        _require(self.epochs > 0, "a phase's epochs must be above 0", self.epochs)
-        _require(bool(self.terms), "a phase needs at least one term", self.terms)
-        _require(sum(t.weight for t in self.terms) > 0, "a phase's weights must add up to more than 0", [t.weight for t in self.terms])
+        require(self.epochs > 0, "a phase's epochs must be above 0", self.epochs)
+        require(bool(self.terms), "a phase needs at least one term", self.terms)
+        require(sum(t.weight for t in self.terms) > 0, "a phase's weights must add up to more than 0", [t.weight for t in self.terms])
         if not isinstance(self.temperature, Temperature):
-            _require(self.temperature > 0, "a temperature must be above 0", self.temperature)
-            _require(self.temperature < math.inf, "a temperature must be finite", self.temperature)
+            require(self.temperature > 0, "a temperature must be above 0", self.temperature)
+            require(self.temperature < math.inf, "a temperature must be finite", self.temperature)
 
     @property
     def soft(self) -> bool:
@@ -246,9 +117,9 @@ class Optimizer(Struct, frozen=True, kw_only=True):
 
     def __post_init__(self) -> None:
         for rate in (self.lr, self.body_lr):
-            _require(rate is None or rate > 0, "a learning rate must be above 0", rate)
-        _require(0 <= self.momentum < 1, "momentum must be at least 0 and below 1", self.momentum)
-        _require(self.weight_decay >= 0, "weight_decay must be 0 or more", self.weight_decay)
+            require(rate is None or rate > 0, "a learning rate must be above 0", rate)
+        require(0 <= self.momentum < 1, "momentum must be at least 0 and below 1", self.momentum)
+        require(self.weight_decay >= 0, "weight_decay must be 0 or more", self.weight_decay)
 
 
 class Augment(Struct, frozen=True, kw_only=True):
@@ -264,9 +135,9 @@ class Augment(Struct, frozen=True, kw_only=True):
     colour: float = 0.0
 
     def __post_init__(self) -> None:
-        _require(self.crop >= 0, "crop is padding of 0 pixels or more", self.crop)
-        _require(0 < self.scale <= 1, "scale is a share of the area above 0 and at most 1", self.scale)
-        _require(0 <= self.colour <= 1, "colour must be 0 to 1", self.colour)
+        require(self.crop >= 0, "crop is padding of 0 pixels or more", self.crop)
+        require(0 < self.scale <= 1, "scale is a share of the area above 0 and at most 1", self.scale)
+        require(0 <= self.colour <= 1, "colour must be 0 to 1", self.colour)
 
 
 class Train(Struct, frozen=True, kw_only=True):
@@ -295,11 +166,11 @@ class Train(Struct, frozen=True, kw_only=True):
     teacher_optimizer: Optimizer | None = None
 
     def __post_init__(self) -> None:
-        _require(self.threads is None or self.threads >= 1, "threads must be 1 or more", self.threads)
-        _require(self.teacher_epochs is None or self.teacher_epochs > 0, "teacher_epochs must be above 0", self.teacher_epochs)
-        _require(self.batch is None or self.batch >= 2, "a batch needs 2 images or more", self.batch)
-        _require(self.views >= 0, "views must be 0 or more", self.views)
-        _require(0 <= self.ema < 1, "ema must be at least 0 and below 1", self.ema)
+        require(self.threads is None or self.threads >= 1, "threads must be 1 or more", self.threads)
+        require(self.teacher_epochs is None or self.teacher_epochs > 0, "teacher_epochs must be above 0", self.teacher_epochs)
+        require(self.batch is None or self.batch >= 2, "a batch needs 2 images or more", self.batch)
+        require(self.views >= 0, "views must be 0 or more", self.views)
+        require(0 <= self.ema < 1, "ema must be at least 0 and below 1", self.ema)
 
 
 # Files and limits -----------------------------------------------------------------------------------------------------
@@ -314,9 +185,9 @@ class Export(Struct, frozen=True, kw_only=True):
     calibration_images: int = 512
 
     def __post_init__(self) -> None:
-        _require(18 <= self.opset <= 24, "opset must be 18 to 24", self.opset)
-        _require(self.batch == "dynamic" or self.batch >= 1, 'batch must be 1 or more, or "dynamic"', self.batch)
-        _require(self.calibration_images >= 1, "calibration_images must be 1 or more", self.calibration_images)
+        require(18 <= self.opset <= 24, "opset must be 18 to 24", self.opset)
+        require(self.batch == "dynamic" or self.batch >= 1, 'batch must be 1 or more, or "dynamic"', self.batch)
+        require(self.calibration_images >= 1, "calibration_images must be 1 or more", self.calibration_images)
 
 
 class Limit(Struct, frozen=True, kw_only=True):
@@ -412,12 +283,12 @@ class Recipe(Struct, frozen=True, kw_only=True):
     """Accuracy that the shipped precision of a student may lose against its own fp32 file."""
 
     def __post_init__(self) -> None:
-        _require(1 <= self.imbalance < float("inf"), "imbalance must be 1 or more, as in 100 for 100:1", self.imbalance)
-        _require(self.checkpoint_s >= 0, "checkpoint_s must be 0 or more", self.checkpoint_s)
-        _require(self.mixture == "mean" or bool(self.co_teacher), "mixture is of several teachers, so it needs a [[co_teacher]]", self.mixture)
-        _require(self.student != () or not self.assistants, "assistants teach students, so they need one", self.assistants)
-        _require(bool(self.phase), "a recipe needs at least one phase", self.phase)
+        require(1 <= self.imbalance < float("inf"), "imbalance must be 1 or more, as in 100 for 100:1", self.imbalance)
+        require(self.checkpoint_s >= 0, "checkpoint_s must be 0 or more", self.checkpoint_s)
+        require(self.mixture == "mean" or bool(self.co_teacher), "mixture is of several teachers, so it needs a [[co_teacher]]", self.mixture)
+        require(self.student != () or not self.assistants, "assistants teach students, so they need one", self.assistants)
+        require(bool(self.phase), "a recipe needs at least one phase", self.phase)
         names = [phase.name for phase in self.phase]
-        _require(len(set(names)) == len(names), "phases need names of their own", names)
+        require(len(set(names)) == len(names), "phases need names of their own", names)
         for name in names:
-            _require(re.fullmatch(r"[A-Za-z0-9._-]+", name) is not None, "a phase's name is made of letters, digits, '.', '_' and '-'", name)
+            require(re.fullmatch(r"[A-Za-z0-9._-]+", name) is not None, "a phase's name is made of letters, digits, '.', '_' and '-'", name)

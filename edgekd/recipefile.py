@@ -11,7 +11,8 @@ import tomli_w
 
 from edgekd.errors import MissingError, RecipeError
 from edgekd.explain import explain
-from edgekd.recipe import Recipe, Term
+from edgekd.recipe import Recipe
+from edgekd.terms import Term
 from edgekd.toml import decode
 
 

@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 
 from benchmarks import cifar10, gate_noise, kills, longtail, methods, phase2_search, render, result, trust
-from edgekd.recipe import Label, Recipe
+from edgekd.recipe import Recipe
 from edgekd.recipefile import read_recipe
+from edgekd.terms import Label
 
 RECIPES = sorted((result.ROOT / "recipes").glob("*.toml"))
 

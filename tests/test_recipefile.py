@@ -10,16 +10,17 @@ from hypothesis import strategies as st
 from edgekd import recipe, recipefile
 from edgekd.errors import MissingError, RecipeError
 from edgekd.record import Preprocess
+from edgekd.terms import Dist, Dkd, Feature, Kd, Label, Levels
 from edgekd.toml import decode
 
 positive = st.floats(1e-6, 1e6)
 weights = st.floats(1e-3, 10)
 words = st.text(max_size=10)
 terms = st.one_of(
-    st.builds(recipe.Label, weight=weights, smoothing=st.floats(0, 0.5)),
-    st.builds(recipe.Kd, weight=weights, standardise=st.booleans()),
-    st.builds(recipe.Dkd, weight=weights, alpha=weights, beta=weights),
-    st.builds(recipe.Dist, weight=weights),
+    st.builds(Label, weight=weights, smoothing=st.floats(0, 0.5)),
+    st.builds(Kd, weight=weights, standardise=st.booleans()),
+    st.builds(Dkd, weight=weights, alpha=weights, beta=weights),
+    st.builds(Dist, weight=weights),
 )
 temperatures = positive | st.builds(recipe.Temperature, start=positive, end=positive, shape=st.sampled_from(["linear", "cosine", "exponential"]))
 phases = st.builds(
@@ -151,7 +152,7 @@ def test_reading_a_file(tmp_path: Path) -> None:
 
 def test_of_a_term_what_is_set_stands_there() -> None:
     """Its loss and weight always, an option where it is not the default; the whole reads back equal."""
-    terms = (recipe.Label(weight=0.5, smoothing=0.1), recipe.Levels(), recipe.Levels(spread=(1.0,)), recipe.Feature(pairs=(("stage1", "stage2"),)))
+    terms = (Label(weight=0.5, smoothing=0.1), Levels(), Levels(spread=(1.0,)), Feature(pairs=(("stage1", "stage2"),)))
     text = recipefile.encode_recipe(recipe.Recipe(phase=(recipe.Phase(name="one", epochs=1, terms=terms),)))
     assert decode(text, "recipe.toml")["phase"][0]["terms"] == [
         {"loss": "label", "weight": 0.5, "smoothing": 0.1},

@@ -33,7 +33,8 @@ from msgspec.inspect import (
 )
 
 from docs.generate.words import CHOICES, KEYS
-from edgekd.recipe import Recipe, Term
+from edgekd.recipe import Recipe
+from edgekd.terms import Term
 
 PLAIN: dict[type[Type], str] = {StrType: "text", IntType: "whole number", FloatType: "number", BoolType: "true or false"}
 

@@ -17,9 +17,10 @@ from edgekd.distill.defaults import pinned
 from edgekd.distill.subset import NEEDS_TEACHER
 from edgekd.errors import UsageError
 from edgekd.models.load import Network, OnnxTeacher, fingerprint, macs, pick_student
-from edgekd.recipe import FEATURE_TERMS, LOGIT_TERMS, Phase, Student, Subset
+from edgekd.recipe import Phase, Student, Subset
 from edgekd.record import NetworkRole
 from edgekd.tasks.classify import check_losses
+from edgekd.terms import FEATURE_TERMS, LOGIT_TERMS
 
 STANDARDISED = 10.0
 """The weight that a soft loss wants on standardised logits, over that on plain ones: 9 and 0.9 are what was measured (benchmarks/LOG.md)."""

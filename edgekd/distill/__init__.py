@@ -18,9 +18,10 @@ from edgekd.distill.train import Job, fit
 from edgekd.events import Emit, Note, silent
 from edgekd.files import sha256_json
 from edgekd.models.load import Network, OnnxTeacher, fingerprint
-from edgekd.recipe import Label, Phase, Train
+from edgekd.recipe import Phase, Train
 from edgekd.record import How, Training
 from edgekd.tasks.classify import Frequencies
+from edgekd.terms import Label
 
 __all__ = ["alone", "distill", "filled", "supervised"]
 

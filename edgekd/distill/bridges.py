@@ -15,7 +15,7 @@ from torch.nn import functional as F
 
 from edgekd.errors import UsageError
 from edgekd.models.taps import Tap
-from edgekd.recipe import Attention, Contrast, Feature, FeatureTerm, Relation, Review
+from edgekd.terms import Attention, Contrast, Feature, FeatureTerm, Relation, Review
 
 Features = list[tuple[Tensor, Tensor]]
 """The student's and the teacher's, pair by pair."""

@@ -16,7 +16,8 @@ from edgekd.events import Emit, Note
 from edgekd.files import sha256_json
 from edgekd.models.network import Network
 from edgekd.models.taps import POOLED, Tap, Tapped, find, suggested
-from edgekd.recipe import FEATURE_TERMS, Contrast, Feature, FeatureTerm, Phase, Relation
+from edgekd.recipe import Phase
+from edgekd.terms import FEATURE_TERMS, Contrast, Feature, FeatureTerm, Relation
 
 
 @dataclass(frozen=True)

@@ -30,8 +30,9 @@ from torch import Tensor
 from edgekd.distill.teacher import Teacher
 from edgekd.errors import UsageError
 from edgekd.models.network import Network
-from edgekd.recipe import FEATURE_TERMS, Phase
+from edgekd.recipe import Phase
 from edgekd.tasks.classify import Frequencies, adjust
+from edgekd.terms import FEATURE_TERMS
 
 
 def mixture(

@@ -15,23 +15,8 @@ from edgekd.distill import features, longtail, losses
 from edgekd.distill.bridges import Features
 from edgekd.distill.inside import Look
 from edgekd.distill.temperature import temperature
-from edgekd.recipe import (
-    FEATURE_TERMS,
-    Attention,
-    Contrast,
-    Dist,
-    Dkd,
-    Feature,
-    Kd,
-    Label,
-    Levels,
-    LogitTerm,
-    Phase,
-    Relation,
-    Review,
-    Temperature,
-    Term,
-)
+from edgekd.recipe import Phase, Temperature
+from edgekd.terms import FEATURE_TERMS, Attention, Contrast, Dist, Dkd, Feature, Kd, Label, Levels, LogitTerm, Relation, Review, Term
 
 
 @dataclass(frozen=True)

@@ -9,9 +9,9 @@ import numpy as np
 from edgekd import compress as verbs
 from edgekd.events import Event
 from edgekd.recipe import Export, Phase, Recipe, Student, Subset, Teacher, Temperature, Train
-from edgekd.recipe import Kd as KdTerm
-from edgekd.recipe import Label as LabelTerm
 from edgekd.record import Report
+from edgekd.terms import Kd as KdTerm
+from edgekd.terms import Label as LabelTerm
 
 NETS = """
 from torch import nn

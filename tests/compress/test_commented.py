@@ -6,9 +6,9 @@ from hypothesis import strategies as st
 
 from edgekd.compress.commented import WIDTH, commented
 from edgekd.recipe import Augment, Limit, Phase, Recipe, Student, Subset, Teacher, Temperature, Train
-from edgekd.recipe import Label as LabelTerm
 from edgekd.recipefile import decode_recipe
 from edgekd.record import Preprocess
+from edgekd.terms import Label as LabelTerm
 
 NAMES = st.text(st.characters(codec="utf-8", exclude_characters="\x00"), min_size=1, max_size=12)
 LIMITS = st.builds(Limit, size=st.none() | st.just("4 MB"), recall=st.dictionaries(NAMES, st.floats(0, 1), max_size=2))

@@ -10,10 +10,11 @@ import pytest
 
 from edgekd.compress.files import DISAGREEMENTS
 from edgekd.events import Event, Note, StageFinished, StageStarted
-from edgekd.recipe import Export, Label, Limit, Phase, Student, Teacher
+from edgekd.recipe import Export, Limit, Phase, Student, Teacher
 from edgekd.recipefile import read_recipe
 from edgekd.record import Report
 from edgekd.reportfile import read_report
+from edgekd.terms import Label
 from tests.compress.jobs import recipe, run, workplace
 from tests.device.nets import aim
 

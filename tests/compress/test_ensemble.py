@@ -13,10 +13,11 @@ from edgekd.compress import plan
 from edgekd.errors import RecipeError, UsageError
 from edgekd.events import Event, Note, StageFinished
 from edgekd.files import sha256_file
-from edgekd.recipe import Feature, Kd, Phase, Recipe, Teacher
+from edgekd.recipe import Phase, Recipe, Teacher
 from edgekd.recipefile import decode_recipe
 from edgekd.record import Metric, Preprocess, Report
 from edgekd.report.columns import tables
+from edgekd.terms import Feature, Kd
 from tests.compress.jobs import recipe, run, workplace
 
 LARGE = Preprocess(size=(12, 10), mean=(0.3,), std=(0.2,))

@@ -11,9 +11,10 @@ import pytest
 from edgekd import files as whole_files
 from edgekd.errors import EdgekdError, MissingError, RunError, TrainingError, UsageError
 from edgekd.events import Note, silent
-from edgekd.recipe import Export, Kd, Label, Levels, Limit, Optimizer, Phase, Recipe, Relation, Student, Subset, Teacher, Temperature
+from edgekd.recipe import Export, Limit, Optimizer, Phase, Recipe, Student, Subset, Teacher, Temperature
 from edgekd.recipefile import encode_recipe
 from edgekd.run import Run
+from edgekd.terms import Kd, Label, Levels, Relation
 from tests.compress.jobs import PHASES, recipe, run, workplace
 from tests.toys import brightness
 

@@ -9,7 +9,7 @@ from torch import Tensor
 from edgekd.distill.bridges import bridge, resized, vector
 from edgekd.errors import UsageError
 from edgekd.models.taps import Tap
-from edgekd.recipe import Attention, Contrast, Feature, FeatureTerm, Relation, Review
+from edgekd.terms import Attention, Contrast, Feature, FeatureTerm, Relation, Review
 
 STAGES = [(Tap("a", (4, 8, 8)), Tap("x", (6, 8, 8))), (Tap("b", (8, 4, 4)), Tap("y", (12, 2, 2)))]
 HEADS = [(Tap("p", (8,)), Tap("q", (12,)))]

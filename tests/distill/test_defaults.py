@@ -10,7 +10,8 @@ from edgekd.distill import defaults
 from edgekd.distill.defaults import SCRATCH, TUNED, all_steps, filled, paced
 from edgekd.distill.pace import Pace
 from edgekd.events import Event, Note
-from edgekd.recipe import Augment, Label, Optimizer, Phase, Train
+from edgekd.recipe import Augment, Optimizer, Phase, Train
+from edgekd.terms import Label
 from tests.distill import nets
 
 OPEN = Train(batch=128)

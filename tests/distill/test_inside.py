@@ -15,7 +15,8 @@ from edgekd.errors import UsageError
 from edgekd.events import Event, Note, Trained
 from edgekd.models.load import build
 from edgekd.models.network import Network
-from edgekd.recipe import Attention, Contrast, Feature, FeatureTerm, Kd, Label, Phase, Relation, Review
+from edgekd.recipe import Phase
+from edgekd.terms import Attention, Contrast, Feature, FeatureTerm, Kd, Label, Relation, Review
 from tests.distill import nets
 from tests.toys import brightness
 

@@ -13,7 +13,8 @@ from torch.nn import functional as F
 
 from edgekd.distill import alone, distill, longtail, losses
 from edgekd.distill.objective import Objective
-from edgekd.recipe import Kd, Label, Phase, Subset
+from edgekd.recipe import Phase, Subset
+from edgekd.terms import Kd, Label
 from tests.distill import nets
 
 COUNTS = torch.tensor([100, 10, 1])

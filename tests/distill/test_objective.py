@@ -8,7 +8,8 @@ from torch import Tensor
 
 from edgekd.distill import losses
 from edgekd.distill.objective import Objective
-from edgekd.recipe import Dist, Dkd, Kd, Label, Levels, Phase, Temperature, Term
+from edgekd.recipe import Phase, Temperature
+from edgekd.terms import Dist, Dkd, Kd, Label, Levels, Term
 
 STUDENT = torch.tensor([[0.0, 0.0]])
 TEACHER = torch.tensor([[0.75, 0.25]]).log()

@@ -6,7 +6,8 @@ import torch
 from torch import Tensor
 
 from edgekd.data.batches import Batch, Batches
-from edgekd.recipe import Augment, Kd, Subset
+from edgekd.recipe import Augment, Subset
+from edgekd.terms import Kd
 from tests.distill import nets
 
 
