@@ -221,8 +221,8 @@ def test_what_cannot_have_been_measured_does_not_pass(run: Path) -> None:
     "typed", [["check", "run", "--limit", "size=400kB"], ["report", "run", "--format", "markdown"], ["report", "run", "--format", "html"]]
 )
 def test_the_gate_starts_in_half_a_second_without_torch(run: Path, typed: list[str]) -> None:
-    """CPU time of a whole process, the best of three; nothing heavy is loaded."""
-    assert quickest(run.parent, *typed) < 0.5 * slowness()
+    """CPU time of a whole process; nothing heavy is loaded."""
+    assert quickest(run.parent, *typed) < 0.5
 
 
 def test_a_hundred_files_and_five_hundred_limits_take_half_a_second(tmp_path: Path) -> None:
@@ -240,13 +240,13 @@ def test_a_hundred_files_and_five_hundred_limits_take_half_a_second(tmp_path: Pa
     (tmp_path / "report.json").write_bytes(encode_report(many))
     limit = '[[limit]]\nartifact = "{}"\ntarget = "cpu"\nsize = "1 MB"\nparams = "1M"\nmacs = "1G"\nlatency_p50 = "2 ms"\naccuracy = 0.8\n'
     (tmp_path / "budget.toml").write_text("".join(limit.format(each.name) for each in files))
-    assert quickest(tmp_path, "check", "report.json", "-q") < 0.5 * slowness()
+    assert quickest(tmp_path, "check", "report.json", "-q") < 0.5
 
 
 def slowness() -> float:
     """How many times slower than an ordinary machine, which sorts and counts these numbers in 45 ms, this one computes just now; never below 1."""
     seconds = []
-    for _ in range(5):
+    for _ in range(3):
         before = time.process_time()
         Counter(sorted(number * 7919 % 100_003 for number in range(200_000)))
         seconds.append(time.process_time() - before)
@@ -254,16 +254,19 @@ def slowness() -> float:
 
 
 def quickest(folder: Path, *typed: str) -> float:
-    """CPU seconds of a whole process, the best of three; nothing heavy is loaded and it ends well."""
+    """CPU seconds of a whole process on an ordinary machine, the best of five; nothing heavy is loaded and it ends well.
+
+    How slow this machine is changes within seconds where others share it, so each time is divided by what was found right after it.
+    """
     code = f"import sys, atexit\natexit.register(lambda: print([m for m in {HEAVY} if m in sys.modules], file=sys.stderr))\n"
     code += "from edgekd.cli import main\nmain()"
     seconds = []
-    for _ in range(3):
+    for _ in range(5):
         before = resource.getrusage(resource.RUSAGE_CHILDREN)
         done = subprocess.run(
             [sys.executable, "-c", code, *typed], capture_output=True, text=True, cwd=folder, env={**os.environ, "PYTHONPATH": str(ROOT)}
         )
         after = resource.getrusage(resource.RUSAGE_CHILDREN)
         assert (done.returncode, done.stderr) == (0, "[]\n")
-        seconds.append(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
+        seconds.append((after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime) / slowness())
     return min(seconds)
