@@ -50,10 +50,13 @@ MEMORY = WORK / "cifar10" / "memory"
 
 @functools.cache
 def images() -> source.Source:
-    """CIFAR-10 with a tenth of train held out for validation; in a smoke test few of both."""
+    """CIFAR-10 with a tenth of train held out for validation; in a smoke test few of all."""
     found = source.load(f"npz:{data_file('cifar10.npz')}")
+    if "--quick" not in sys.argv:
+        return found
+    assert found.test is not None
     few = np.arange(FEW)
-    return dataclasses.replace(found, train=found.train.take(few), valid=found.valid.take(few)) if "--quick" in sys.argv else found
+    return dataclasses.replace(found, train=found.train.take(few), valid=found.valid.take(few), test=found.test.take(few))
 
 
 @functools.cache
@@ -180,11 +183,12 @@ def main() -> None:
     runs = WORK / "cifar10" / ("quick" if args.quick else "runs")
     top = {"teacher_accuracy": 100 * scored.metrics["accuracy"].value, "validation_images": float(len(images().valid))}
     print(f"teacher {top['teacher_accuracy']:.2f}", flush=True)
-    assert 93.3 <= top["teacher_accuracy"] <= 93.5, "the teacher's images are not prepared as it was taught"
+    expected = (91.0, 96.0) if args.quick else (93.3, 93.5)
+    assert expected[0] <= top["teacher_accuracy"] <= expected[1], "the teacher's images are not prepared as it was taught"
     rows = {(row["student"], row["way"], row["seed"]): row for row in ([] if args.quick else saved_rows("cifar10"))}
     for student in args.students:
         epochs = 0.4 if args.quick else EPOCHS[student]
-        settings = msgspec.structs.replace(train, views=1) if args.quick else train
+        settings = msgspec.structs.replace(train, views=1, precision="fp32") if args.quick else train  # bf16 takes minutes on some CPUs
         for seed in args.seeds[:1] if args.quick else args.seeds:
             for way in args.ways:
                 phases, what = ways(recipe, epochs)[way], (student, way, seed)
