@@ -105,11 +105,11 @@ def beside(report: Report, cells: Cells) -> Markup:
     heads = ["size", *(f"latency, {target}" if several else "latency" for target in targets), "accuracy"]
     heads += [f"energy, {target}" if several else "energy" for target in energies]
     rows = [Row(each, _row(each, each != first, targets, energies, cells), each.name in shipped) for each in files]
-    notes = (
-        [f"Under a figure: how many times less, how many times the speed, and how many points lost or gained, against {said(first)}."]
-        if first
-        else []
-    )
+    notes = []
+    if first:
+        notes.append(f"Under a figure: how many times less, how many times the speed, and how many points lost or gained, against {said(first)}.")
+    if first and targets:
+        notes.append("Speeds are measured for themselves, two files in turn, and need not be the quotient of the latencies.")
     notes += [f"{len(report.artifacts) - len(files)} more files stand under All figures."] if len(files) < len(report.artifacts) else []
     return by_network("Beside the teacher", [head(each) for each in heads], rows, note=" ".join(notes), class_="rows answer")
 
