@@ -217,7 +217,7 @@ def percentile_interval(launches: Launches, p: float, *, seed: int = 0, confiden
 
 
 def turns(contenders: Sequence[_T], launch: int, rounds: int, number: int) -> list[_T]:
-    """Whose turn is when in round `number` of the `rounds` of a launch, so that ratios may be taken: everybody has each place about as often.
+    """Whose turn is when in round `number` of the `rounds` of a launch, so that times compare: everybody has each place about as often.
 
     Each round begins one further on, and every other launch goes round the other way, so that nobody always follows the same one.
     """

@@ -163,7 +163,7 @@ class Desk:
         """
         threads = threads or machine.cores()
         shared = onnxrt.share_threads(threads)
-        models = [onnxrt.Model(path, provider, threads, short_spin=not shared, shared=shared) for path in paths]
+        models = [onnxrt.Model(path, provider, threads, short_spin=True, shared=shared) for path in paths]
         runs = [partial(model.run, model.feeds(batch, dims or {})) for model in models]
         period_ms = None if frame_ms is None else frame_ms * max(model.images(batch, dims or {}) for model in models)
         return {"samples": in_turn(runs, min_ms=min_ms, min_turns=min_turns, max_ms=max_ms, period_ms=period_ms), "shared": shared}

@@ -59,11 +59,11 @@ def share_threads(threads: int) -> bool:
 class Model:
     """An ONNX file, opened by one provider with so many threads."""
 
-    def __init__(
-        self, path: str, provider: str, threads: int, *, short_spin: bool = False, shared: bool = False, profile: Optional[str] = None
-    ) -> None:
-        """`shared`: the threads are the pool's of `share_threads`. `profile`: what the path of a profile begins with, which the runtime then keeps;
-        its times are longer for it."""
+    def __init__(self, path: str, provider: str, threads: int, *, short_spin: bool, shared: bool = False, profile: Optional[str] = None) -> None:
+        """`shared`: the threads are the pool's of `share_threads`, which spins as it does.
+
+        `profile`: what the path of a profile begins with, which the runtime then keeps; its times are longer for it.
+        """
         import onnxruntime
 
         there = onnxruntime.get_available_providers()
