@@ -236,12 +236,8 @@ def _resampled(launches: Sequence[Sequence[float]], *, seed: int, resamples: int
     blocks = [block for rounds in launches for block in rounds]
     if len(blocks) == 1:
         return blocks * resamples
-    medians = []
-    for redraw in _draws(tuple(map(len, launches)), seed, resamples):
-        ordered = sorted(redraw(blocks))
-        half, odd = divmod(len(ordered), 2)
-        medians.append(ordered[half] if odd else (ordered[half - 1] + ordered[half]) / 2)
-    return sorted(medians)
+    drawn = [sorted(redraw(blocks)) for redraw in _draws(tuple(map(len, launches)), seed, resamples)]
+    return sorted([(each[(len(each) - 1) // 2] + each[len(each) // 2]) / 2 for each in drawn])
 
 
 @lru_cache(maxsize=64)

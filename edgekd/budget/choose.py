@@ -37,12 +37,13 @@ def artifacts(report: Report, spec: str, on: str | None) -> list[Artifact] | str
     if spec.endswith(".onnx"):
         found = [artifact for artifact in report.artifacts if PurePath(artifact.path).parts[-len(PurePath(spec).parts) :] == PurePath(spec).parts]
     elif "/" in spec:
-        found = [artifact for artifact in report.artifacts if spec in (artifact.name, flavourless(artifact.name))]
+        found = [artifact for artifact in report.artifacts if (name := artifact.name) == spec or flavourless(name) == spec]
     else:
         students = [artifact for artifact in report.artifacts if artifact.role == "student"] or report.artifacts
         found = [artifact for artifact in students if spec in (artifact.precision, flavourless(artifact.precision))]
     ran = {measurement.artifact for measurement in report.measurements if measurement.target == on}
-    found = [artifact for artifact in found if artifact.name in ran or not any(_twins(artifact, other) and other.name in ran for other in found)]
+    if len(found) > 1:
+        found = [artifact for artifact in found if artifact.name in ran or not any(_twins(artifact, other) and other.name in ran for other in found)]
     return found or f"no artifact matches {spec!r}; the report has: {names(report)}."
 
 
