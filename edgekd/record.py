@@ -5,9 +5,10 @@ but for a ratio's interval, which carries its method and seed. Sizes are bytes, 
 other scores are fractions in [0, 1]; only `units` makes text of them.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from statistics import fmean
+from typing import Any, Literal, TypeAlias
 
 import msgspec
 
@@ -23,6 +24,8 @@ Role = Literal["teacher", "student", "file"]
 NetworkRole = Literal["teacher", "co-teacher", "ensemble", "assistant", "student", "alone", "alone-on-subset"]
 How = Literal["taught", "brought", "mixed", "distilled", "alone"]
 """How a network came by its weights."""
+Task: TypeAlias = Literal["classify", "multilabel"]
+"""What an answer means: one label an image, or several that are independent of each other (`edgekd.tasks`)."""
 Precision = Literal["fp32", "fp16", "int8-cpu", "int8-trt", "as-is"]
 
 
@@ -60,6 +63,25 @@ class Preprocess(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 PREPROCESS_KEY = "edgekd.preprocess"
 """Under which a file's metadata (ONNX's, safetensors') hold the Preprocess as JSON."""
+
+
+THRESHOLDS_KEY = "edgekd.thresholds"
+"""Under which a file that tells several labels an image holds, as JSON, the probability from which on each is said to be there."""
+
+
+def carried_thresholds(metadata: Mapping[str, str], file: Path) -> list[float] | None:
+    """The thresholds in a file's metadata; None where there are none, as it tells one label an image.
+
+    Raises:
+        UsageError: they do not read.
+    """
+    text = metadata.get(THRESHOLDS_KEY)
+    if text is None:
+        return None
+    try:
+        return msgspec.json.decode(text, type=list[float])
+    except msgspec.MsgspecError as error:
+        raise UsageError(f"the metadata {THRESHOLDS_KEY} of {file} does not read: {error}. Export the file again.") from None
 
 
 def carried_preprocess(metadata: Mapping[str, str], file: Path) -> Preprocess | None:
@@ -116,6 +138,10 @@ class Artifact(Struct, frozen=True, kw_only=True):
     """Method, image count and hash of what INT8 was calibrated on."""
     parity: dict[str, float] = {}
     """Largest absolute difference of the logits to the step before, by batch size, over the logits' standard deviation."""
+    temperature: float | None = None
+    """What its logits were divided by, fitted on validation images, where that was asked for."""
+    thresholds: list[float] = []
+    """Where an image may have several labels: the probability from which on each is said to be there, fitted on validation images."""
 
     @property
     def name(self) -> str:
@@ -206,6 +232,10 @@ class Measurement(Struct, frozen=True, kw_only=True):
     """Peak resident bytes of a process that loads and runs only this artifact, less those of one that loads none."""
     energy: float | None = None
     """Joules per image; None with a reason in `energy_reason`."""
+    energy_above_rest: float | None = None
+    """The same less what the machine takes at rest in that time."""
+    energy_rail: str | None = None
+    """What was metered: energies of other rails or boards do not compare."""
     energy_reason: str | None = None
     layer_times: list[LayerTime] = []
     sustained: list[Moment] = []
@@ -274,6 +304,19 @@ class ClassGroups(Struct, frozen=True, kw_only=True):
     tail: list[str]
 
 
+class LabelScore(Struct, frozen=True, kw_only=True):
+    """How well one label of several is told; `auc` is None where no image is known to lack it."""
+
+    threshold: float
+    """The probability from which on it is said to be there."""
+    positives: int
+    negatives: int
+    """Images that are known to show it, and not to."""
+    average_precision: float
+    auc: float | None
+    f1: float
+
+
 class Score(Struct, frozen=True, kw_only=True):
     """How well one artifact answers one split. `metrics` by name, `recall` by class, `against` paired with the teacher on the same images."""
 
@@ -282,7 +325,8 @@ class Score(Struct, frozen=True, kw_only=True):
     host: str
     n: int
     metrics: dict[str, Metric]
-    """accuracy, top5, balanced_accuracy, macro_f1, ece, nll"""
+    """accuracy, top5, balanced_accuracy, macro_f1, ece, nll; of several labels an image map, macro_f1, auc, label_accuracy, nll, and accuracy is
+    the share of images with all labels right"""
     recall: dict[str, Metric] = {}
     groups: dict[str, Metric] = {}
     """Mean recall of the head, middle and tail classes, where classes are unbalanced (`DataSummary.groups`)."""
@@ -298,6 +342,63 @@ class Score(Struct, frozen=True, kw_only=True):
     """How many images of a class were called another, by class and answer; what did not happen is left out."""
     disagreements: list[Disagreement] = []
     """Of a student's file on test images: some that its teacher calls differently, those first on which both are surest."""
+    labels: dict[str, LabelScore] = {}
+    """Of several labels an image, each that an image of the split shows."""
+
+    @property
+    def lead(self) -> Metric:
+        """The figure that a network is judged by first: the mean average precision of several labels an image, else accuracy."""
+        return self.metrics["map" if "map" in self.metrics else "accuracy"]
+
+
+class Calibration(Struct, frozen=True, kw_only=True):
+    """A temperature that was fitted on validation `images`, and what dividing the logits by it does on the test images."""
+
+    temperature: float
+    images: int
+    ece: Metric
+    nll: Metric
+    scaled_ece: Metric
+    scaled_nll: Metric
+
+
+class Inheritance(Struct, frozen=True, kw_only=True):
+    """How one network, or a file of it, answers beyond the plain test images. Accuracies are shares of `Robustness.images`."""
+
+    name: str
+    """As in `student/resnet20` or `alone/resnet20`; of a file with its precision."""
+    role: NetworkRole | Literal["file"]
+    clean: Metric
+    """Accuracy on those images as they are."""
+    agreement: Metric | None = None
+    """With the teacher, on all test images."""
+    calibration: Calibration | None = None
+    """None where there are no validation images."""
+    corrupted: dict[str, list[float]] = {}
+    """Accuracy by corruption, from severity 1 to 5."""
+    fgsm: list[float] = []
+    """Accuracy on images that were moved along its own gradient, by `Robustness.steps`; none where it has no gradient."""
+    transferred: list[float] = []
+    """The same on images that were moved along the teacher's."""
+
+    def under(self, corruptions: Sequence[str]) -> float:
+        """Mean accuracy over these corruptions and all severities."""
+        return fmean(fmean(self.corrupted[name]) for name in corruptions)
+
+
+class Robustness(Struct, frozen=True, kw_only=True):
+    """What each network inherits of its teacher's steadiness, on the same test images."""
+
+    images: int
+    """So many test images, of each class as many, are corrupted and moved."""
+    seed: int
+    families: dict[str, list[str]]
+    """Corruptions by kind."""
+    steps: list[int]
+    """How far FGSM moves a pixel, in 255ths."""
+    networks: list[Inheritance]
+    """The teacher first."""
+    notes: list[str] = []
 
 
 class Verdict(Struct, frozen=True, kw_only=True):
@@ -348,7 +449,8 @@ class Training(Struct, frozen=True, kw_only=True):
 
 class Network(Struct, frozen=True, kw_only=True):
     """One network of the run, before export. `alone` is the student taught by the same schedule without soft terms, on all images in every phase;
-    `alone-on-subset` on those that the phases saw; an `ensemble` is teacher and co-teachers as they answer together."""
+    `alone-on-subset` on those that the phases saw; an `ensemble` is teacher and co-teachers as they answer together. Where an image may have several
+    labels, its accuracies are mean average precisions (`Report.leading`)."""
 
     role: NetworkRole
     name: str
@@ -371,12 +473,65 @@ class DataSummary(Struct, frozen=True, kw_only=True):
     test: int
     shape: tuple[int, int, int]
     """Height, width, channels."""
+    task: Task = "classify"
     class_counts: list[int] = []
     """Training images by class."""
     groups: ClassGroups | None = None
     """Head, middle and tail, where classes are unbalanced."""
     unreadable: list[str] = []
     notes: list[str] = []
+
+
+class DomainScore(Struct, frozen=True, kw_only=True):
+    """How well one file tells the test images of the source, which the run's data are, and of the target: accuracy, balanced_accuracy, macro_auc."""
+
+    artifact: str
+    source: dict[str, Metric]
+    target: dict[str, Metric] = {}
+    """None where the target has no labels."""
+
+
+class DomainSummary(Struct, frozen=True, kw_only=True):
+    """The target that the students were taught on beside the run's data."""
+
+    target: str
+    """The spec of its images."""
+    sha256: str
+    images: int
+    """Of these it was learnt, without labels."""
+    test: int
+    """Of these it is told how well; 0: it has no labels."""
+    scores: list[DomainScore] = []
+    """Of the teacher's own file and each student's first."""
+
+
+class Held(Struct, frozen=True, kw_only=True):
+    """How a student that learnt on does on some test images, and how it did before: accuracy, and recall by class."""
+
+    images: Literal["old", "new"]
+    """Whose test images: the previous run's, or this one's."""
+    before: Metric | None = None
+    """None: it knew none of their classes. Images of classes that it did not know count as wrong."""
+    after: Metric
+    lost: Metric | None = None
+    """before minus after, paired image by image: of old images what was forgotten."""
+    recall_before: dict[str, Metric] = {}
+    recall: dict[str, Metric] = {}
+
+
+class Kept(Struct, frozen=True, kw_only=True):
+    """What a student kept of the run that it went on from, and what it learnt since. It is the network that was scored, before export."""
+
+    student: str
+    run: str
+    """That run's folder, as the recipe has it."""
+    classes: list[str]
+    """What it knew before."""
+    replayed: int = 0
+    """Old images that were shown again."""
+    tests: list[Held] = []
+    untold: list[str] = []
+    """Old test images that were not there to be asked, and why."""
 
 
 class Report(Struct, frozen=True, kw_only=True):
@@ -391,16 +546,28 @@ class Report(Struct, frozen=True, kw_only=True):
     recipe: dict[str, Any] = {}
     data: DataSummary | None = None
     networks: list[Network] = []
+    kept: list[Kept] = []
+    """Of students that went on from another run."""
     artifacts: list[Artifact] = []
     scores: list[Score] = []
     hosts: dict[str, Host] = {}
     measurements: list[Measurement] = []
     ratios: list[Ratio] = []
     verdicts: list[Verdict] = []
+    domain: DomainSummary | None = None
+    """Where images look different from the run's data, and the students learnt there too."""
     shipped: dict[str, str] = {}
     """By `target/student network`: the artifact that was fastest within the accuracy limit, chosen on validation images."""
+    robustness: Robustness | None = None
+    """What `edgekd robustness` measured."""
     doubts: list[str] = []
     notes: list[str] = []
+
+    @property
+    def leading(self) -> Literal["accuracy", "map"]:
+        """The metric that networks and files are judged by first."""
+        several = any("map" in score.metrics for score in self.scores) or (self.data is not None and self.data.task == "multilabel")
+        return "map" if several else "accuracy"
 
     def artifact(self, name: str) -> Artifact:
         """The artifact of that full name.

@@ -41,6 +41,8 @@ class Target(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     power_mode: str | None = None
     compute_capability: str | None = None
     """As NVIDIA numbers its chips, as in "8.9"; None for others."""
+    fits: list[str] = []
+    """What the names of machines contain that it fits: of their CPU, board or GPU."""
     tested: bool = False
     """Whether edgekd has run on the real device."""
     chip: Chip = Chip()
@@ -62,6 +64,13 @@ def folder() -> Path:
 def names() -> list[str]:
     """The targets that ship with edgekd, in alphabetical order."""
     return sorted(file.stem for file in folder().glob("*.toml"))
+
+
+def fitting(machine: str) -> list[Target]:
+    """The targets that ship with edgekd and fit a machine by the names of its CPU, board and GPU, that with the longest word in common first."""
+    known = [load(name) for name in names()]
+    found = [(max((len(word) for word in each.fits if word.lower() in machine.lower()), default=0), each) for each in known]
+    return [each for length, each in sorted(found, key=lambda pair: -pair[0]) if length]
 
 
 def load(spec: str, base: Path = Path()) -> Target:

@@ -75,3 +75,21 @@ def test_a_damaged_installation_says_so(monkeypatch: pytest.MonkeyPatch, tmp_pat
     monkeypatch.setattr("edgekd.target.resources.files", lambda _package: tmp_path / "edgekd")
     with pytest.raises(MissingError, match="Reinstall edgekd"):
         target.folder()
+
+
+@pytest.mark.parametrize(
+    ("machine", "name"),
+    [
+        ("Raspberry Pi 5 Model B Rev 1.0, Cortex-A76", "raspberry-pi-5"),
+        ("NVIDIA Jetson AGX Orin Developer Kit, Cortex-A78AE", "jetson-agx-orin-64gb"),
+        ("NVIDIA Jetson Orin Nano Engineering Reference Developer Kit Super", "jetson-orin-nano"),
+        ("AMD Ryzen 9 7945HX NVIDIA GeForce RTX 4060 Laptop GPU", "rtx-4060-laptop"),
+        ("Intel(R) Xeon(R) NVIDIA GeForce RTX 4060", "rtx-4060"),
+        ("NVIDIA H100 80GB HBM3", "h100"),
+        ("AMD EPYC", None),
+    ],
+)
+def test_the_target_that_fits_a_machine(machine: str, name: str | None) -> None:
+    """By the longest word that its names have in common with it; none for a machine that no target was written for."""
+    found = target.fitting(machine)
+    assert (found[0].name if found else None) == name

@@ -8,6 +8,6 @@ No accuracy is measured here, no limit judged, nothing printed or written.
 from edgekd.bench.plan import FULL, QUICK, Bench, Plan
 from edgekd.bench.rounds import bench
 from edgekd.bench.sustained import Load, loaded, sustain
-from edgekd.bench.where import resolve
+from edgekd.bench.where import resolve, target_of
 
-__all__ = ["FULL", "QUICK", "Bench", "Load", "Plan", "bench", "loaded", "resolve", "sustain"]
+__all__ = ["FULL", "QUICK", "Bench", "Load", "Plan", "bench", "loaded", "resolve", "sustain", "target_of"]

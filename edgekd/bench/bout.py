@@ -11,7 +11,8 @@ from edgekd import stats
 from edgekd.bench.operators import layer_times
 from edgekd.bench.plan import Bench, Plan, Way
 from edgekd.device.doubts import doubts
-from edgekd.device.host import Agent, Session, read_host
+from edgekd.device.host import Session, read_host
+from edgekd.device.process import Agent
 from edgekd.device.watch import Look, Watch
 from edgekd.errors import DeviceError
 from edgekd.events import Emit, Note, Progress
@@ -20,6 +21,8 @@ from edgekd.target import Target
 
 ENERGY_S = 30.0
 """Seconds that an energy reading is taken over; shorter ones are mostly the counter's own steps."""
+REST_S = 5.0
+"""Seconds that the machine is left alone, to know what it takes at rest."""
 FLOW_BATCH = 8
 """Images a batch for throughput; 1, 8 and 32 were tried on CPUs, and 8 was the best or near it."""
 PROFILE_S = 1.0
@@ -46,6 +49,8 @@ class Contender:
     memory: int | None = None
     throughput: float | None = None
     energy: float | None = None
+    energy_above_rest: float | None = None
+    energy_rail: str | None = None
     energy_reason: str | None = None
     layer_times: list[LayerTime] = field(default_factory=list)
     doubts: list[str] = field(default_factory=list)
@@ -83,7 +88,7 @@ class Bout:
         self._start = time.monotonic()
         self._end = self._start + max_s
         self._patience = max_s + PATIENCE_S
-        self._watch = Watch()
+        self._watch = Watch(here=session.here)
         self._total = len(contenders) * (plan.launches * plan.rounds + 1)
 
     def measure(self, result: Bench) -> None:
@@ -153,6 +158,8 @@ class Bout:
                 lasted = time.monotonic() - begun
             self._watch.count_others(before, self._look())
         for each in self._alive():
+            if each.agent is not None and each.agent.lost:
+                each.doubts.append(f"the line to {self._session.host} was lost while it was timed, {each.agent.lost} times; its process began anew")
             each.launches.append(Launch(load_ms=each.opened["load_ms"], first_ms=each.first_ms, rounds=each.rounds))
 
     def _round(self, launch: int, number: int, deadline: float) -> None:
@@ -219,18 +226,23 @@ class Bout:
         block = self._block(each, 0, warm_ms=0, min_ms=0, min_runs=1, frame_ms=None)
         resident = each.opened["resident"]
         each.memory = max(0, block["peak"] - resident) if block["peak"] is not None and resident is not None else None
-        each.energy_reason = block["energy_reason"]
 
     def _meter(self, each: Contender, left_s: float) -> None:
-        """Joules an image over half a minute of inferences, where the machine counts them and there is the time."""
+        """Joules an image over half a minute of inferences, in all and above rest, where the machine counts them and there is the time."""
+        each.energy_reason = each.ask("rest", self._patience, seconds=0)["energy_reason"]
         if each.energy_reason is not None:
             return
-        if left_s < ENERGY_S + self._plan.flow_ms / 1e3:
-            each.energy_reason = f"{ENERGY_S:.0f} s for each file are needed and the time allowed has {max(left_s, 0):.0f} s"
+        if left_s < ENERGY_S + REST_S + self._plan.flow_ms / 1e3:
+            each.energy_reason = f"{ENERGY_S + REST_S:.0f} s for each file are needed and the time allowed has {max(left_s, 0):.0f} s"
             return
-        block = self._block(each, 1e3 * ENERGY_S, min_ms=1e3 * ENERGY_S)
-        image_ms = 1e3 / self._way.fps if self._way.fps else stats.median(block["samples"]) / each.batch
-        each.energy = block["joules"] / block["seconds"] * image_ms / 1e3
+        rest = each.ask("rest", self._patience, seconds=REST_S)
+        block = self._block(each, 1e3 * ENERGY_S, min_ms=1e3 * ENERGY_S, metered=True)
+        each.energy_reason = block["energy_reason"]
+        if block["joules"] is None or rest["joules"] is None:
+            return
+        image_s = 1 / self._way.fps if self._way.fps else stats.median(block["samples"]) / each.batch / 1e3
+        watts, at_rest = block["joules"] / block["seconds"], rest["joules"] / rest["seconds"]
+        each.energy, each.energy_above_rest, each.energy_rail = watts * image_s, (watts - at_rest) * image_s, block["rail"]
 
     def _flow(self, each: Contender, min_ms: float) -> None:
         """Images a second with several batches in flight: on a CPU one thread a batch, as many batches as threads, gets the most done."""
@@ -261,7 +273,7 @@ class Bout:
                 path=self._session.place(each.path),
                 provider=self._target.provider,
                 threads=self._target.threads,
-                folder=self._session.place(self._session.folder),
+                folder=self._session.room(),
                 max_ms=1e3 * PROFILE_S,
                 batch=self._target.batch,
                 dims=dict(self._way.dims),
@@ -288,6 +300,8 @@ class Bout:
             throughput=each.throughput,
             memory=each.memory,
             energy=each.energy,
+            energy_above_rest=each.energy_above_rest,
+            energy_rail=each.energy_rail,
             energy_reason=each.energy_reason,
             layer_times=each.layer_times,
             states=self._watch.states,

@@ -33,6 +33,7 @@ def bench(
     dims: Mapping[str, int] | None = None,
     layers: bool = False,
     plan: Plan = FULL,
+    python: Sequence[str] = (),
     base: Path = Path(),
     emit: Emit = silent,
 ) -> Bench:
@@ -40,8 +41,9 @@ def bench(
 
     `pairs` name artifact and what it is compared with: the ratio is the first's latency over the second's, taken in launches of their own. `fps`
     starts inferences at a camera's pace instead of one after another. `dims` gives open axes of bare files their size, by the axis's name or as
-    `INPUT.AXIS`; an open first axis is the batch. `layers` also times what each layer takes, in a pass of its own. `base` is the folder that the
-    paths of targets are relative to. A file that fails is left out, with a warning and its reason in `failures`.
+    `INPUT.AXIS`; an open first axis is the batch. `layers` also times what each layer takes, in a pass of its own. `python` is the
+    command that starts Python on other machines; (): the first there that has ONNX Runtime. `base` is the folder that the paths of targets are
+    relative to. A file that fails is left out, with a warning and its reason in `failures`.
 
     Raises:
         UsageError, MissingError: as `resolve`, no such file, two files of one name, a pair that names none, or no file that any target takes.
@@ -56,7 +58,7 @@ def bench(
     for what, host in where:
         fitting = [Contender(artifact, path) for artifact, path in files if fits(artifact, what)]
         if fitting:
-            with connect(host) as session:
+            with connect(host, () if host == "local" else python) as session:
                 end = time.monotonic() + max_s / len(where)
                 Bout(session, what, fitting, plan, max_s / len(where) * (PART if pairs else 1), way, emit).measure(result)
                 _compare(result, session, what, fitting, pairs, plan=plan, way=way, deadline=end, emit=emit)

@@ -12,7 +12,8 @@ from edgekd import stats
 from edgekd.bench.bout import PATIENCE_S
 from edgekd.bench.plan import Way
 from edgekd.bench.where import check, resolve
-from edgekd.device.host import Agent, connect, state_record
+from edgekd.device.host import connect, state_record
+from edgekd.device.process import Agent
 from edgekd.errors import DeviceError
 from edgekd.events import Emit, Note, Progress, silent
 from edgekd.record import Artifact, Measurement, Moment
@@ -42,6 +43,7 @@ def sustain(
     seconds: float,
     fps: float | None = None,
     dims: Mapping[str, int] | None = None,
+    python: Sequence[str] = (),
     base: Path = Path(),
     emit: Emit = silent,
 ) -> list[Load]:
@@ -60,7 +62,7 @@ def sustain(
         moments: list[Moment] = []
         doubts: list[str] = []
         try:
-            with connect(host) as session, session.start() as agent:
+            with connect(host, () if host == "local" else python) as session, session.start() as agent:
                 agent.ask("open", path=session.place(path), provider=what.provider, threads=what.threads, short_spin=fps is None)
                 for moment in _moments(agent, what, way, seconds):
                     moments.append(moment)

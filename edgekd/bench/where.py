@@ -4,8 +4,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from edgekd import target
-from edgekd.device.host import check_host
+from edgekd.device.host import check_host, connect, read_host
 from edgekd.errors import MissingError, UsageError
+from edgekd.events import Emit, Note, silent
 from edgekd.record import Artifact
 from edgekd.target import Target
 
@@ -26,6 +27,22 @@ def resolve(targets: Mapping[str, str], base: Path = Path()) -> list[tuple[Targe
         check_host(host)
         found.append((what, host))
     return found
+
+
+def target_of(host: str, python: Sequence[str] = (), emit: Emit = silent) -> str:
+    """The name of the target that a machine fits by its own words, and can be measured as; it is said.
+
+    Raises:
+        UsageError, MissingError, DeviceError: as `connect`.
+    """
+    with connect(host, python) as session, session.start() as agent:
+        told = read_host(agent)
+    found = target.fitting(f"{told.cpu} {told.gpu or ''}")
+    runs = [each for each in found if each.runtime == "onnxruntime"]
+    name = runs[0].name if runs else "cpu"
+    other = "" if runs or not found else f" (it fits {found[0].name} too, whose {found[0].runtime} cannot be measured yet)"
+    emit(Note(text=f"{host} is {told.gpu or told.cpu}: measured as {name}{other}"))
+    return name
 
 
 def check(files: Sequence[tuple[Artifact, Path]], pairs: Sequence[tuple[str, str]] = ()) -> None:

@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edgekd.device.host import Agent, Session
+from edgekd.device.host import Session
+from edgekd.device.process import Agent
 from edgekd.errors import DeviceError, MissingExtra, UsageError
 from edgekd.record import Preprocess, carried_preprocess
 
@@ -121,19 +122,17 @@ class Predictor:
         return np.ascontiguousarray(values.astype(kind))
 
     def _ask(self, fed: NDArray[Any]) -> NDArray[Any]:
-        folder = self._session.folder / f"predict-{self._agent.pid}-{next(self._calls)}"
-        folder.mkdir()
-        sent = folder / "in.npy"
+        sent = self._session.folder / f"in-{self._agent.pid}-{next(self._calls)}.npy"
         np.save(sent, fed, allow_pickle=False)
+        room = self._session.room()
         try:
-            inputs = {self._input["name"]: self._session.place(sent)}
-            answer = self._agent.ask("predict", timeout_s=600, inputs=inputs, folder=self._session.place(folder), batch=self._batch)
+            inputs = {self._input["name"]: self._session.place(sent, room)}
+            answer = self._agent.ask("predict", timeout_s=600, inputs=inputs, folder=room, batch=self._batch)
             loaded: NDArray[Any] = np.load(self._session.fetch(answer["outputs"][self._output]), allow_pickle=False)
             return loaded
         finally:
-            for file in folder.iterdir():
-                file.unlink()
-            folder.rmdir()
+            sent.unlink()
+            self._session.leave(room)
 
 
 def open_predict(

@@ -26,8 +26,9 @@ class Look:
 
 @dataclass
 class Watch:
-    """Looks at one machine, from the first to the last."""
+    """Looks at one machine, from the first to the last; `here`: this process runs on it too."""
 
+    here: bool = True
     states: list[State] = field(default_factory=list)
     others: list[float] = field(default_factory=list)
     """Cores that other programs kept busy, by pair of looks."""
@@ -39,7 +40,7 @@ class Watch:
         if last is not None:
             self._first = self._first or last
             self.states.append(state_record(last, "during" if self.states else "before", self._first))
-        own = time.process_time() + sum(answer["cpu_s"] for answer in told.values())
+        own = (time.process_time() if self.here else 0.0) + sum(answer["cpu_s"] for answer in told.values())
         return Look(time.monotonic(), last["busy_s"] if last else None, own, frozenset(told))
 
     def count_others(self, before: Look, after: Look) -> None:

@@ -23,22 +23,26 @@ class Answering(Contender):
     """A contender whose agent gives this block, whatever is asked."""
 
     def ask(self, job: str, timeout_s: float, **wishes: Any) -> dict[str, Any]:
+        if job == "rest":
+            return {"joules": 4.0 * wishes["seconds"], "seconds": wishes["seconds"], "rail": "VDD_IN", "energy_reason": None}
         assert job == "time"
-        return {"samples": [8.0] * 3, "joules": 300.0, "seconds": 30.0, "batch": 4}
+        return {"samples": [8.0] * 3, "joules": 300.0, "seconds": 30.0, "batch": 4, "rail": "VDD_IN", "energy_reason": None}
 
 
 def bout(contender: Contender, fps: float | None = None) -> Bout:
     """What measures one contender, without a session."""
-    return Bout(cast(Session, None), resolve({"cpu": "local"})[0][0], [contender], TINY, 60.0, Way(fps=fps), silent)
+    return Bout(cast(Session, SimpleNamespace(here=True)), resolve({"cpu": "local"})[0][0], [contender], TINY, 60.0, Way(fps=fps), silent)
 
 
 @pytest.mark.parametrize(("fps", "joules"), [(None, 10 * 0.002), (20, 10 / 20)])
 def test_energy_is_per_image(tmp_path: Path, fps: float | None, joules: float) -> None:
-    """The power of a long block times what an image takes: a quarter of an inference of four, or a camera's frame."""
+    """The power of a long block times what an image takes: a quarter of an inference of four, or a camera's frame; with and without what the
+    machine takes at rest."""
     contender = Answering(*artifact(tmp_path / "f.onnx"))
     bout(contender, fps)._meter(contender, 60)
     assert contender.energy == pytest.approx(joules)
-    assert contender.energy_reason is None
+    assert contender.energy_above_rest == pytest.approx(0.6 * joules)
+    assert (contender.energy_rail, contender.energy_reason) == ("VDD_IN", None)
 
 
 def test_no_time_is_left(tmp_path: Path) -> None:
@@ -46,7 +50,7 @@ def test_no_time_is_left(tmp_path: Path) -> None:
     contender = Answering(*artifact(tmp_path / "f.onnx"))
     bout(contender)._meter(contender, 12)
     bout(contender)._flow(contender, 50)
-    assert contender.energy_reason == "30 s for each file are needed and the time allowed has 12 s"
+    assert contender.energy_reason == "35 s for each file are needed and the time allowed has 12 s"
     assert contender.doubts == ["no time was left to measure throughput"]
     assert (contender.energy, contender.throughput) == (None, None)
 
@@ -68,7 +72,7 @@ def profiled(contender: Contender, provider: str = "CPUExecutionProvider") -> Co
     found = bout(contender)
     found._way = Way(layers=True)
     found._target = msgspec.structs.replace(found._target, provider=provider)
-    found._session = cast(Session, SimpleNamespace(place=str, folder="here"))
+    found._session = cast(Session, SimpleNamespace(place=str, room=lambda: "here"))
     found._profile(contender)
     return contender
 

@@ -10,7 +10,8 @@ import pytest
 
 from edgekd import stats
 from edgekd.bench import Bench, Plan, bench
-from edgekd.device.host import Agent, Session
+from edgekd.device.host import Session
+from edgekd.device.process import Agent
 from edgekd.errors import DeviceError, UsageError
 from edgekd.events import Event, Note, Progress
 from tests.device.nets import Shape, aim, artifact, classifier, heavy, stubborn

@@ -11,7 +11,8 @@ import pytest
 
 from edgekd.bench import Load, loaded, sustain
 from edgekd.bench import sustained as module
-from edgekd.device.host import Agent, Session
+from edgekd.device.host import Session
+from edgekd.device.process import Agent
 from edgekd.errors import DeviceError, MissingError
 from edgekd.events import Event, Note, Progress
 from edgekd.record import Measurement, Moment, Timing
@@ -62,7 +63,7 @@ class Heating:
 def heated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, machine: Heating, **wishes: Any) -> tuple[Load, list[Event]]:
     """Three seconds of load on such a machine, and what was told of it."""
     events: list[Event] = []
-    monkeypatch.setattr(module, "connect", lambda host: machine)
+    monkeypatch.setattr(module, "connect", lambda host, python: machine)
     monkeypatch.setattr(module, "time", SimpleNamespace(monotonic=lambda: machine.now))
     (load,) = sustain([(*artifact(heavy(tmp_path / "heavy.onnx")), "cpu")], {"cpu": "local"}, seconds=3, emit=events.append, **wishes)
     return load, events

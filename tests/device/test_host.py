@@ -11,8 +11,9 @@ from typing import Any
 import pytest
 
 from edgekd.device.agent import protocol
-from edgekd.device.host import Agent, Session, check_host, connect, read_host, state_record
-from edgekd.errors import DeviceError, MissingExtra, UsageError
+from edgekd.device.host import Session, connect, read_host, state_record
+from edgekd.device.process import Agent
+from edgekd.errors import DeviceError, MissingExtra
 from edgekd.record import Host, State
 from tests.device.processes import PATIENCE_S, UNRULY, gone, python38
 
@@ -40,13 +41,6 @@ def speaking(*lines: str) -> Agent:
 def hello(**other: Any) -> str:
     """An agent's first line."""
     return json.dumps({"hello": "edgekd", "protocol": protocol.VERSION, "nonce": "n", **other})
-
-
-def test_an_ssh_host_is_refused() -> None:
-    """Before anything is started, with the one host that there is."""
-    for ask in (check_host, lambda host: connect(host).__enter__()):
-        with pytest.raises(UsageError, match=r"ssh hosts are not supported yet, got 'user@orin'\. Use the host 'local'"):
-            ask("user@orin")
 
 
 def test_a_session_starts_agents_side_by_side(session: Session) -> None:
@@ -96,9 +90,9 @@ def test_a_runtime_that_is_not_installed(pyz: Path) -> None:
             agent.ask("start")
 
 
-def test_the_oldest_python_over_there(session: Session) -> None:
+def test_the_oldest_python_over_there() -> None:
     """A session can start its agent under another Python than its own."""
-    with session.start(python38()) as agent:
+    with connect("local", [python38()]) as session, session.start() as agent:
         assert agent.ask("facts")["python"].startswith("3.8.")
 
 

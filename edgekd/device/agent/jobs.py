@@ -1,7 +1,7 @@
 """What an agent can be asked. Each job is a function of its wishes; the one thing kept between jobs is the file that is open.
 
 `facts` · `state` · `start` (import the runtime) · `open` · `predict` · `time` (a block one after another) · `duel` (several files in turn) · `flow`
-(as many images as can be) · `profile` (each node by itself). Tensors come and go as .npy files, without pickles.
+(as many images as can be) · `profile` (each node by itself) · `build` (an engine). Tensors come and go as .npy files, without pickles.
 """
 
 import json
@@ -13,9 +13,10 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Dict, List, Optional
 
-from . import machine, onnxrt
+from . import jetson, machine, onnxrt, trt
 from .block import block, in_turn, settle
-from .protocol import Answer, Job, RefusedError
+from .power import Meter
+from .protocol import Answer, Job, RefusedError, Telling
 from .trace import node_times
 
 PROFILED = 30
@@ -32,8 +33,9 @@ class Desk:
     def jobs(self) -> Dict[str, Job]:
         """Every job by its name."""
         return {
-            "facts": machine.facts,
+            "facts": self.facts,
             "state": self.state,
+            "rest": self.rest,
             "start": self.start,
             "open": self.open,
             "predict": self.predict,
@@ -41,7 +43,19 @@ class Desk:
             "duel": self.duel,
             "flow": self.flow,
             "profile": self.profile,
+            "builder": trt.builder,
+            "build": Telling(trt.build),
         }
+
+    def facts(self) -> Answer:
+        """Which machine this is, a Jetson's release and power mode with it."""
+        return dict(machine.facts(), **jetson.facts())
+
+    def rest(self, seconds: float) -> Answer:
+        """What the machine takes while nothing is asked of it."""
+        meter = Meter(gpu=self._on_gpu())
+        time.sleep(seconds)
+        return self._told(meter)
 
     def state(self) -> Answer:
         """How the machine is, and the CPU seconds that this agent has had of it."""
@@ -106,11 +120,13 @@ class Desk:
         batch: int = 1,
         dims: Optional[Dict[str, int]] = None,
         frame_ms: Optional[float] = None,
+        metered: bool = False,
     ) -> Answer:
         """One block: its samples in ms, and how many images each of them took.
 
         The first block after `open` also gives the first inference's time, as `first_ms`. `frame_ms` is the time from one of a camera's images to
-        the next: an inference of several starts once that many have come.
+        the next: an inference of several starts once that many have come. `metered` adds what energy it took; sensors that are read beside the
+        work cost it time.
         """
         model = self._opened()
         images = model.images(batch, dims or {})
@@ -121,7 +137,7 @@ class Desk:
             model.run(self._feeds)
             first = 1e3 * (time.perf_counter() - begin)
         feeds = self._feeds
-        before, why = machine.rapl()
+        meter = Meter(gpu=self._on_gpu()) if metered else None
 
         def run() -> None:
             model.run(feeds)
@@ -129,8 +145,7 @@ class Desk:
         begin = time.perf_counter()
         period_ms = None if frame_ms is None else frame_ms * images
         samples = block(run, warm_ms=warm_ms, min_ms=min_ms, min_runs=min_runs, max_ms=max_ms, period_ms=period_ms)
-        seconds = time.perf_counter() - begin
-        energy = machine.joules(before, machine.rapl()[0]) if before else None
+        energy = {"seconds": time.perf_counter() - begin} if meter is None else self._told(meter)
         clocks = machine.clocks()
         settle()
         return {
@@ -139,9 +154,7 @@ class Desk:
             "first_ms": first,
             "clock_mhz": clocks,
             "peak": machine.peak_memory(),
-            "seconds": seconds,
-            "joules": energy,
-            "energy_reason": why or None,
+            **energy,
         }
 
     def duel(
@@ -222,6 +235,14 @@ class Desk:
             except (OSError, ValueError) as error:
                 raise RefusedError("the runtime's profile does not read: {}".format(error)) from None
         return {"nodes": node_times(events, dropped=max(1, runs - PROFILED))}
+
+    def _on_gpu(self) -> bool:
+        return self._model is not None and self._model.provider != "CPUExecutionProvider" and not jetson.is_jetson()
+
+    @staticmethod
+    def _told(meter: Meter) -> Answer:
+        joules, seconds, rail, reason = meter.end()
+        return {"joules": joules, "seconds": seconds, "rail": rail, "energy_reason": reason}
 
     def _opened(self) -> onnxrt.Model:
         if self._model is None:

@@ -204,28 +204,6 @@ def forget_peak(root: Path = ROOT) -> None:
         pass  # then the peak of the import stands, and the difference is a little small
 
 
-def rapl(root: Path = ROOT) -> "tuple[Dict[str, int], str]":
-    """Microjoules counted by each processor package, and the reason where none is readable."""
-    zones = sorted((root / "sys/class/powercap").glob("intel-rapl:[0-9]*"))
-    packages = [zone for zone in zones if (read(zone / "name") or "").startswith("package")]
-    if not packages:
-        return {}, "this machine shows no energy counter (RAPL)"
-    counts = {str(read(zone / "name")): number(zone / "energy_uj") for zone in packages}
-    if any(count is None for count in counts.values()):
-        return {}, "the energy counters (RAPL) are readable by root only here"
-    return {name: int(count) for name, count in counts.items() if count is not None}, ""
-
-
-def joules(before: Dict[str, int], after: Dict[str, int], root: Path = ROOT) -> float:
-    """Energy between two readings of `rapl`; a counter that began again at 0 is allowed for."""
-    spans = {read(zone / "name"): number(zone / "max_energy_range_uj") for zone in (root / "sys/class/powercap").glob("intel-rapl:[0-9]*")}
-    total = 0
-    for name, first in before.items():
-        step = after[name] - first
-        total += step if step >= 0 else step + int(spans.get(name) or 0)
-    return total / 1e6
-
-
 def _kib(path: Path, field: str) -> Optional[int]:
     """A field such as `MemTotal:  123 kB`, in bytes."""
     for line in (read(path) or "").splitlines():

@@ -1,6 +1,7 @@
 """Jobs in, answers out: JSON lines over two descriptors of the agent's own.
 
-In: `{"id": 1, "job": "time", ...wishes}`. Out: `{"id": 1, ...answer}`, or `{"id": 1, "error": "text", "kind": "..."}`.
+In: `{"id": 1, "job": "time", ...wishes}`. Out: `{"id": 1, ...answer}`, or `{"id": 1, "error": "text", "kind": "..."}`; before the answer of a job
+that takes long, lines `{"id": 1, "progress": {...}}`.
 File descriptor 1 itself is pointed at stderr, because native libraries print. What a job does is not known here.
 """
 
@@ -10,7 +11,8 @@ import queue
 import signal
 import sys
 import threading
-from typing import Any, BinaryIO, Callable, Dict, NoReturn
+import time
+from typing import Any, BinaryIO, Callable, Dict, List, NoReturn
 
 VERSION = 1
 """Of the protocol: host and agent must agree. 1: the first (2026-11)."""
@@ -19,32 +21,55 @@ Answer = Dict[str, Any]
 Job = Callable[..., Answer]
 
 
+Tell = Callable[..., None]
+
+
 class RefusedError(Exception):
     """A job that cannot be done as it was asked; the text says why."""
 
 
-def serve(jobs: Dict[str, Job], nonce: str) -> NoReturn:
-    """Say hello, then do each job in turn; ends the process, and every process it started, when stdin ends."""
+class Telling:
+    """A job that tells of its progress: it takes `tell` beside its wishes."""
+
+    def __init__(self, job: Job) -> None:
+        self.job = job
+
+    def __call__(self, **wishes: Any) -> Answer:
+        """As a job that nobody listens to."""
+        return self.job(**wishes)
+
+
+def serve(jobs: Dict[str, Job], nonce: str, silence_s: float = 0.0) -> NoReturn:
+    """Say hello, then do each job in turn; ends the process, and every process it started, when stdin ends.
+
+    `silence_s` above 0 also ends it when no line came for so long, empty ones counted: a line that was cut without a word ends no stdin.
+    """
     if hasattr(os, "setsid") and os.getpid() != os.getpgrp():
         os.setsid()
     wishes, answers = _own_streams()
     todo: "queue.Queue[bytes]" = queue.Queue()
     _say(answers, {"hello": "edgekd", "protocol": VERSION, "nonce": nonce, "pid": os.getpid(), "python": sys.version.split()[0]})
     # Read beside the work, so that a job in the middle of native code does not outlive whoever asked for it.
-    threading.Thread(target=_read, args=(wishes, todo), daemon=True).start()
+    heard = [time.monotonic()]
+    threading.Thread(target=_read, args=(wishes, todo, heard), daemon=True).start()
+    if silence_s > 0:
+        threading.Thread(target=_wait_for_silence, args=(heard, silence_s), daemon=True).start()
     while True:
-        _say(answers, answer(jobs, todo.get()))
+        _say(answers, answer(jobs, todo.get(), lambda message: _say(answers, message)))
 
 
-def answer(jobs: Dict[str, Job], line: bytes) -> Answer:
-    """The answer to one line: whatever goes wrong in a job is told, with its kind, and is not the agent's end."""
+def answer(jobs: Dict[str, Job], line: bytes, say: Callable[[Answer], None] = lambda message: None) -> Answer:
+    """The answer to one line: whatever goes wrong in a job is told, with its kind, and is not the agent's end. Progress is said on the way."""
     ident = None
     try:
         wishes = json.loads(line.decode("utf-8"))
         ident, name = wishes.pop("id"), wishes.pop("job")
         if name not in jobs:
             raise RefusedError("this agent knows no job {!r}; it knows {}".format(name, ", ".join(sorted(jobs))))
-        return dict(jobs[name](**wishes), id=ident)
+        job = jobs[name]
+        if isinstance(job, Telling):
+            wishes["tell"] = lambda **facts: say({"id": ident, "progress": facts})
+        return dict(job(**wishes), id=ident)
     except Exception as error:
         return {"id": ident, "error": _text(error), "kind": kind(error)}
 
@@ -88,10 +113,17 @@ def _say(answers: BinaryIO, message: Answer) -> None:
         _end()
 
 
-def _read(wishes: BinaryIO, todo: "queue.Queue[bytes]") -> None:
+def _read(wishes: BinaryIO, todo: "queue.Queue[bytes]", heard: List[float]) -> None:
     for line in wishes:
+        heard[0] = time.monotonic()
         if line.strip():
             todo.put(line)
+    _end()
+
+
+def _wait_for_silence(heard: List[float], silence_s: float) -> None:
+    while time.monotonic() - heard[0] < silence_s:
+        time.sleep(silence_s / 4)
     _end()
 
 

@@ -10,7 +10,7 @@ import onnxruntime
 import pytest
 from numpy.typing import NDArray
 
-from edgekd.device.agent import jobs, machine, onnxrt
+from edgekd.device.agent import jobs, machine, onnxrt, power
 from edgekd.device.agent.jobs import Desk
 from edgekd.device.agent.protocol import RefusedError
 from edgekd.device.host import connect
@@ -33,8 +33,10 @@ def images(n: int) -> NDArray[np.float32]:
 
 
 def test_every_job_is_called_by_its_name() -> None:
-    """The nine of the protocol."""
-    assert set(Desk().jobs()) == {"facts", "state", "start", "open", "predict", "time", "duel", "flow", "profile"}
+    """The twelve of the desk."""
+    assert set(Desk().jobs()) == {
+        *("facts", "state", "rest", "start", "open", "predict", "time", "duel", "flow", "profile", "builder", "build"),
+    }
 
 
 def test_starting_imports_the_runtime() -> None:
@@ -126,12 +128,15 @@ def test_energy_is_counted_over_the_block(tmp_path: Path, monkeypatch: pytest.Mo
     """What the counters say afterwards less what they said before, or the reason why there are none."""
     counts = iter([5_000_000, 7_500_000])
     model = desk(heavy(tmp_path / "f.onnx"))
-    monkeypatch.setattr(machine, "rapl", lambda: ({"package-0": next(counts)}, ""))
-    told = model.time(**QUICK)
+    monkeypatch.setattr(power, "rails", lambda root: {})
+    monkeypatch.setattr(power, "rapl", lambda root: ({"package-0": next(counts)}, ""))
+    told = model.time(**QUICK, metered=True)
     assert (told["joules"], told["energy_reason"]) == (2.5, None)
-    monkeypatch.setattr(machine, "rapl", lambda: ({}, "no counter"))
-    told = model.time(**QUICK)
+    monkeypatch.setattr(power, "rapl", lambda root: ({}, "no counter"))
+    told = model.time(**QUICK, metered=True)
     assert (told["joules"], told["energy_reason"]) == (None, "no counter")
+    assert "joules" not in model.time(**QUICK)
+    assert model.rest(0)["energy_reason"] == "no counter"
 
 
 class Counting:

@@ -175,31 +175,3 @@ def test_load_throttling_and_time_spent(tmp_path: Path) -> None:
 def test_peak_memory_is_the_high_water_mark(tmp_path: Path) -> None:
     """In bytes, and not what is resident now."""
     assert machine.peak_memory(tree(tmp_path, proc__self__status="Name:\tpython\nVmHWM:\t    2048 kB\nVmRSS:\t    1024 kB\n")) == 2 * 2**20
-
-
-def package(root: Path, number: int, micro: int | None) -> None:
-    """A processor package's energy counter, and one of a part of it."""
-    put(root, f"sys/class/powercap/intel-rapl:{number}/name", f"package-{number}\n")
-    put(root, f"sys/class/powercap/intel-rapl:{number}:0/name", "core\n")
-    put(root, f"sys/class/powercap/intel-rapl:{number}:0/energy_uj", "77\n")
-    put(root, f"sys/class/powercap/intel-rapl:{number}/max_energy_range_uj", "1000000\n")
-    if micro is not None:
-        put(root, f"sys/class/powercap/intel-rapl:{number}/energy_uj", f"{micro}\n")
-
-
-def test_energy_is_counted_by_package(tmp_path: Path) -> None:
-    """Parts of a package are not counted twice; a counter that began again at 0 is allowed for."""
-    package(tmp_path, 0, 100_000)
-    package(tmp_path, 1, 900_000)
-    before, why = machine.rapl(tmp_path)
-    assert (before, why) == ({"package-0": 100_000, "package-1": 900_000}, "")
-    package(tmp_path, 0, 350_000)
-    package(tmp_path, 1, 50_000)
-    assert machine.joules(before, machine.rapl(tmp_path)[0], tmp_path) == pytest.approx(0.25 + 0.15)
-
-
-def test_energy_that_is_not_told_has_a_reason(tmp_path: Path) -> None:
-    """No counter, and one that only root may read."""
-    assert machine.rapl(tmp_path) == ({}, "this machine shows no energy counter (RAPL)")
-    package(tmp_path, 0, None)
-    assert machine.rapl(tmp_path) == ({}, "the energy counters (RAPL) are readable by root only here")

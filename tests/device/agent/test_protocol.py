@@ -22,7 +22,9 @@ def asked(ident: int, job: str, **wishes: Any) -> bytes:
 def test_the_agent_is_one_file_of_sources(pyz: Path) -> None:
     """The package and an entry point, no bytecode of this Python and none of edgekd's other modules."""
     names = zipfile.ZipFile(pyz).namelist()
-    modules = {f"agent/{name}.py" for name in ("__init__", "block", "jobs", "machine", "onnxrt", "protocol", "trace")}
+    modules = {
+        f"agent/{name}.py" for name in ("__init__", "block", "jetson", "jobs", "machine", "onnxrt", "power", "protocol", "store", "trace", "trt")
+    }
     assert {name for name in names if not name.endswith("/")} == {"__main__.py", *modules}
 
 

@@ -1,0 +1,144 @@
+"""Files on the device: a cache of what was brought, by its hash, and rooms for what comes and goes with a session.
+
+In: pieces in base64 with the offset that they belong at, so that a broken transfer goes on. Out: paths, and pieces of what was written here.
+A file counts as brought once its hash is right. Nothing outside the cache's folder is read, written or taken away.
+"""
+
+import base64
+import hashlib
+import os
+import shutil
+import tempfile
+import time
+from pathlib import Path
+from typing import Dict, List, Optional
+
+from .protocol import Answer, Job, RefusedError
+
+ROOM_S = 86400.0
+"""How long a room may stand that nobody took away, in seconds: its session was cut off."""
+SPARE = 64 * 1024 * 1024
+"""Bytes of the disk that are left to the device, whatever is brought."""
+
+
+def default_cache() -> Path:
+    """Where files are kept: EDGEKD_CACHE, else the user's cache folder."""
+    own = os.environ.get("EDGEKD_CACHE")
+    return Path(own) if own else Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "edgekd"
+
+
+class Store:
+    """The cache of one user on one device, and the rooms of its sessions."""
+
+    def __init__(self, folder: Optional[Path] = None) -> None:
+        self._folder = folder or default_cache()
+
+    def jobs(self) -> Dict[str, Job]:
+        """Every job by its name."""
+        return {"have": self.have, "put": self.put, "seal": self.seal, "room": self.room, "get": self.get, "leave": self.leave, "prune": self.prune}
+
+    def have(self, sha256: str, size: int, suffix: str = "", room: Optional[str] = None) -> Answer:
+        """Where a file lies or will lie, and how many of its bytes are there; refused where the disk has no room for the rest."""
+        path = self._place(sha256, suffix, room)
+        if path.is_file() and path.stat().st_size == size:
+            os.utime(str(path), None)  # pruning takes what was not asked for longest
+            return {"path": str(path), "have": size, "sealed": True}
+        path.parent.mkdir(parents=True, exist_ok=True)
+        part = _part(path)
+        there = part.stat().st_size if part.is_file() else 0
+        if there > size:
+            part.unlink()
+            there = 0
+        free = shutil.disk_usage(str(path.parent)).free
+        if free < size - there + SPARE:
+            raise RefusedError(
+                "the disk there is too full: {} has {:.0f} MB free, and the file takes {:.0f} MB and leaves {:.0f} MB alone. "
+                "Make room, or name another folder there in EDGEKD_CACHE.".format(path.parent, free / 1e6, (size - there) / 1e6, SPARE / 1e6)
+            )
+        return {"path": str(path), "have": there, "sealed": False}
+
+    def put(self, path: str, offset: int, data: str) -> Answer:
+        """Write a piece at its offset; a piece that is there already is written again to the same effect."""
+        part = _part(self._own(path))
+        try:
+            with open(str(part), "r+b" if part.exists() else "wb") as file:
+                file.seek(offset)
+                file.write(base64.b64decode(data))
+                file.truncate()
+        except OSError as error:
+            raise RefusedError("a file cannot be written there: {}".format(error)) from None
+        return {"have": part.stat().st_size}
+
+    def seal(self, path: str, sha256: str) -> Answer:
+        """Check what was brought, and give it its name; damaged, it is taken away."""
+        whole = self._own(path)
+        part = _part(whole)
+        digest = hashlib.sha256()
+        with open(str(part), "rb") as file:
+            for piece in iter(lambda: file.read(1 << 20), b""):
+                digest.update(piece)
+        if digest.hexdigest() != sha256:
+            part.unlink()
+            raise RefusedError("the file came damaged: its hash there is {}, not {}".format(digest.hexdigest()[:12], sha256[:12]))
+        os.replace(str(part), str(whole))
+        return {"path": str(whole)}
+
+    def room(self) -> Answer:
+        """A new folder for files that come and go."""
+        rooms = self._folder / "rooms"
+        rooms.mkdir(parents=True, exist_ok=True)
+        return {"path": tempfile.mkdtemp(prefix="room-", dir=str(rooms))}
+
+    def get(self, path: str, offset: int, size: int) -> Answer:
+        """A piece of a file that was written into a room."""
+        with open(str(self._own(path)), "rb") as file:
+            file.seek(offset)
+            data = file.read(size)
+            whole = os.fstat(file.fileno()).st_size
+        return {"data": base64.b64encode(data).decode("ascii"), "size": whole}
+
+    def leave(self, path: str) -> Answer:
+        """Take a room away."""
+        room = self._own(path)
+        if room.parent.name != "rooms":
+            raise RefusedError("{} is no room".format(path))
+        shutil.rmtree(str(room), ignore_errors=True)
+        return {}
+
+    def prune(self, days: float, most: int) -> Answer:
+        """Take away what was not asked for in so many days, then the oldest until at most `most` bytes are kept, and rooms that were left behind."""
+        now, gone = time.time(), 0
+        for room in _listed(self._folder / "rooms"):
+            if now - room.stat().st_mtime > ROOM_S:
+                shutil.rmtree(str(room), ignore_errors=True)
+        files = sorted(_listed(self._folder / "files"), key=lambda file: file.stat().st_mtime)
+        kept = sum(file.stat().st_size for file in files)
+        for file in files:
+            if now - file.stat().st_mtime > 86400 * days or kept > most:
+                kept -= file.stat().st_size
+                file.unlink()
+                gone += 1
+        return {"removed": gone, "kept": kept}
+
+    def _place(self, sha256: str, suffix: str, room: Optional[str]) -> Path:
+        if not (len(sha256) == 64 and all(letter in "0123456789abcdef" for letter in sha256)):
+            raise RefusedError("a file is named by its sha256, got {!r}".format(sha256))
+        if suffix and not (suffix[0] == "." and suffix[1:].isalnum()):
+            raise RefusedError("a suffix is a dot and letters or digits, got {!r}".format(suffix))
+        folder = self._own(room) if room else self._folder / "files"
+        return folder / (sha256 + suffix)
+
+    def _own(self, path: str) -> Path:
+        """A path below the cache's folder; no other is touched."""
+        real = Path(os.path.realpath(path))
+        if os.path.realpath(str(self._folder)) not in [str(parent) for parent in real.parents]:
+            raise RefusedError("{} lies outside edgekd's own folder {}".format(path, self._folder))
+        return real
+
+
+def _part(path: Path) -> Path:
+    return path.with_name(path.name + ".part")
+
+
+def _listed(folder: Path) -> List[Path]:
+    return sorted(folder.iterdir()) if folder.is_dir() else []
