@@ -1,5 +1,6 @@
 """What a test needs from outside Python: skipped with a reason where it is not there, failed where CI promised it."""
 
+import importlib.util
 import os
 import shutil
 from pathlib import Path
@@ -18,6 +19,12 @@ def need_tool(*names: str) -> str:
         if path := shutil.which(name):
             return path
     return _absent(f"{' or '.join(names)} is not installed")
+
+
+def need_package(name: str) -> None:
+    """A Python package that a person may do without; under CI its absence fails."""
+    if importlib.util.find_spec(name) is None:
+        _absent(f"the package {name} is not installed")
 
 
 def need_script(variable: str, name: str) -> str:

@@ -15,6 +15,7 @@ from edgekd import budget, target, units
 from edgekd.bench import FULL, QUICK, resolve
 from edgekd.bench import bench as measure
 from edgekd.budget import choose
+from edgekd.compress import inherit
 from edgekd.compress.lesson import Learner
 from edgekd.compress.story import Story, named_limits
 from edgekd.device.agent import machine
@@ -22,15 +23,23 @@ from edgekd.device.host import connect
 from edgekd.device.predict import open_predict
 from edgekd.evaluate import compare
 from edgekd.evaluate import evaluate as score
+from edgekd.evaluate.calibration import with_unscaled
+from edgekd.evaluate.severally import fit_thresholds
+from edgekd.export import HeldOut
 from edgekd.export import export as write
+from edgekd.export.int8 import Flavour
 from edgekd.files import atomic_path
 from edgekd.models.load import fingerprint
 from edgekd.recipe import Recipe
 from edgekd.record import Artifact, Host, Measurement, Ratio, Report, Score
 from edgekd.stats import median
+from edgekd.tasks import several
+from edgekd.tasks.multilabel import THRESHOLD
 
 _PARITY = 64
 """Real images on which each file is held to the step before."""
+_HELD_OUT, LEAST_HELD_OUT = 2000, 100
+"""Validation images that int8 is judged on at most, and the fewest that accuracy is judged on at all."""
 _LOGITS = "logits.npz"
 _SCORED = 3
 """What a score holds; raised where that grows, so that older ones are made again. 2: bins of confidence, confusion, disagreements.
@@ -69,6 +78,13 @@ def check(recipe: Recipe, base: Path) -> None:
     units.parse_fraction(recipe.max_drop)
 
 
+def reach(recipe: Recipe) -> None:
+    """Open a line to each other machine that files are to be timed on, before anything is trained; raises as `connect`."""
+    for host in dict.fromkeys(host for host in recipe.on.values() if host not in ("", "local")):
+        with connect(host):
+            pass
+
+
 # Export ---------------------------------------------------------------------------------------------------------------
 
 
@@ -83,6 +99,8 @@ def export(story: Story, learners: Sequence[Learner], *, do: bool) -> list[Artif
             "preprocess": network.preprocess,
             "order": getattr(getattr(network, "box", None), "order", None),
             "export": story.recipe.export,
+            "flavours": _flavours(story),
+            "max_drop": story.recipe.max_drop,
             **learner.code,
         }
         name = f"export/{learner.role}-{network.name}"
@@ -108,10 +126,40 @@ def _written(story: Story, learner: Learner, folder: Path) -> list[Artifact]:
         settings=settings,
         calibration=images.train.read(_spread(len(images.train), settings.calibration_images)),
         parity=real.read(_spread(len(real), _PARITY)),
+        held_out=_held_out(story),
+        flavours=_flavours(story),
+        max_drop=units.parse_fraction(story.recipe.max_drop),
+        temperature=inherit.temperature(story, learner.network),
+        thresholds=_thresholds(story, learner),
         emit=story.run.emit,
     )
     where = folder.relative_to(story.run.folder)
     return [msgspec.structs.replace(artifact, path=(where / artifact.path).as_posix()) for artifact in artifacts]
+
+
+def _held_out(story: Story) -> HeldOut | None:
+    """Validation images that int8 is chosen and held to `max_drop` by; None where they are too few for that."""
+    images = story.images.valid
+    if len(images) < LEAST_HELD_OUT:
+        return None
+    places = _spread(len(images), _HELD_OUT)
+    return HeldOut(images.read(places), images.labels[places])
+
+
+def _flavours(story: Story) -> list[Flavour]:
+    """The flavours of int8 that the recipe's targets want."""
+    return list(dict.fromkeys(target.load(name, story.base).int8 for name in story.recipe.on)) or ["int8-cpu"]
+
+
+def _thresholds(story: Story, learner: Learner) -> list[float] | None:
+    """Where an image may have several labels, from which probability on each is said to be there, in all its files: fitted on validation images."""
+    images = story.images.valid
+    if not several(story.images.train.labels):
+        return None
+    if len(images) < 2:
+        return [THRESHOLD] * len(story.classes)
+    _, logits = score(learner.network.predict, images, artifact=learner.network.name, split="valid", classes=story.classes, emit=story.run.emit)
+    return fit_thresholds(logits, images.labels)
 
 
 def _spread(count: int, most: int) -> NDArray[np.int64]:
@@ -134,17 +182,19 @@ def evaluate(story: Story, artifacts: Sequence[Artifact], *, do: bool) -> None:
             return
         stage = story.run.stage(name, key)
         if not stage.done:
-            found, logits = _scored(story, artifact, {} if artifact is first else teacher)
-            if artifact is first:
+            found, logits = _scored(story, artifact, {} if artifact is first else teacher, first.thresholds)
+            if artifact is first and artifact.role == "teacher":
                 _keep(stage.folder / _LOGITS, logits)
             stage.finish(Scores(scores=found))
-        if artifact is first:
+        if artifact is first and artifact.role == "teacher":
             teacher = _kept(stage.folder / _LOGITS)
         scores += stage.result(Scores).scores
     story.add(scores=scores)
 
 
-def _scored(story: Story, artifact: Artifact, teacher: Mapping[str, NDArray[np.float32]]) -> tuple[list[Score], dict[str, NDArray[np.float32]]]:
+def _scored(
+    story: Story, artifact: Artifact, teacher: Mapping[str, NDArray[np.float32]], thresholds: Sequence[float]
+) -> tuple[list[Score], dict[str, NDArray[np.float32]]]:
     """One file's scores and logits by split, answered by the file itself in a process of its own."""
     scores, logits = [], {}
     with connect("local") as session, open_predict(session, story.run.folder / artifact.path) as answer:
@@ -155,8 +205,11 @@ def _scored(story: Story, artifact: Artifact, teacher: Mapping[str, NDArray[np.f
             kept = DISAGREEMENTS if split == "test" and artifact.role == "student" else 0
             found, logits[split] = score(
                 answer, images, artifact=artifact.name, split=split, classes=story.classes, host="local",
-                teacher_logits=teacher.get(split), groups=story.groups, disagreements=kept, emit=story.run.emit,
+                teacher_logits=teacher.get(split), thresholds=artifact.thresholds, teacher_thresholds=thresholds,
+                groups=story.groups, disagreements=kept, emit=story.run.emit,
             )  # fmt: skip
+            if artifact.temperature is not None:
+                found = with_unscaled(found, logits[split], images.labels, story.classes, artifact.temperature)
             scores.append(found)
     return scores, logits
 
@@ -174,7 +227,7 @@ def _kept(file: Path) -> dict[str, NDArray[np.float32]]:
 # Times ----------------------------------------------------------------------------------------------------------------
 
 
-def bench(story: Story, artifacts: Sequence[Artifact], *, do: bool, anew: bool) -> None:
+def bench(story: Story, artifacts: Sequence[Artifact], *, do: bool, anew: bool, python: Sequence[str] = ()) -> None:
     """Time every file on every target that has a host, all in turn."""
     if not any(story.recipe.on.values()):
         if do:
@@ -199,6 +252,7 @@ def bench(story: Story, artifacts: Sequence[Artifact], *, do: bool, anew: bool) 
             max_s=10.0 + 2.0 * len(artifacts) if quick else 15.0 * len(artifacts),
             layers=True,
             plan=QUICK if quick else FULL,
+            python=python,
             base=story.base,
             emit=story.run.emit,
         )
@@ -251,6 +305,8 @@ def _loss(story: Story, own: Artifact, artifact: Artifact) -> float:
     first, second = story.report.score(own.name, "valid"), story.report.score(artifact.name, "valid")
     if first is None or second is None:
         return float("inf")
+    if story.recipe.task == "multilabel":
+        return first.lead.value - second.lead.value
     if story.recipe.train.prior != "data":
         return first.metrics["balanced_accuracy"].value - second.metrics["balanced_accuracy"].value
     return compare(first, second).value

@@ -3,6 +3,8 @@
 In: an open `Story` whose files are timed and chosen. What stands of an earlier time is taken up as long as the files are the same.
 """
 
+from collections.abc import Sequence
+
 import msgspec
 
 from edgekd import target
@@ -17,7 +19,7 @@ class Loads(msgspec.Struct, frozen=True, kw_only=True):
     loads: list[Load]
 
 
-def load(story: Story, *, seconds: float) -> None:
+def load(story: Story, *, seconds: float, python: Sequence[str] = ()) -> None:
     """Load each file that ships for so many seconds, anew; 0 takes up what stands. Where nothing was scored, and so nothing ships, all that were
     timed."""
     report, facts = story.report, machine.facts()
@@ -34,5 +36,5 @@ def load(story: Story, *, seconds: float) -> None:
     if not stage.done:
         files = [(report.artifact(each.artifact), each.target) for each in chosen]
         asked = [(artifact, story.run.folder / artifact.path, where) for artifact, where in files]
-        stage.finish(Loads(loads=sustain(asked, story.recipe.on, seconds=seconds, base=story.base, emit=story.run.emit)))
+        stage.finish(Loads(loads=sustain(asked, story.recipe.on, seconds=seconds, python=python, base=story.base, emit=story.run.emit)))
     story.add(measurements=loaded(report.measurements, stage.result(Loads).loads))

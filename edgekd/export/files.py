@@ -23,19 +23,30 @@ from edgekd.errors import UsageError
 from edgekd.events import Emit, Note, Progress, Wrote
 from edgekd.export import onnx as exporter
 from edgekd.export import parity as agreement
+from edgekd.export.control import Judge, chosen
 from edgekd.export.feed import Feed, open_session
+from edgekd.export.int8 import Flavour, Quantiser, saturates
 from edgekd.export.onnx import checked, describe
-from edgekd.export.precision import saturates, to_fp16, to_int8_cpu
+from edgekd.export.precision import to_fp16
 from edgekd.files import atomic_path, sha256_file
 from edgekd.models.blackbox import OnnxTeacher
+from edgekd.models.heads import divide_head
 from edgekd.models.network import Network
 from edgekd.recipe import Export
-from edgekd.record import PREPROCESS_KEY, Artifact, Precision, Role
+from edgekd.record import PREPROCESS_KEY, THRESHOLDS_KEY, Artifact, Precision, Role
 
 Pixels = NDArray[np.uint8]
 
 _FEW = 100
 """Fewer calibration images than this are a doubt; a few hundred are usual."""
+
+
+@dataclass(frozen=True)
+class HeldOut:
+    """Images uint8 (n, h, w, c) that neither training nor calibration saw, with their labels (n,), or None where none are to be held to."""
+
+    images: Pixels
+    labels: NDArray[np.int64] | None
 
 
 def export(
@@ -48,6 +59,11 @@ def export(
     settings: Export,
     calibration: Pixels | None,
     parity: Pixels,
+    held_out: HeldOut | None = None,
+    flavours: Sequence[Flavour] = ("int8-cpu",),
+    max_drop: float = 0.01,
+    temperature: float | None = None,
+    thresholds: Sequence[float] | None = None,
     emit: Emit,
 ) -> list[Artifact]:
     """Write a network's files in every precision that was asked for.
@@ -56,6 +72,11 @@ def export(
         network: left as it was, on its device and in its mode.
         calibration: training images uint8 (n, h, w, c); `settings.calibration_images` of them are used, evenly spread.
         parity: 7 real images or more, uint8 (n, h, w, c).
+        held_out: validation images, which int8 is chosen and held to `max_drop` by; None: on the parity images, by how far answers move alone.
+        flavours: of int8, as the targets want it.
+        max_drop: how much accuracy int8 may lose, a share.
+        temperature: what all logits are divided by, in the last layer's weights; not of a file that came as ONNX.
+        thresholds: where an image may have several labels, the probability from which on each is said to be there; None: it has one.
         emit: told of calibration's progress, of each file, and of doubts.
 
     Raises:
@@ -65,7 +86,8 @@ def export(
     calibration = _calibration(calibration, settings)
     if len(classes) != network.classes:
         raise UsageError(f"names and outputs must be as many; {name} answers {network.classes} classes and {len(classes)} are named.")
-    job = _Job(network, folder, role, name, list(classes), settings, parity, emit)
+    held = held_out or HeldOut(parity, None)
+    job = _Job(network, folder, role, name, list(classes), settings, parity, emit, held, flavours, max_drop, temperature, thresholds)
     job.first()
     if job.precision == "fp32" and "fp16" in settings.precisions:
         job.fp16()
@@ -100,6 +122,11 @@ class _Job:
     settings: Export
     images: Pixels
     emit: Emit
+    held_out: HeldOut
+    flavours: Sequence[Flavour]
+    max_drop: float
+    temperature: float | None = None
+    thresholds: Sequence[float] | None = None
     artifacts: list[Artifact] = field(default_factory=list)
     precision: Precision = "fp32"
     feed: Feed = field(default_factory=Feed)
@@ -117,7 +144,7 @@ class _Job:
         else:
             batch = None if self.settings.batch == "dynamic" else self.settings.batch
             # On the CPU and in float32, whatever the training device rounds to.
-            twin = copy.deepcopy(self.network).cpu().float()
+            twin = _scaled(copy.deepcopy(self.network).cpu().float(), self.temperature, self.images)
             self.model = exporter.to_onnx(twin.body, _shape(self.prepared), opset=self.settings.opset, batch=batch)
             self.feed = Feed(batch=batch)
             before = twin.predict({"images": self.images})["logits"]
@@ -126,7 +153,11 @@ class _Job:
 
     def fp16(self) -> None:
         few = self.prepared[: max(agreement.BATCHES)]
-        self._write(to_fp16(self.model, few, self.feed, f"{self.role}/{self.name}"), "fp16", self.logits)
+        half, kept = to_fp16(self.model, few, self.feed, f"{self.role}/{self.name}")
+        if kept:
+            text = f"fp16 of {self.role}/{self.name} keeps {', '.join(kept)} in float32: their numbers leave fp16's range."
+            self.emit(Note(text=text, level="warning"))
+        self._write(half, "fp16", self.logits)
 
     def int8(self, images: Pixels) -> None:
         if graph.opset(self.model) < _OPSET_INT8:
@@ -136,17 +167,34 @@ class _Job:
         if len(images) < _FEW:
             text = f"int8 of {self.role}/{self.name} is calibrated on {len(images)} images only; a few hundred are usual."
             self.emit(Note(text=text, level="warning"))
-        reduce_range = saturates()
-        facts = {
-            "method": "minmax",
-            "images": len(images),
-            "sha256": hashlib.sha256(np.ascontiguousarray(images).tobytes()).hexdigest(),
-            "activations": "uint8 asymmetric",
-            "weights": "int8 per channel, 7 bits" if reduce_range else "int8 per channel",
-        }
-        fed = prepare(images, self.network.preprocess)
-        quantised = to_int8_cpu(self.model, fed, self.feed, f"{self.role}/{self.name}", reduce_range=reduce_range, emit=self.emit)
-        self._write(quantised, "int8-cpu", self.logits, facts)
+        title = f"{self.role}/{self.name}"
+        quantiser = Quantiser(self.model, prepare(images, self.network.preprocess), self.feed, title, self.emit)
+        judge = self._judge(title)
+        for flavour in self.flavours:
+            narrow = flavour == "int8-cpu" and saturates()
+            choice = chosen(quantiser, flavour, judge, max_drop=self.max_drop, reduce_range=narrow, emit=self.emit)
+            if choice is None:
+                continue
+            if choice.floats:
+                text = f"{flavour} of {title} keeps {', '.join(choice.floats)} in float: with them in int8 it lost more than max_drop allows."
+                self.emit(Note(text=text))
+            facts = {
+                "method": choice.method,
+                "images": len(images),
+                "sha256": hashlib.sha256(np.ascontiguousarray(images).tobytes()).hexdigest(),
+                "activations": "uint8 asymmetric" if flavour == "int8-cpu" else "int8 symmetric",
+                "weights": "int8 per channel, 7 bits" if narrow else "int8 per channel",
+                "divergence": {method: round(value, 6) for method, value in choice.tried.items()},
+                **({"floats": list(choice.floats)} if choice.floats else {}),
+            }
+            self._write(choice.model, flavour, self.logits, facts)
+
+    def _judge(self, title: str) -> Judge:
+        """What the fp32 file answers to the held-out images, to hold int8 to."""
+        held, several = self.held_out, self.thresholds is not None
+        prepared = prepare(held.images, self.network.preprocess)
+        before = self.feed.answer(open_session(self._path(self.precision), self.name), prepared, _AT_ONCE)
+        return Judge(prepared, before, None if several else held.labels, self.feed, title, several)
 
     def _path(self, precision: Precision) -> Path:
         plain = re.sub(r"[^A-Za-z0-9._-]+", "-", self.name)
@@ -180,6 +228,8 @@ class _Job:
                 layers=facts.layers,
                 calibration=None if calibration is None else dict(calibration),
                 parity=found,
+                temperature=self.temperature,
+                thresholds=list(self.thresholds or ()),
             )
         )
         self.emit(Wrote(path=str(path), what=f"{self.role}/{self.name}/{precision}"))
@@ -196,10 +246,14 @@ class _Job:
         told = {
             "edgekd.version": __version__,
             "edgekd.name": f"{self.role}/{self.name}",
-            "edgekd.task": "classify",
+            "edgekd.task": "classify" if self.thresholds is None else "multilabel",
             "edgekd.classes": msgspec.json.encode(self.classes).decode(),
             PREPROCESS_KEY: msgspec.json.encode(self.network.preprocess).decode(),
         }
+        if self.thresholds is not None:
+            told[THRESHOLDS_KEY] = msgspec.json.encode(self.thresholds).decode()
+        if self.temperature is not None:
+            told["edgekd.temperature"] = repr(self.temperature)
         if calibration is not None:
             told["edgekd.calibration"] = msgspec.json.encode(calibration).decode()
         return {key: value for key, value in own.items() if not key.startswith("edgekd.")} | told
@@ -210,6 +264,29 @@ _AT_ONCE = 64
 
 _OPSET_INT8 = 13
 """DequantizeLinear knows channels since then."""
+
+
+_ALIKE = 1e-4
+"""Of the logits' standard deviation, by which folding a temperature may miss them divided by it."""
+
+
+def _scaled(network: Network, temperature: float | None, images: Pixels) -> Network:
+    """A network of one's own with all its logits divided by a temperature, where there is one: folded into its head.
+
+    Raises:
+        UsageError: its logits are not what its last linear layer gives, so that nothing can be folded.
+    """
+    if temperature is None:
+        return network
+    wanted = network.predict({"images": images})["logits"] / np.float32(temperature)
+    divide_head(network.body, network.classes, temperature)
+    missed = float(np.abs(network.predict({"images": images})["logits"] - wanted).max())
+    if not missed <= _ALIKE * (float(wanted.std()) or 1.0):
+        raise UsageError(
+            f"a temperature is folded into the linear layer that gives the logits, and {network.name} does something else after its last one. "
+            "End its forward with that layer, or leave export.calibrate out."
+        )
+    return network
 
 
 def _shape(prepared: NDArray[np.float32]) -> tuple[int, int, int]:

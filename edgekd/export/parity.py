@@ -94,4 +94,5 @@ _JUDGES: dict[str, Callable[[Logits, Logits, float], str]] = {
     "fp32": _within(1e-3),
     "fp16": _within(2e-2),
     "int8-cpu": _alike,
+    "int8-trt": _alike,
 }

@@ -1,0 +1,47 @@
+"""What `export` does with a bare ONNX file: engines for targets that run TensorRT, with their layers where these are asked for."""
+
+from pathlib import Path
+
+from edgekd.cli.face import Face
+from edgekd.cli.options import Flags
+
+
+def export_engines(face: Face, file: Path, flags: Flags, out: Path | None, *, batches: str | None, inspect: bool) -> None:
+    """Build an engine of the file for each target of --on, beside it or in --out; print what came of it."""
+    from edgekd import target, units
+    from edgekd.errors import MissingError, UsageError
+    from edgekd.export.engine import engines
+
+    if not file.is_file():
+        raise MissingError(f"{file} must be a file, and there is none.")
+    if not flags.on:
+        raise UsageError("a bare file is made into engines for targets: add --on TARGET, as in --on rtx-4090 (`edgekd targets` lists them)")
+    hosts = {name: host for name, _, host in (each.partition("=") for each in flags.on)}
+    if any(host not in ("", "local") for host in hosts.values()):
+        raise UsageError("engines are built on this machine; write --on TARGET without a host")
+    with face.watching() as emit:
+        found = engines(file, [target.load(name) for name in hosts], out or file.parent, batches=_batches(batches), emit=emit)
+    lines = []
+    for engine in found:
+        kinds = ", ".join(f"{count} {precision}" for precision, count in sorted(engine.precisions.items()))
+        lines.append(f"{engine.target}: {(out or file.parent) / engine.file}")
+        lines.append(
+            f"  {units.bytes_text(engine.size)}, built in {units.seconds_text(engine.seconds)} by {engine.library} {engine.version}; layers: {kinds}"
+        )
+        lines += [f"  {layer.precision:6} {layer.kind:20} {layer.name}" for layer in engine.layers] if inspect else []
+    face.result("\n".join(lines), {"engines": found})
+
+
+def _batches(text: str | None) -> tuple[int, int, int]:
+    """The least, usual and largest batch in "1,8,32", or one for all in "8".
+
+    Raises:
+        UsageError: no such numbers, or not in rising order.
+    """
+    from edgekd.errors import UsageError
+
+    parts = [part.strip() for part in (text or "1").split(",")]
+    numbers = [int(part) for part in parts if part.isdigit() and int(part) > 0]
+    if len(numbers) != len(parts) or len(numbers) not in (1, 3) or numbers != sorted(numbers):
+        raise UsageError(f"--batches takes one batch or the least, usual and largest, as in 1,8,32; got {text!r}")
+    return (numbers[0], numbers[0], numbers[0]) if len(numbers) == 1 else (numbers[0], numbers[1], numbers[2])

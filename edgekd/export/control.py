@@ -1,0 +1,126 @@
+"""How much int8 may lose, and what is put back to float until it loses no more.
+
+In: a `Quantiser`, images that neither training nor calibration saw, what the fp32 file answers to them. Out: the int8 model with its way of
+calibrating and the layers that stay in float, named. Chosen by how far the answers' distributions move, which shows in a thousand images what
+accuracy would need ten times as many for; held to accuracy where labels are there.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import onnx
+from numpy.typing import NDArray
+
+from edgekd.events import Emit, Note, Progress
+from edgekd.export.feed import Feed, open_session
+from edgekd.export.int8 import METHODS, Flavour, Method, Quantiser
+
+FEW = 128
+"""Images on which each layer is tried in float: the order of the layers is wanted, not their exact cost."""
+BATCH = 32
+ENOUGH = 0.005
+"""Nats by which answers may move before another way of calibrating is tried: those are slow, and a thousand images do not tell smaller ones apart."""
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What a file loses against fp32's: the mean KL divergence of its answers, nats, and accuracy, a share (None without labels)."""
+
+    divergence: float
+    drop: float | None
+
+
+@dataclass(frozen=True)
+class Judge:
+    """Held-out images (n, c, h, w), prepared; fp32's logits for them (n, classes); their labels (n,), where there are any."""
+
+    images: NDArray[np.float32]
+    before: NDArray[np.float32]
+    labels: NDArray[np.int64] | None
+    feed: Feed
+    name: str
+    several: bool = False
+    """Each class is there or not by itself: its logit is compared alone."""
+
+    def cost(self, model: onnx.ModelProto, most: int | None = None) -> Cost:
+        """What a model loses on all images, or on the first `most`."""
+        images, before = self.images[:most], self.before[:most]
+        session: Any = open_session(model.SerializeToString(), self.name, layouts=False)
+        after = self.feed.answer(session, images, self.feed.batch or BATCH)
+        shares = _each_log_share if self.several else _log_shares
+        first, second = shares(before), shares(after)
+        divergence = float((np.exp(first) * (first - second)).reshape(len(images), -1).sum(axis=1).mean())
+        if self.labels is None:
+            return Cost(divergence, None)
+        right = [(logits.argmax(axis=1) == self.labels[:most]).mean() for logits in (before, after)]
+        return Cost(divergence, float(right[0] - right[1]))
+
+
+@dataclass(frozen=True)
+class Choice:
+    """An int8 model, how its ranges were taken, which layers are float, what it loses, and what each method alone would have lost."""
+
+    model: onnx.ModelProto
+    method: Method
+    floats: tuple[str, ...]
+    cost: Cost
+    tried: dict[str, float]
+
+
+def chosen(quantiser: Quantiser, flavour: Flavour, judge: Judge, *, max_drop: float, reduce_range: bool, emit: Emit) -> Choice | None:
+    """The int8 model that moves the answers least, with as many layers in float as it takes to lose no more than `max_drop` (a share) of accuracy.
+
+    None where even all but one layer in float lose more: there is no int8 of this network then.
+    """
+    costs: dict[Method, Cost] = {}
+    for method in METHODS:
+        costs[method] = judge.cost(quantiser.made(flavour, method, reduce_range=reduce_range))
+        if costs[method].divergence <= ENOUGH and _holds(costs[method], max_drop):
+            break
+    best = min(costs, key=lambda method: costs[method].divergence)
+    tried: dict[str, float] = {method: cost.divergence for method, cost in costs.items()}
+    if _holds(costs[best], max_drop):
+        return Choice(quantiser.made(flavour, best, reduce_range=reduce_range), best, (), costs[best], tried)
+    order = _by_harm(quantiser, flavour, best, judge, reduce_range=reduce_range, emit=emit)
+    count = 1
+    while count < len(order):
+        floats = tuple(order[:count])
+        model = quantiser.made(flavour, best, floats, reduce_range=reduce_range)
+        cost = judge.cost(model)
+        if _holds(cost, max_drop):
+            return Choice(model, best, floats, cost, tried)
+        count *= 2
+    drop = costs[best].drop
+    lost, allowed = 100 * (drop or 0), 100 * max_drop
+    text = f"no {flavour} of {judge.name}: it loses {lost:.1f} points, and with its worst layers in float still more than {allowed:g}"
+    emit(Note(text=text, level="warning"))
+    return None
+
+
+def _holds(cost: Cost, max_drop: float) -> bool:
+    return cost.drop is None or cost.drop <= max_drop
+
+
+def _by_harm(quantiser: Quantiser, flavour: Flavour, method: Method, judge: Judge, *, reduce_range: bool, emit: Emit) -> Sequence[str]:
+    """Layers, first that whose return to float helps most, all others being int8."""
+    layers = quantiser.layers
+    left: dict[str, float] = {}
+    for number, layer in enumerate(layers):
+        emit(Progress(what=f"{judge.name}: which layers int8 hurts", done=number, total=len(layers), unit="layers"))
+        left[layer] = judge.cost(quantiser.made(flavour, method, (layer,), reduce_range=reduce_range), FEW).divergence
+    emit(Progress(what=f"{judge.name}: which layers int8 hurts", done=len(layers), total=len(layers), unit="layers"))
+    return sorted(layers, key=lambda layer: left[layer])
+
+
+def _each_log_share(logits: NDArray[np.float32]) -> NDArray[np.float64]:
+    """(n, classes, 2): of each class that it is there, and that it is not."""
+    wide = logits.astype(np.float64)
+    return np.stack([-np.logaddexp(0, -wide), -np.logaddexp(0, wide)], axis=-1)
+
+
+def _log_shares(logits: NDArray[np.float32]) -> NDArray[np.float64]:
+    wide = logits.astype(np.float64)
+    wide -= wide.max(axis=1, keepdims=True)
+    return np.asarray(wide - np.log(np.exp(wide).sum(axis=1, keepdims=True)))

@@ -1,0 +1,178 @@
+"""int8 of an ONNX model in two flavours, from one calibration: no single file is fast on both CPUs and TensorRT.
+
+In: a checked fp32 model and prepared training images. Out: new models with QuantizeLinear/DequantizeLinear pairs; the given one is left alone.
+
+    int8-cpu    uint8 asymmetric activations, int8 weights per channel, everything else float32
+    int8-trt    int8 symmetric activations and weights, zero points 0, biases in float, everything else fp16: TensorRT takes no other
+
+Convolutions and matrix products are quantised, with the activations that fuse into them; the last layer answers floats. ONNX Runtime's quantiser does
+the work. What a file loses by it is not judged here (`control`, `parity`, `evaluate`).
+"""
+
+import io
+import logging
+import platform
+import tempfile
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager, redirect_stdout
+from pathlib import Path
+from typing import Any, Literal, TypeAlias
+
+import numpy as np
+import onnx
+from numpy.typing import NDArray
+
+from edgekd.events import Emit, Progress
+from edgekd.export.feed import Feed
+from edgekd.export.halves import halved
+
+Flavour: TypeAlias = Literal["int8-cpu", "int8-trt"]
+Method: TypeAlias = Literal["minmax", "percentile", "entropy"]
+
+METHODS: tuple[Method, ...] = ("minmax", "percentile", "entropy")
+"""How the range of an activation is taken from what was seen of it: all of it; all but one in 10,000; what keeps most of its distribution."""
+PERCENTILE = 99.99
+
+WEIGHTED = ("Conv", "ConvTranspose", "Gemm", "MatMul")
+QUANTISED_OPS = (*WEIGHTED, "Relu", "Clip")
+"""What int8 covers. Relu and Clip only hand their range to the layer before them and vanish; additions between quantised layers then run in int8 too.
+Asking for Add, Pad, Slice and pooling as well changed neither time nor answers of resnet20 and resnet56 on a VNNI CPU."""
+
+
+class Quantiser:
+    """A model made ready, and its activations' ranges by each method that was asked for so far."""
+
+    def __init__(self, model: onnx.ModelProto, images: NDArray[np.float32], feed: Feed, name: str, emit: Emit) -> None:
+        """`images` are prepared training images, never anything else; `name` is what progress calls the model."""
+        self._images, self._feed, self._name, self._emit = images, feed, name, emit
+        self._ranges: dict[Method, Any] = {}
+        self._ready = _ready(model)
+
+    @property
+    def layers(self) -> list[str]:
+        """Names of the nodes that hold quantised weights, in the model's order."""
+        constants = {tensor.name for tensor in self._ready.graph.initializer}
+        return [node.name for node in self._ready.graph.node if node.op_type in WEIGHTED and len(node.input) > 1 and node.input[1] in constants]
+
+    def made(self, flavour: Flavour, method: Method = "minmax", floats: Collection[str] = (), *, reduce_range: bool = False) -> onnx.ModelProto:
+        """The model in int8, but for the nodes named in `floats`.
+
+        `reduce_range`: weights in 7 bits, for x86 CPUs whose 8-bit products saturate (see `saturates`).
+        """
+        from onnxruntime.quantization import QDQQuantizer, QuantType
+
+        symmetric = flavour == "int8-trt"
+        copy = onnx.ModelProto()
+        copy.CopyFrom(self._ready)
+        # Logits rounded to 256 steps would cost up to half a standard deviation in the extremes.
+        options: dict[str, Any] = {"OpTypesToExcludeOutputQuantization": ["Gemm", "MatMul"]}
+        if symmetric:
+            # A shared pair, or a rounded output of a convolution, keeps TensorRT from fusing what follows it.
+            options = {"ActivationSymmetric": True, "WeightSymmetric": True, "QuantizeBias": False, "DedicatedQDQPair": True}
+            options["OpTypesToExcludeOutputQuantization"] = list(QUANTISED_OPS)
+        with _quiet():
+            quantiser = QDQQuantizer(
+                copy,
+                True,
+                reduce_range,
+                QuantType.QInt8,
+                QuantType.QInt8 if symmetric else QuantType.QUInt8,
+                self._range(method),
+                [],
+                list(floats),
+                list(WEIGHTED if symmetric else QUANTISED_OPS),
+                options,
+            )
+            quantiser.quantize_model()
+            quantiser.model.topological_sort()
+        made = quantiser.model.model
+        assert isinstance(made, onnx.ModelProto)
+        return halved(made) if symmetric else made
+
+    def _range(self, method: Method) -> Any:
+        """The ranges by a method, computed once."""
+        if method not in self._ranges:
+            from onnxruntime.quantization import CalibrationMethod, create_calibrator
+
+            kinds = {"minmax": CalibrationMethod.MinMax, "percentile": CalibrationMethod.Percentile, "entropy": CalibrationMethod.Entropy}
+            options = {"percentile": {"percentile": PERCENTILE, "symmetric": False}}.get(method, {})
+            with tempfile.TemporaryDirectory(prefix="edgekd-int8-") as folder, _quiet():
+                ready = Path(folder, "ready.onnx")
+                onnx.save(self._ready, ready)
+                calibrator = create_calibrator(
+                    ready,
+                    list(QUANTISED_OPS),
+                    augmented_model_path=str(Path(folder, "open.onnx")),
+                    calibrate_method=kinds[method],
+                    extra_options=options,
+                )
+                calibrator.collect_data(_Reader(self._images, self._feed, f"{self._name} by {method}", self._emit))
+                self._ranges[method] = calibrator.compute_data()
+        return self._ranges[method]
+
+
+def _ready(model: onnx.ModelProto) -> onnx.ModelProto:
+    """The model with its shapes inferred and its constants folded, as the quantiser wants it; each node has a name of its own."""
+    from onnxruntime.quantization.shape_inference import quant_pre_process
+
+    with tempfile.TemporaryDirectory(prefix="edgekd-int8-") as folder, _quiet():
+        source, ready = Path(folder, "source.onnx"), Path(folder, "ready.onnx")
+        onnx.save(model, source)  # from a file: it would empty a model in memory of its weights
+        quant_pre_process(source, ready, skip_symbolic_shape=True)
+        found = onnx.load(ready)
+    names: set[str] = set()
+    for number, node in enumerate(found.graph.node):
+        if not node.name or node.name in names:
+            node.name = f"{node.op_type}/{number}"
+        names.add(node.name)
+    return found
+
+
+class _Reader:
+    """Calibration batches as the calibrator asks for them: it takes any object with these methods."""
+
+    def __init__(self, images: NDArray[np.float32], feed: Feed, name: str, emit: Emit) -> None:
+        # About 8 MB of input at a time: the calibrator keeps every activation of a batch.
+        batch = max(1, min(64, (1 << 21) // max(1, images[0].size)))
+        self._batches = feed.batches(images, batch)
+        self._feed, self._emit = feed, emit
+        self._what, self._done, self._total = f"calibrating {name}", 0, len(images)
+
+    def get_next(self) -> dict[str, NDArray[np.generic]] | None:
+        """The next batch, None after the last."""
+        some = next(self._batches, None)
+        self._emit(Progress(what=self._what, done=min(self._done, self._total), total=self._total))
+        if some is None:
+            return None
+        self._done += len(some)
+        return self._feed.fed(some)
+
+    def __iter__(self) -> Iterator[dict[str, NDArray[np.generic]]]:
+        return iter(self.get_next, None)
+
+
+def saturates(machine: str | None = None, cpuinfo: Path = Path("/proc/cpuinfo")) -> bool:
+    """Whether this CPU's 8-bit products can overflow their 16-bit sum: x86 without VNNI. An x86 that cannot be asked is taken to."""
+    if (machine or platform.machine()).lower() not in {"x86_64", "amd64", "i686", "x86"}:
+        return False
+    try:
+        text = cpuinfo.read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return True
+    flags: Sequence[str] = next((line.split() for line in text.splitlines() if line.startswith("flags")), [])
+    return not {"avx512_vnni", "avx_vnni"} & set(flags)
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep the quantiser's notes to itself: it prints, and logs to the root logger, which would then grow a handler."""
+    root = logging.getLogger()
+    level, silent = root.level, logging.NullHandler()
+    root.addHandler(silent)
+    root.setLevel(logging.ERROR)
+    try:
+        with redirect_stdout(io.StringIO()):
+            yield
+    finally:
+        root.setLevel(level)
+        root.removeHandler(silent)

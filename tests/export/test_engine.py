@@ -1,0 +1,155 @@
+"""export/engine.py and device/agent/trt.py: engines for RTX cards, built for real without a GPU; the other library by what it has in common."""
+
+import json
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import onnx
+import pytest
+from numpy.typing import NDArray
+from onnx import TensorProto, helper
+
+from edgekd import target
+from edgekd.device.agent import trt
+from edgekd.device.agent.protocol import RefusedError
+from edgekd.errors import DeviceError, UsageError
+from edgekd.events import Event, Progress, silent
+from edgekd.export.engine import engines, read_engine
+from edgekd.export.feed import Feed
+from edgekd.export.int8 import Quantiser
+from edgekd.export.onnx import to_onnx
+from edgekd.export.precision import to_fp16
+from tests.export.nets import Toy
+from tests.needs import need_package
+
+IMAGES: NDArray[np.float32] = np.random.default_rng(0).normal(0, 1, (20, 3, 8, 8)).astype(np.float32)
+RTX = [target.load(name) for name in ("rtx-3060", "rtx-4090", "rtx-5090")]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _library() -> None:
+    """TensorRT for RTX, which builds without a GPU."""
+    need_package("tensorrt_rtx")
+
+
+@pytest.fixture(scope="module")
+def toy() -> onnx.ModelProto:
+    """A Toy in fp32, any batch."""
+    return to_onnx(Toy(), (3, 8, 8), opset=20, batch=None)
+
+
+@pytest.fixture(scope="module")
+def half(toy: onnx.ModelProto, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Its fp16 file."""
+    file = tmp_path_factory.mktemp("fp16") / "toy.onnx"
+    onnx.save(to_fp16(toy, IMAGES[:7], Feed(), "toy")[0], file)
+    return file
+
+
+def test_one_command_for_three_cards(half: Path, tmp_path: Path) -> None:
+    """An engine each with a table that says what it is made of, in the file's own precision."""
+    told: list[Event] = []
+    found = engines(half, RTX, tmp_path, batches=(1, 4, 8), emit=told.append)
+    assert [engine.chips for engine in found] == [["8.6"], ["8.9"], ["12.0"]]
+    assert [engine.file for engine in found] == ["toy-rtx-3060.engine", "toy-rtx-4090.engine", "toy-rtx-5090.engine"]
+    for engine in found:
+        assert (tmp_path / engine.file).stat().st_size == engine.size > 1000
+        assert read_engine(tmp_path / engine.file) == engine
+        assert engine.profile["images"] == [[1, 3, 8, 8], [4, 3, 8, 8], [8, 3, 8, 8]]
+        assert engine.precisions["fp16"] >= 4
+        assert engine.library == "tensorrt_rtx"
+    assert any(isinstance(event, Progress) and "building toy-rtx-3060.engine" in event.what for event in told)
+
+
+def test_what_stands_is_not_built_again(half: Path, tmp_path: Path) -> None:
+    """Until the file, the library, the chip or the batches are others, or the engine is not the one that its table speaks of."""
+    (first,) = engines(half, RTX[:1], tmp_path)
+    file = tmp_path / first.file
+    before = file.stat().st_mtime_ns
+    assert engines(half, RTX[:1], tmp_path) == [first]
+    assert file.stat().st_mtime_ns == before
+    (other,) = engines(half, RTX[:1], tmp_path, batches=(1, 2, 2))
+    assert other.batches == (1, 2, 2)
+    file.write_bytes(b"x" * other.size)
+    assert read_engine(file) is None
+    (again,) = engines(half, RTX[:1], tmp_path, batches=(1, 2, 2))
+    assert read_engine(file) == again
+    file.with_name(file.name + ".json").write_text("{")
+    assert read_engine(file) is None
+
+
+def test_int8_as_tensorrt_takes_it(toy: onnx.ModelProto, tmp_path: Path) -> None:
+    """The flavour that is made for it builds; the CPU's is refused in the library's own words."""
+    quantiser = Quantiser(toy, IMAGES, Feed(), "toy", silent)
+    onnx.save(quantiser.made("int8-trt"), tmp_path / "trt.onnx")
+    onnx.save(quantiser.made("int8-cpu"), tmp_path / "cpu.onnx")
+    (engine,) = engines(tmp_path / "trt.onnx", RTX[1:2], tmp_path)
+    assert engine.precisions["int8"] >= 3
+    with pytest.raises(DeviceError, match="TensorRT does not take this file"):
+        engines(tmp_path / "cpu.onnx", RTX[1:2], tmp_path)
+    assert not list(tmp_path.glob("cpu*.engine*"))
+
+
+def test_targets_that_take_no_engine(half: Path, tmp_path: Path) -> None:
+    """Neither a CPU nor a card without a chip."""
+    with pytest.raises(UsageError, match=r"engines are built for targets that run TensorRT, cpu runs onnxruntime\. Take it away\."):
+        engines(half, [target.load("cpu")], tmp_path)
+    (tmp_path / "own.toml").write_text('description = "a card"\nruntime = "tensorrt-rtx"\nprovider = "x"\nprecisions = ["fp16"]\nint8 = "int8-trt"\n')
+    with pytest.raises(UsageError, match=r"is built for its chip, and own names none\. Add compute_capability"):
+        engines(half, [target.load(str(tmp_path / "own.toml"))], tmp_path)
+
+
+def open_size(path: Path) -> Path:
+    """A file whose height is open too."""
+    puts = [helper.make_tensor_value_info(name, TensorProto.FLOAT, ["n", 3, "h", 8]) for name in ("images", "out")]
+    graph = helper.make_graph([helper.make_node("Relu", ["images"], ["out"])], "open", puts[:1], puts[1:])
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)], ir_version=9), path)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("chips", "make", "message"),
+    [
+        (["8.7"], None, r"TensorRT-RTX [\d.]+ knows no chip 8\.7; it knows .*SM89"),
+        ([], open_size, r"only the batch of images may be open, and its shape is \[-1, 3, -1, 8\]\. Export it with fixed sizes\."),
+        ([], lambda path: path.write_bytes(b"no model") and path, "TensorRT does not take this file"),
+    ],
+    ids=["an Orin", "an open height", "no model"],
+)
+def test_what_the_builder_refuses(half: Path, tmp_path: Path, chips: list[str], make: Any, message: str) -> None:
+    """In words, before anything is written."""
+    file = half if make is None else make(tmp_path / "f.onnx")
+    with pytest.raises(RefusedError, match=message):
+        trt.build(str(file), str(tmp_path / "e"), "tensorrt_rtx", chips=chips)
+    assert not (tmp_path / "e").exists()
+
+
+def test_an_old_tensorrt(monkeypatch: pytest.MonkeyPatch) -> None:
+    """JetPack 5 has 8.5: an error that names JetPack 6."""
+    monkeypatch.setitem(__import__("sys").modules, "tensorrt", SimpleNamespace(__version__="8.5.2.2"))
+    with pytest.raises(RefusedError, match=r"TensorRT 10 or newer, and this is 8\.5\.2\.2: JetPack 5 has it\. Upgrade the board to JetPack 6"):
+        trt.imported("tensorrt")
+    with pytest.raises(RefusedError, match="engines are built by tensorrt or tensorrt_rtx, got 'os'"):
+        trt.imported("os")
+
+
+def test_a_library_that_knows_one_kind_of_network() -> None:
+    """TensorRT 11 may drop the flag of strongly typed networks, since there are no others."""
+    assert trt._typed(SimpleNamespace(NetworkDefinitionCreationFlag=SimpleNamespace())) == 0
+    assert trt._typed(SimpleNamespace(NetworkDefinitionCreationFlag=SimpleNamespace(STRONGLY_TYPED=1))) == 2
+
+
+def test_chips_are_for_cards_that_are_not_there(half: Path) -> None:
+    """tensorrt proper builds for the GPU at hand."""
+    with pytest.raises(RefusedError, match="tensorrt builds for the GPU at hand and for no other"):
+        trt._chips(SimpleNamespace(), SimpleNamespace(), ["8.9"])
+    assert trt._chips(SimpleNamespace(), SimpleNamespace(), []) == []
+
+
+def test_the_table_is_plain_json(half: Path, tmp_path: Path) -> None:
+    """For whoever wants to read it without edgekd."""
+    (engine,) = engines(half, RTX[:1], tmp_path)
+    table = json.loads((tmp_path / f"{engine.file}.json").read_text())
+    assert {"schema", "onnx", "sha256", "library", "version", "chips", "profile", "layers", "size", "seconds"} <= set(table)
