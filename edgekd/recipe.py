@@ -11,7 +11,7 @@ from typing import Literal, TypeAlias
 
 import msgspec
 
-from edgekd.record import Preprocess
+from edgekd.record import Preprocess, Task
 from edgekd.terms import FEATURE_TERMS, Kd, Label, Struct, Term, require
 
 # Networks -------------------------------------------------------------------------------------------------------------
@@ -173,6 +173,55 @@ class Train(Struct, frozen=True, kw_only=True):
         require(0 <= self.ema < 1, "ema must be at least 0 and below 1", self.ema)
 
 
+class Domain(Struct, frozen=True, kw_only=True):
+    """Where the student will work, if images look different there: beside its terms it learns from images of that target, which need no labels. A
+    running average of itself teaches it there (distill/domain.py)."""
+
+    target: str
+    """The target's images, as a spec. Labels teach nothing there; where the spec has labels and a test split, that is scored."""
+    test: str | None = None
+    """Labelled images of the target to score on instead: the spec's test split, else all that it has."""
+    weight: float = 0.3
+    """Of the target's loss, once it has risen over the first 30 % of the steps."""
+    confidence: float = 0.9
+    """How sure of an image the self-teacher must be, as a share of how sure the student is of the source's: among unsure answers more are wrong."""
+    temperature: float = 0.5
+    """What the self-teacher's logits are divided by. Below 1 more is asked for than it gives, which draws classes apart."""
+    decay: float = 0.99
+    """Of the average, per step: nearer to 1 it is steadier and follows more slowly."""
+    align: bool = True
+    """Bring how often the self-teacher names each class to what `train.prior` says of the device. Without it, few classes may swallow the rest; false
+    where the target's images are known to be of other classes than the prior says."""
+
+    def __post_init__(self) -> None:
+        require(bool(self.target), "domain.target names images, as in folder:night", self.target)
+        require(0 < self.weight < math.inf, "domain.weight must be above 0 and finite", self.weight)
+        require(0 <= self.confidence < math.inf, "domain.confidence must be 0 or more, and finite", self.confidence)
+        require(0 < self.temperature <= 1, "domain.temperature must be above 0 and at most 1", self.temperature)
+        require(0 <= self.decay < 1, "domain.decay must be at least 0 and below 1", self.decay)
+
+
+class Previous(Struct, frozen=True, kw_only=True):
+    """A run whose student learns on, from new images or of new classes, and is held to what it knew (distill/keeping.py): its old self answers the
+    images beside it. Without a teacher the labels teach what is new."""
+
+    run: str
+    """That run's folder, which is read and never written to. `[[student]]` names which of its students; left out: the only one."""
+    weight: float = 1.0
+    """Of what the old student answers about its classes; 0: it is not asked."""
+    temperature: float = 2.0
+    """At which both answers are compared."""
+    replay: float | str = 0.0
+    """Old images to be shown again, beside each batch: a share of that run's training images, as many of each class, as in "10 %"; or a spec, as in
+    folder:old. 0: none."""
+
+    def __post_init__(self) -> None:
+        require(bool(self.run), "previous.run names a run's folder, as in runs/digits", self.run)
+        require(0 <= self.weight < math.inf, "previous.weight must be 0 or more and finite", self.weight)
+        require(0 < self.temperature < math.inf, "previous.temperature must be above 0 and finite", self.temperature)
+        require(isinstance(self.replay, str) or 0 <= self.replay <= 1, "previous.replay is a share from 0 to 1, or a spec", self.replay)
+
+
 # Files and limits -----------------------------------------------------------------------------------------------------
 
 
@@ -183,6 +232,8 @@ class Export(Struct, frozen=True, kw_only=True):
     opset: int = 20
     batch: int | Literal["dynamic"] = "dynamic"
     calibration_images: int = 512
+    calibrate: bool = False
+    """Fit one temperature on validation images when a network has learnt, and fold it into its last layer: no answer changes, only how sure it is."""
 
     def __post_init__(self) -> None:
         require(18 <= self.opset <= 24, "opset must be 18 to 24", self.opset)
@@ -194,7 +245,7 @@ class Limit(Struct, frozen=True, kw_only=True):
     """What must hold of an artifact on a target. Quantities are text with units, or plain numbers.
 
     Upper bounds: size, params, macs, opset, latency_p50, latency_p95, memory, energy, ece, accuracy_drop, flips. Lower bounds: speedup,
-    accuracy, balanced_accuracy, macro_f1, auc, recall, agreement. `relative` bounds what part of the teacher's a quantity is, as in
+    accuracy, balanced_accuracy, macro_f1, auc, map, recall, agreement. `relative` bounds what part of the teacher's a quantity is, as in
     { size = "25 %" }, `growth` its rise over a baseline, `layers` how many layers have weights of a precision, as in { fp32 = 2 };
     `operators` names all that may occur.
     """
@@ -222,6 +273,7 @@ class Limit(Struct, frozen=True, kw_only=True):
     balanced_accuracy: str | float | None = None
     macro_f1: str | float | None = None
     auc: str | float | None = None
+    map: str | float | None = None
     recall: dict[str, str | float] = {}
     ece: str | float | None = None
     accuracy_drop: str | float | None = None
@@ -253,12 +305,15 @@ class Recipe(Struct, frozen=True, kw_only=True):
     data: str = "digits"
     test: str | None = None
     """Images that no part of the run has seen, where `data` has no test split of its own."""
-    task: Literal["classify"] = "classify"
+    task: Task = "classify"
     size: tuple[int, int] | None = None
     """Height and width in pixels at which images are held; None: as the data has them, or as the teacher wants them."""
     channels: Literal[1, 3] | None = None
     imbalance: float = 1.0
     """Above 1: learn from a long tail of the data, so many times as many images of the first class as of the last; test images stay as they are."""
+    label_noise: float | str = 0.0
+    """Flip this share of the training labels to another class, as in "20 %", to see how teacher, student and labels alone bear it; validation and
+    test images keep theirs."""
     download: bool = False
     teacher: Teacher | None = None
     co_teacher: tuple[Teacher, ...] = ()
@@ -272,6 +327,10 @@ class Recipe(Struct, frozen=True, kw_only=True):
     """Where training runs, as torch names it; None: cuda where there is one, else cpu."""
     checkpoint_s: float = 30.0
     """Seconds of training that a kill may cost; no part of the result."""
+    domain: Domain | None = None
+    """Images of where the students will work, which they also learn from; the teacher, assistants and students alone do not."""
+    previous: Previous | None = None
+    """A run whose students learn on; then no student begins at random."""
     alone: bool = False
     """Also teach each student without soft terms, by the same schedule, to say what distilling bought."""
     on: dict[str, str] = msgspec.field(default_factory=lambda: {"cpu": "local"})
@@ -285,8 +344,27 @@ class Recipe(Struct, frozen=True, kw_only=True):
     def __post_init__(self) -> None:
         require(1 <= self.imbalance < float("inf"), "imbalance must be 1 or more, as in 100 for 100:1", self.imbalance)
         require(self.checkpoint_s >= 0, "checkpoint_s must be 0 or more", self.checkpoint_s)
+        if self.task == "multilabel":
+            rule = 'is about one label an image; leave it out with task = "multilabel"'
+            require(self.imbalance == 1, f"imbalance {rule}", self.imbalance)
+            require(self.train.prior == "data", f"train.prior {rule}", self.train.prior)
+            require(not self.co_teacher, f"co_teacher {rule}", [teacher.model for teacher in self.co_teacher])
         require(self.mixture == "mean" or bool(self.co_teacher), "mixture is of several teachers, so it needs a [[co_teacher]]", self.mixture)
         require(self.student != () or not self.assistants, "assistants teach students, so they need one", self.assistants)
+        require(self.student != () or self.domain is None, "domain is for students, so it needs one", self.student)
+        if self.domain is not None:
+            source_alone = "computes BatchNorm statistics anew of the data alone, and with a domain they are of both places; leave it out"
+            require(not self.train.ema, f"train.ema {source_alone}", self.train.ema)
+            require(not self.train.reestimate_batchnorm, f"train.reestimate_batchnorm {source_alone}", self.train.reestimate_batchnorm)
+        require(self.domain is None or self.task == "classify", "domain is about one label an image, so task must be classify", self.task)
+        if self.previous is not None:
+            require(self.student != (), "previous is for students that learn on, so it needs one", self.student)
+            require(self.task == "classify", "previous is about one label an image, so task must be classify", self.task)
+            for key, value in (("assistants", self.assistants), ("alone", self.alone), ("domain", self.domain)):
+                require(not value, f"{key} and previous do not go together: leave one of the two out", value)
+            averaged = {"ema": self.train.ema, "reestimate_batchnorm": self.train.reestimate_batchnorm}
+            require(not any(averaged.values()), "with previous these would take statistics from the new images alone: leave them out", averaged)
+            require(self.teacher is not None or not self.co_teacher, "with previous a co_teacher needs a teacher beside it", self.co_teacher)
         require(bool(self.phase), "a recipe needs at least one phase", self.phase)
         names = [phase.name for phase in self.phase]
         require(len(set(names)) == len(names), "phases need names of their own", names)

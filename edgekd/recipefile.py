@@ -57,7 +57,7 @@ def encode_recipe(recipe: Recipe) -> str:
 def _differing(term: Term) -> dict[str, Any]:
     """A term's loss, its weight, and the options that differ from their defaults."""
     defaults = _table(type(term)())
-    return {name: value for name, value in _table(term).items() if name in ("loss", "weight") or value != defaults[name]}
+    return {name: value for name, value in _table(term).items() if name in ("loss", "weight") or value != defaults.get(name)}
 
 
 def _table(struct: msgspec.Struct) -> dict[str, Any]:

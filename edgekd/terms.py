@@ -137,8 +137,38 @@ class Review(Struct, frozen=True, kw_only=True, tag_field="loss", tag="review"):
     """From the shallowest to the deepest."""
 
 
-FeatureTerm: TypeAlias = Feature | Attention | Relation | Contrast | Review
-FEATURE_TERMS = (Feature, Attention, Relation, Contrast, Review)
+class Heads(Struct, frozen=True, kw_only=True, tag_field="loss", tag="heads"):
+    """KL divergence of what each token attends to, head by head (Wang et al. 2020). No pairs: the last attention layers."""
+
+    weight: float = 1.0
+    match: Literal["groups", "nearest"] = "groups"
+    """Where numbers of heads differ: `groups`: neighbours of the larger number are averaged until there are as many; `nearest`: each of the student's
+    learns from the teacher's at the same place among all."""
+    pairs: Pairs = ()
+
+
+class Values(Struct, frozen=True, kw_only=True, tag_field="loss", tag="values"):
+    """KL divergence of how alike value vectors are, in as many heads for both (Wang et al. 2020 and 2021). No pairs: the last attention layers."""
+
+    weight: float = 1.0
+    relation_heads: int | None = None
+    """Into how many heads both networks' value vectors are split; None: the most up to the teacher's own number that divide both widths."""
+    pairs: Pairs = ()
+
+    def __post_init__(self) -> None:
+        require(self.relation_heads is None or self.relation_heads >= 1, "relation_heads must be 1 or more", self.relation_heads)
+
+
+class Tokens(Struct, frozen=True, kw_only=True, tag_field="loss", tag="tokens"):
+    """The distillation token's head learns the teacher's answers, the class token's head the other terms (Touvron et al. 2021)."""
+
+    weight: float = 1.0
+    form: Literal["hard", "soft"] = "hard"
+    """`hard`: the teacher's first choice is the label; `soft`: `kd` at the phase's temperature."""
+
+
+FeatureTerm: TypeAlias = Feature | Attention | Relation | Contrast | Review | Heads | Values | Tokens
+FEATURE_TERMS = (Feature, Attention, Relation, Contrast, Review, Heads, Values, Tokens)
 """The terms that look inside both networks; the teacher then answers live."""
 
 Term: TypeAlias = Label | LogitTerm | FeatureTerm

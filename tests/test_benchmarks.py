@@ -3,11 +3,20 @@
 import json
 import sys
 from pathlib import Path
+from typing import Any
 
+import msgspec
+import numpy as np
 import pytest
+import torch
 
-from benchmarks import cifar10, gate_noise, kills, longtail, methods, phase2_search, render, result, trust
-from edgekd.recipe import Recipe
+from benchmarks import cifar10, domain, forgetting, gate_noise, gpu, inherit, kills, longtail, methods, phase2_search, render, result, trust
+from edgekd.data.batches import Batches
+from edgekd.data.images import Images
+from edgekd.distill import alone
+from edgekd.distill.domain import SelfTeaching
+from edgekd.models.load import build
+from edgekd.recipe import Augment, Recipe
 from edgekd.recipefile import read_recipe
 from edgekd.terms import Label
 
@@ -185,3 +194,136 @@ def test_a_gates_figure_is_the_worse_halfs(loaded: bool, state: str, expected: f
     ]
     found = gate_noise.figures(rows)
     assert (found["false_alarm_rate"], found["found_10"]) == (expected, 0.0)
+
+
+def test_a_poor_camera_keeps_what_an_image_shows() -> None:
+    """Grey, of less contrast, noisy, the same each time, and brighter where the image is."""
+    pixels = np.random.default_rng(0).integers(0, 256, (4, 32, 32, 3), np.uint8)
+    seen = domain.poor(pixels, 1)
+    assert (seen.dtype, seen.shape) == (pixels.dtype, pixels.shape)
+    assert np.array_equal(seen, domain.poor(pixels, 1))
+    assert not np.array_equal(seen, domain.poor(pixels, 2))
+    assert np.array_equal(seen[..., 0], seen[..., 2])
+    assert np.corrcoef(pixels.mean(axis=3).ravel(), seen[..., 0].ravel())[0, 1] > 0.7
+
+
+def test_what_a_domain_gains_is_paired_with_the_source_alone() -> None:
+    """On source and target, over the seeds that both have; the gradient is the largest that was seen."""
+    found = {"source_only": [(80.0, 40.0), (82.0, 44.0)], "own_logits": [(80.5, 40.0), (81.5, 44.0)], "ours": [(79.0, 60.0), (81.0, 65.0)]}
+    rows = [
+        {
+            "way": way,
+            "seed": seed,
+            "source_accuracy": here,
+            "target_accuracy": there,
+            "source_auc": 97.0,
+            "target_auc": 90.0,
+            "largest_gradient": 0.1 + seed,
+        }
+        for way, seeds in found.items()
+        for seed, (here, there) in enumerate(seeds)
+    ]
+    figures = domain.figures(rows)
+    assert (figures["ours_minus_source_only_target"], figures["ours_minus_source_only_source"]) == (20.5, -1.0)
+    assert figures["ours_minus_source_only_target_low"] < 20.5 < figures["ours_minus_source_only_target_high"]
+    assert (figures["own_logits_minus_source_only_target"], figures["ours_largest_gradient"]) == (0.0, 1.1)
+    assert not {"ours_unaligned_target_accuracy", "teacher_target_accuracy", "source_only_largest_gradient"} & set(figures)
+
+
+def test_own_logits_have_no_gradient_and_an_averaged_teacher_has() -> None:
+    """On the target's images, at a student's weights as they begin: but for rounding."""
+    torch.manual_seed(0)
+    student = build("resnet8", classes=10, shape=(32, 32, 3), preprocess=domain.IMAGENET).train()
+    pixels = domain.poor(np.random.default_rng(0).integers(0, 256, (64, 32, 32, 3), np.uint8), 1)
+    images = Images(np.full(64, -1), np.arange(64), (32, 32, 3), pixels)
+    options = msgspec.structs.replace(domain.OPTIONS, confidence=0.0)
+    shared: dict[str, Any] = {"content": "x", "wanted": [1] * 10, "augment": Augment(), "view_seed": 0, "batch": 64, "seed": 0, "steps": 1}
+    lesson = SelfTeaching(student, Batches(images), options, **shared)
+    own = [domain.OwnLogits(lesson, together=together) for together in (False, True)]
+    for one, least, most in ((own[0], 0.0, 1e-5), (own[1], 0.0, 1e-5), (lesson, 1e-2, 1e9)):
+        looked = domain.Looked(one)
+        guests = looked.guests(domain.EVERY - 1, plain=False)
+        answers = torch.zeros(4, 10) if guests is None else torch.cat([torch.zeros(4, 10), student(guests)])
+        looked.parts(student, torch.zeros(0), answers, step=domain.EVERY - 1)
+        assert (guests is None) == (one is own[0])
+        assert least <= looked.largest <= most
+
+
+def test_forgetting_is_paired_with_the_old_student() -> None:
+    """Over the seeds that every way has; what was not run has no figure."""
+    found = {"before": [(70.0, 0.0), (72.0, 0.0), (99.0, 0.0)], "fine_tuning": [(10.0, 45.0), (12.0, 47.0)], "lwf": [(30.0, 50.0), (34.0, 54.0)]}
+    rows = [
+        {"way": way, "seed": seed, "old": old, "new": 80.0, "all": whole, "aligned_all": whole}
+        for way, seeds in found.items()
+        for seed, (old, whole) in enumerate(seeds)
+    ]
+    figures = forgetting.figures(rows)
+    assert (figures["before_old"], figures["lwf_old"], figures["lwf_all"]) == (71.0, 32.0, 52.0)
+    assert (figures["fine_tuning_forgotten"], figures["lwf_forgotten"], figures["lwf_minus_fine_tuning"]) == (60.0, 39.0, 6.0)
+    assert figures["lwf_minus_fine_tuning_low"] < 6.0 < figures["lwf_minus_fine_tuning_high"]
+    assert not {"joint_all", "lwf_replay_minus_lwf"} & set(figures)
+    assert forgetting.figures(rows[3:]) == {}
+
+
+def test_aligned_outputs_are_as_long_as_the_old_ones() -> None:
+    """On average, and only those of new classes; the network itself stays."""
+    network = build("resnet8", classes=10, shape=(32, 32, 3))
+    head = network.body.get_submodule("linear")
+    assert isinstance(head, torch.nn.Linear)
+    with torch.no_grad():
+        head.weight[forgetting.KNOWN :] *= 3
+    before = head.weight.detach().clone()
+    other = forgetting.aligned(network).body.get_submodule("linear")
+    assert isinstance(other, torch.nn.Linear)
+    lengths = other.weight.detach().norm(dim=1)
+    assert lengths[forgetting.KNOWN :].mean() == pytest.approx(lengths[: forgetting.KNOWN].mean().item(), rel=1e-5)
+    assert torch.equal(other.weight[: forgetting.KNOWN], before[: forgetting.KNOWN])
+    assert torch.equal(head.weight, before)
+
+
+def test_what_a_student_inherits_is_paired_with_itself_alone() -> None:
+    """By seed and setting; under a teacher that was taught on flipped labels too, alone is that of the flipped labels."""
+    plain = dict.fromkeys(inherit.PAIRED, 50.0)
+    rows = [
+        {"setting": setting, "way": way, "seed": seed, **plain, "agreement": 80.0, "corrupted": corrupted}
+        for (setting, way), found in {
+            ("clean", "student"): [60.0, 64.0],
+            ("clean", "alone"): [58.0, 58.0, 1.0],
+            ("taught", "student"): [55.0],
+        }.items()
+        for seed, corrupted in enumerate(found)
+    ]
+    rows += [
+        {"setting": "noisy", "way": "alone", "seed": 0, **plain, "corrupted": 54.0},
+        {"setting": "clean", "way": "teacher", "seed": 0, "accuracy": 93.0},
+    ]
+    figures = inherit.figures(rows)
+    assert (figures["clean_student_corrupted"], figures["clean_student_minus_alone_corrupted"]) == (62.0, 4.0)
+    assert figures["clean_student_minus_alone_corrupted_low"] < 4.0 < figures["clean_student_minus_alone_corrupted_high"]
+    assert (figures["taught_student_minus_alone_corrupted"], figures["clean_teacher_accuracy"]) == (1.0, 93.0)
+    assert not {"clean_teacher_transferred_4", "noisy_student_corrupted", "taught_alone_corrupted"} & set(figures)
+
+
+def test_every_way_to_inherit_takes_the_same_steps() -> None:
+    """Student and alone; there is an alone for every student to be compared with."""
+    for name in inherit.NOISE:
+        assert [way for way, _ in inherit.wanted(name, [0, 1])] == ["teacher", *inherit.WAYS[name] * 2]
+    two = cifar10.scaled(Recipe().phase, 3.0)
+    assert {sum(phase.epochs for phase in phases) for phases in (two, alone(two))} == {3.0}
+
+
+def test_a_gpu_teaches_each_teacher_before_its_first_student() -> None:
+    """A seed of each pair before the next one, and each teacher once."""
+    found = list(gpu.items(gpu.PAIRS, [0, 1]))
+    assert [item.network for item in found[:4]] == ["resnet56b", "resnet20b", "resnet32x4", "resnet8x4"]
+    assert [item for item in found if item.teacher is None] == [gpu.Item(pair.teacher, None, 0) for pair in gpu.PAIRS[:4]]
+    for place, item in enumerate(found):
+        if item.teacher is not None:
+            assert gpu.Item(item.teacher, None, 0) in found[:place]
+    assert [item.seed for item in found if item.teacher is not None] == [0] * 5 + [1] * 5
+
+
+def test_a_gpus_figures_are_means_by_network() -> None:
+    """Teachers apart, under the names that the students have in the literature."""
+    rows = [{"network": n, "teacher": t, "test_accuracy": a} for n, t, a in (("a", "", 70.0), ("b", "a", 71.0), ("b", "a", 72.0))]
+    assert gpu.figures(rows) == {"a, teacher": 70.0, "b": 71.5}

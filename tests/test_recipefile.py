@@ -10,17 +10,21 @@ from hypothesis import strategies as st
 from edgekd import recipe, recipefile
 from edgekd.errors import MissingError, RecipeError
 from edgekd.record import Preprocess
-from edgekd.terms import Dist, Dkd, Feature, Kd, Label, Levels
+from edgekd.terms import Dist, Dkd, Feature, Heads, Kd, Label, Levels, Tokens, Values
 from edgekd.toml import decode
 
 positive = st.floats(1e-6, 1e6)
 weights = st.floats(1e-3, 10)
 words = st.text(max_size=10)
+pairs = st.lists(st.tuples(words, words), max_size=2).map(tuple)
 terms = st.one_of(
     st.builds(Label, weight=weights, smoothing=st.floats(0, 0.5)),
     st.builds(Kd, weight=weights, standardise=st.booleans()),
     st.builds(Dkd, weight=weights, alpha=weights, beta=weights),
     st.builds(Dist, weight=weights),
+    st.builds(Heads, weight=weights, match=st.sampled_from(["groups", "nearest"]), pairs=pairs),
+    st.builds(Values, weight=weights, relation_heads=st.none() | st.integers(1, 64), pairs=pairs),
+    st.builds(Tokens, weight=weights, form=st.sampled_from(["hard", "soft"])),
 )
 temperatures = positive | st.builds(recipe.Temperature, start=positive, end=positive, shape=st.sampled_from(["linear", "cosine", "exponential"]))
 phases = st.builds(
@@ -74,7 +78,8 @@ def test_no_student_is_not_the_same_as_an_empty_list() -> None:
         (PHASE.replace('"kd"', '"dkd", wight = 2'), "unknown key 'wight' in phase[0].terms[0]; did you mean 'weight'?"),
         (
             PHASE.replace('"kd"', '"kdd"'),
-            "'kdd' is no value for phase[0].terms[0].loss; it takes attention, contrast, dist, dkd, feature, kd, label, levels, relation, review",
+            "'kdd' is no value for phase[0].terms[0].loss; it takes "
+            "attention, contrast, dist, dkd, feature, heads, kd, label, levels, relation, review, tokens, values",
         ),
         (PHASE.replace('loss = "kd"', "weight = 1"), "the key 'loss' is missing in phase[0].terms[0]"),
         (PHASE + 'subset = { by = "rand" }', "'rand' is no value for phase[0].subset.by; it takes balanced, confident, hard, mixed, random"),

@@ -6,7 +6,7 @@ A key with a star is that of every struct that says nothing else of it.
 
 KEYS: dict[str, str] = {
     "Recipe.data": "The images, as a spec: `digits`, `folder:DIR`, `npz:FILE`, `csv:FILE`, `cifar10:DIR`, `hf:NAME`, `FILE.py:function`.",
-    "Recipe.task": "What an answer means. One label an image is what there is.",
+    "Recipe.task": "What an answer means.",
     "Recipe.channels": "Grey (1) or colour (3); left out: as the data has them.",
     "Recipe.download": "Fetch a torchvision or Hugging Face set that is not there yet.",
     "Recipe.teacher": "The network that is imitated; left out: edgekd takes one that suits the images and teaches it.",
@@ -63,7 +63,8 @@ KEYS: dict[str, str] = {
     "Limit.accuracy": "Least share of test images that is right.",
     "Limit.balanced_accuracy": "Least mean of the classes' recalls.",
     "Limit.macro_f1": "Least mean of the classes' F1.",
-    "Limit.auc": "Least area under the ROC curve. Not measured for one label an image: such a limit comes out missing.",
+    "Limit.auc": "Least area under the ROC curve, mean over the labels. Not measured for one label an image: such a limit comes out missing.",
+    "Limit.map": "Least mean average precision over the labels. Not measured for one label an image: such a limit comes out missing.",
     "Limit.recall": 'Least recall of classes, as in `{ cat = "90 %" }`.',
     "Limit.ece": "Most expected calibration error.",
     "Limit.accuracy_drop": "Most points of accuracy lost to `against`, on the same images.",
@@ -109,6 +110,10 @@ KEYS: dict[str, str] = {
 }
 
 CHOICES: dict[str, dict[str, str]] = {
+    "Recipe.task": {
+        "classify": "each image is of one class;",
+        "multilabel": "each image has any number of labels, each told for itself.",
+    },
     "Recipe.mixture": {
         "mean": "all count alike;",
         "accuracy": "in proportion to the validation images that each has right;",

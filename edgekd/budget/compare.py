@@ -15,7 +15,7 @@ from edgekd.record import Artifact, Report
 
 FILE = ("size", "params", "macs")
 MACHINE = ("latency_p50", "latency_p95", "memory", "energy")
-SCORES = ("accuracy", "balanced_accuracy", "macro_f1", "ece")
+SCORES = ("accuracy", "balanced_accuracy", "macro_f1", "auc", "map", "ece")
 
 
 @dataclass(frozen=True)

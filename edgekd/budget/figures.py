@@ -182,6 +182,16 @@ def paired(name: str, ask: Ask) -> Seen:
     return score if isinstance(score, Unknown) else _interval(score.against.get(name), f"{name} (against the teacher)")
 
 
+def lead(ask: Ask) -> Seen:
+    """The score that files are judged by first: accuracy, or the mean average precision of several labels an image."""
+    return metric(ask.report.leading, ask)
+
+
+def lead_drop(ask: Ask) -> Seen:
+    """How much less of that than the teacher."""
+    return accuracy_drop(ask) if ask.report.leading == "accuracy" else paired("map_drop", ask)
+
+
 def recall(label: str, ask: Ask) -> Seen:
     """The share of one class's images that were told."""
     score = scored(ask)

@@ -19,7 +19,7 @@ from edgekd.record import Artifact, Report
 from edgekd.stats import Interval
 
 OF_FILE = ("size", "params", "macs")
-OF_ANSWERS = ("speedup", "accuracy")
+OF_ANSWERS = ("speedup", "accuracy", "map")
 OF_MACHINE = ("latency_p50", "memory")
 """Bounded on the host that measured, as no other can be held to its times."""
 

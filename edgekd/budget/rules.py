@@ -138,7 +138,7 @@ RULES: dict[str, Rule] = {
     "memory": Rule("≤", BYTES, figures.memory, _SMALLER),
     "energy": Rule("≤", ENERGY, figures.energy, _SMALLER),
     "speedup": Rule("≥", FACTOR, figures.speedup, _SMALLER),
-    **{name: Rule("≥", SHARE, partial(figures.metric, name), _BETTER) for name in ("accuracy", "balanced_accuracy", "macro_f1", "auc")},
+    **{name: Rule("≥", SHARE, partial(figures.metric, name), _BETTER) for name in ("accuracy", "balanced_accuracy", "macro_f1", "auc", "map")},
     "ece": Rule("≤", SHARE, partial(figures.metric, "ece"), "End at another temperature"),
     "accuracy_drop": Rule("≤", POINTS, figures.accuracy_drop, _BETTER),
     "agreement": Rule("≥", SHARE, partial(figures.paired, "agreement"), _BETTER),

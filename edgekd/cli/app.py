@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from edgekd import __version__
-from edgekd.cli import ask, begin, inside, jobs, judge, keep, label, look, measure, ship
+from edgekd.cli import ask, begin, inside, jobs, judge, keep, label, look, measure, robustness, ship
 from edgekd.cli.face import command
 from edgekd.cli.quick import Command, Group
 
@@ -40,6 +40,7 @@ app.command("label", cls=Command)(command(label.label, needs="train"))
 app.command("distill", cls=Command)(command(jobs.distill, needs="train"))
 app.command("export", cls=Command)(command(jobs.export, needs="train"))
 app.command("evaluate", cls=Command)(command(measure.evaluate, needs="train"))
+app.command("robustness", cls=Command)(command(robustness.robustness, needs="train"))
 app.command("bench", cls=Command)(command(measure.bench, needs="measure"))
 app.command("predict", cls=Command)(command(measure.predict, needs="train"))
 app.command("pack", cls=Command)(command(ship.pack, needs="train"))

@@ -13,7 +13,7 @@ import msgspec
 
 from edgekd.cli.options import Flags
 from edgekd.errors import RecipeError, UsageError
-from edgekd.recipe import Phase, Recipe, Student, Teacher, Temperature
+from edgekd.recipe import Phase, Previous, Recipe, Student, Teacher, Temperature
 from edgekd.recipefile import override
 from edgekd.record import Preprocess
 
@@ -40,6 +40,7 @@ def recipe_from(start: Recipe, flags: Flags, *, base: Path, cwd: Path) -> Recipe
             "teacher": _teacher(start.teacher, flags, base=base, cwd=cwd),
             "assistants": tuple(_moved_file(model, base=base, cwd=cwd) or "" for model in flags.assistant or ()) or None,
             "student": _students(start.student, flags, base=base, cwd=cwd),
+            "previous": _previous(start.previous, flags, base=base, cwd=cwd),
             "seed": flags.seed,
             "device": flags.device,
             "alone": flags.alone or None,
@@ -67,7 +68,8 @@ def origin(recipe_file: Path | None, recipe: Recipe, folder: Path) -> str:
     """Whose run a folder is: its recipe as seen from the folder, so that both may move together; without one, the data and the teacher."""
     if recipe_file is not None:
         return f"recipe {Path(os.path.relpath(recipe_file.resolve(), folder.resolve())).as_posix()}"
-    return f"data {recipe.data}, teacher {recipe.teacher.model if recipe.teacher else 'of edgekd'}"
+    old = f", from {recipe.previous.run}" if recipe.previous is not None else ""
+    return f"data {recipe.data}, teacher {recipe.teacher.model if recipe.teacher else 'of edgekd'}{old}"
 
 
 def parse_size(text: str, flag: str) -> tuple[int, int]:
@@ -180,6 +182,19 @@ def _students(students: tuple[Student, ...] | None, flags: Flags, *, base: Path,
     if not students:
         raise UsageError("--student-weights starts a student from weights, and none is named. Add --student MODEL.")
     return tuple(msgspec.structs.replace(student, weights=weights) for student in students)
+
+
+def _previous(previous: Previous | None, flags: Flags, *, base: Path, cwd: Path) -> Previous | None:
+    """The run that students go on from; None: as before."""
+    if flags.previous is None and flags.replay is None:
+        return None
+    if flags.previous is not None:
+        run = _path(flags.previous, base, cwd) if base != cwd else flags.previous
+        previous = Previous(run=run) if previous is None else msgspec.structs.replace(previous, run=run)
+    if previous is None:
+        raise UsageError("--replay shows images of a run that students go on from, and none is named. Add --from RUN.")
+    replay = _moved(flags.replay, base=base, cwd=cwd)
+    return previous if replay is None else msgspec.structs.replace(previous, replay=replay)
 
 
 def _targets(on: list[str] | None, *, base: Path, cwd: Path) -> dict[str, str] | None:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from edgekd.cli.face import Face
-from edgekd.cli.options import Flags
+from edgekd.cli.options import Flags, typed_as
 
 if TYPE_CHECKING:
     from edgekd.compress.sight import Data, Sight, Teacher
@@ -39,10 +39,13 @@ def init(*, flags: Flags, out: NewRecipe = Path("recipe.toml"), force: Force = F
 
     from edgekd.cli.asked import recipe_from
     from edgekd.cli.interview import answered, found_here, spec_of
+    from edgekd.errors import UsageError
     from edgekd.files import write_atomic
     from edgekd.recipe import Recipe
     from edgekd.recipefile import recipe_table
 
+    if flags.previous is not None:
+        raise UsageError("init suggests students that begin at random; a run that goes on needs few words: edgekd distill --from RUN --data SPEC")
     _check_out(out, force)
     cwd, base = Path.cwd(), out.absolute().parent.resolve()
     if flags.data is not None:
@@ -98,7 +101,7 @@ def _line(flags: Flags, out: Path, force: bool) -> str:
     words = ["edgekd", "init"]
     for name in flags.__dataclass_fields__:
         value = getattr(flags, name)
-        option = f"--{name.replace('_', '-')}"
+        option = typed_as(name)
         for each in value if isinstance(value, list) else [] if value in (None, False) else [value]:
             words += [option] if each is True else [option, str(each)]
     words += ["--out", str(out)] if out != Path("recipe.toml") else []

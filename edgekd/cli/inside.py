@@ -1,10 +1,13 @@
 """taps: what may be tapped inside a network, and what of it belongs together with a teacher's."""
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from edgekd.cli.face import Face
+
+if TYPE_CHECKING:
+    from edgekd.models.taps import Tap
 
 Model = Annotated[str, typer.Argument(metavar="MODEL", help="The network, as a recipe names it.")]
 Teacher = Annotated[str | None, typer.Option("--teacher", metavar="MODEL", help="Also suggest which of its stages belong together with MODEL's.")]
@@ -26,19 +29,27 @@ def taps(model: Model, *, teacher: Teacher = None, classes: Classes = 10, size: 
     height, width = parse_size(size, "--size")
     shape = (height, width, channels)
     network = build(model, classes=classes, shape=shape)
-    named = [(name, tap.name, tap.shape) for name, tap in landmarks(network).items()]
-    listed = [("", tap.name, tap.shape) for tap in places(network)]
+    named, listed = landmarks(network), places(network)
     pairs = [] if teacher is None else suggested(network, build(teacher, classes=classes, shape=shape))
-    wide = max(len(place) for _, place, _ in [*named, *listed]) + 2
-    lines = [f"{name:8}{place:{wide}}{' × '.join(map(str, extent))}" for name, place, extent in [*named, ("", "", ()), *listed]]
+    wide = max(len(tap.name) for tap in [*named.values(), *listed]) + 2
+    lines = [f"{name:8}{tap.name:{wide}}{_extent(tap)}" for name, tap in named.items()]
+    lines += ["", *(f"{'':8}{tap.name:{wide}}{_extent(tap)}" for tap in listed)]
     if teacher is not None:
         stages = ", ".join(f'["{mine}", "{other}"]' for mine, other in pairs)
         lines += ["", f"pairs = [{stages}]" if pairs else f"no stages of {model} and {teacher} belong together: name pairs of the modules above"]
     face.result(
         "\n".join(line.rstrip() for line in lines),
         {
-            "landmarks": [{"name": name, "module": place, "shape": extent} for name, place, extent in named],
-            "taps": [{"module": place, "shape": extent} for _, place, extent in listed],
+            "landmarks": [{"name": name, **_described(tap)} for name, tap in named.items()],
+            "taps": [_described(tap) for tap in listed],
             "pairs": pairs,
         },
     )
+
+
+def _extent(tap: "Tap") -> str:
+    return " × ".join(map(str, tap.shape)) + (f", {tap.heads} heads" if tap.heads else "")
+
+
+def _described(tap: "Tap") -> dict[str, object]:
+    return {"module": tap.name, "shape": tap.shape} | ({"heads": tap.heads} if tap.heads else {})

@@ -24,6 +24,8 @@ Log = Annotated[
     list[str] | None,
     typer.Option("--log", metavar="tensorboard|mlflow|wandb", help="Also write training's figures for this tracker, into log/ in the run's folder."),
 ]
+Batches = Annotated[str | None, typer.Option("--batches", metavar="N|LEAST,USUAL,LARGEST", help="What engines of a bare file take.  [default: 1]")]
+Inspect = Annotated[bool, typer.Option("--inspect", help="Also print the layers of engines, with their precisions.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what would be done: steps, memory, time, sizes; do nothing.")]
 
 
@@ -72,7 +74,8 @@ def teach(recipe: RecipeFile = None, *, flags: Flags, out: Out = None, log: Log 
 def distill(recipe: RecipeFile = None, *, flags: Flags, out: Out = None, log: Log = None, face: Face) -> None:
     """Distil the teacher into each student.
 
-    The teacher is taught first where it is not there yet.
+    The teacher is taught first where it is not there yet. With --from, a student of another run
+    learns on: its old self holds it to what it knew, and labels teach what is new.
     """
     job = job_from(recipe, flags, out)
     from edgekd import compress  # after what was typed has been read, as this takes seconds
@@ -80,11 +83,21 @@ def distill(recipe: RecipeFile = None, *, flags: Flags, out: Out = None, log: Lo
     run_job(face, job, compress.distill, log=log or ())
 
 
-def export(recipe: RecipeFile = None, *, flags: Flags, out: Out = None, face: Face) -> None:
-    """Write checked ONNX files in each precision.
+def export(recipe: RecipeFile = None, *, flags: Flags, out: Out = None, batches: Batches = None, inspect: Inspect = False, face: Face) -> None:
+    """Write checked ONNX files in each precision, or engines.
 
-    Of teacher and students alike; what they come from is taught first where it is not there yet.
+    Of teacher and students alike; what they come from is taught first where it is not there yet. A bare FILE.onnx becomes a TensorRT engine for each
+    --on TARGET; those for RTX cards need no GPU.
     """
+    if recipe is not None and recipe.suffix == ".onnx":
+        from edgekd.cli.engines import export_engines
+
+        export_engines(face, recipe, flags, out, batches=batches, inspect=inspect)
+        return
+    if batches is not None or inspect:
+        from edgekd.errors import UsageError
+
+        raise UsageError("--batches and --inspect are for engines: give a FILE.onnx and --on TARGET")
     job = job_from(recipe, flags, out)
     from edgekd import compress  # after what was typed has been read, as this takes seconds
 

@@ -2,6 +2,7 @@
 
 import contextlib
 import math
+import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import fields
 from pathlib import Path
@@ -11,7 +12,7 @@ import typer
 
 from edgekd.cli.face import Face
 from edgekd.cli.jobs import job_from, run_job, show_report
-from edgekd.cli.options import Flags, Out
+from edgekd.cli.options import Flags, Out, typed_as
 
 if TYPE_CHECKING:
     from edgekd.evaluate import Predict
@@ -32,26 +33,34 @@ Sustained = Annotated[
     str | None,
     typer.Option("--sustained", metavar="TIME", help="Then run one file after another for so long, as in 60s, and see whether latency holds."),
 ]
+Host = Annotated[str | None, typer.Option("--host", metavar="HOST", help="Run bare files there: whatever `ssh` takes, as user@orin.")]
+Python = Annotated[
+    str | None, typer.Option("--python", metavar="COMMAND", help="What starts Python on other machines.  [default: the first with ONNX Runtime]")
+]
 Dims = Annotated[list[str] | None, typer.Option("--dim", metavar="AXIS=N", help="Size of an open axis of a bare file, by its name or as INPUT.AXIS.")]
 
 TOP = 5
 
 
-def evaluate(what: What = None, *, flags: Flags, out: Out = None, face: Face) -> None:
+def evaluate(what: What = None, *, flags: Flags, out: Out = None, host: Host = None, python: Python = None, face: Face) -> None:
     """Score files on test images.
 
     Accuracy, calibration, each class, agreement with the teacher. Of a recipe or run, every file that it makes; of bare files (with
-    --data), those, compared with --teacher FILE.onnx.
+    --data), those, compared with --teacher FILE.onnx. With --host they answer on that machine, and each is compared with itself here.
     """
     bare = _bare(what)
     if not bare:
+        if (host, python) != (None, None):
+            from edgekd.errors import UsageError
+
+            raise UsageError("--host and --python are for files: give the run's .onnx files, with --data")
         job = job_from(_single(what), flags, out)
         from edgekd import compress
 
         run_job(face, job, compress.evaluate_files)
         return
     _refuse_others(flags, out, {"data", "test", "size", "channels", "download", "teacher", "seed"})
-    _evaluate_bare(face, bare, flags)
+    _evaluate_bare(face, bare, flags, host or "local", shlex.split(python or ""))
 
 
 def bench(
@@ -64,6 +73,8 @@ def bench(
     dim: Dims = None,
     layers: Layers = False,
     sustained: Sustained = None,
+    host: Host = None,
+    python: Python = None,
     face: Face,
 ) -> None:
     """Measure how fast files run on each target.
@@ -77,14 +88,24 @@ def bench(
     bare, seconds = _bare(what), load_s(sustained)
     if not bare:
         job = job_from(_single(what), flags, out)
-        if (max_time, fps, dim) != (None, None, None):
-            raise UsageError("--max-time, --fps and --dim are for bare files; take them away, or give .onnx files")
-        bench_run(face, job, layers=layers, sustained_s=seconds)
+        if (max_time, fps, dim, host) != (None, None, None, None):
+            raise UsageError("--max-time, --fps, --dim and --host are for bare files; take them away, or give .onnx files")
+        bench_run(face, job, layers=layers, sustained_s=seconds, python=shlex.split(python or ""))
         return
     _refuse_others(flags, out, {"on"})
+    if host is not None and flags.on:
+        raise UsageError("--host finds the target that fits, and --on TARGET=HOST names it; give one of them")
     if max_time is not None and not 0 < max_time < float("inf"):
         raise UsageError(f"--max-time takes seconds above 0, got {max_time:g}")
-    bench_bare(face, bare, flags, max_s=max_time or 60.0, fps=fps, dims=_dims(dim or []), layers=layers, sustained_s=seconds)
+    wishes: dict[str, Any] = {
+        "fps": fps,
+        "dims": _dims(dim or []),
+        "layers": layers,
+        "sustained_s": seconds,
+        "python": shlex.split(python or ""),
+        "host": host,
+    }
+    bench_bare(face, bare, flags, max_s=max_time or 60.0, **wishes)
 
 
 def predict(file: File, image: Pictures, *, teacher: TeacherFile = None, face: Face) -> None:
@@ -127,7 +148,7 @@ def _refuse_others(flags: Flags, out: Path | None, taken: set[str]) -> None:
 
     typed = ["out"] * (out is not None) + [field.name for field in fields(flags) if getattr(flags, field.name) and field.name not in taken]
     if typed:
-        raise UsageError(f"--{typed[0].replace('_', '-')} says nothing about bare files; take it away, or give a recipe or a run")
+        raise UsageError(f"{typed_as(typed[0])} says nothing about bare files; take it away, or give a recipe or a run")
 
 
 def _dims(texts: Sequence[str]) -> dict[str, int]:
@@ -142,7 +163,8 @@ def _dims(texts: Sequence[str]) -> dict[str, int]:
     return dims
 
 
-def _evaluate_bare(face: Face, files: list[Path], flags: Flags) -> None:
+def _evaluate_bare(face: Face, files: list[Path], flags: Flags, host: str, python: Sequence[str]) -> None:
+    """Score files on images, answered on a host; elsewhere than here each is compared with what it answers here."""
     import msgspec
 
     from edgekd.cli.asked import parse_size
@@ -151,6 +173,8 @@ def _evaluate_bare(face: Face, files: list[Path], flags: Flags) -> None:
     from edgekd.evaluate import evaluate as score
     from edgekd.gate.bare import bare_report
 
+    if host != "local" and flags.teacher:
+        raise UsageError("on another machine each file is compared with itself here; take --teacher away")
     if flags.data is None:
         raise UsageError("bare files are scored on images of yours: add --data SPEC, as in --data folder:photos")
     every = [*([Path(flags.teacher)] if flags.teacher else []), *files]
@@ -159,18 +183,22 @@ def _evaluate_bare(face: Face, files: list[Path], flags: Flags) -> None:
     # Each file takes them down to its own size: none may see pictures that were made smaller for another.
     largest = max(every, key=lambda file: math.prod(carried[file].size or (0, 0)))
     size = parse_size(flags.size, "--size") if flags.size else carried[largest].size
-    scores, against = [], None
+    scores, against, theirs = [], None, list[float]()
     with face.watching() as emit:
         wanted: dict[str, Any] = {"size": size, "channels": flags.channels, "crop_fraction": carried[largest].crop_fraction}
+        wanted["several"] = _several(every)
         images = source.load(flags.data, test=flags.test, download=flags.download, emit=emit, **wanted)
         for file, artifact in zip(every, report.artifacts, strict=True):
-            with _opened(file) as answer:
-                aligned = _aligned(answer, file, images.classes)
-                one, logits = score(
-                    aligned, images.test, artifact=artifact.name, split="test", classes=images.classes, teacher_logits=against, emit=emit
-                )
-            scores.append(one)
-            against = logits if flags.teacher and against is None else against
+            against = against if host == "local" else None
+            for where in dict.fromkeys(("local", host)):
+                with _opened(file, where, python) as answer:
+                    aligned, own = _aligned(answer, file, images.classes), _thresholds(file, images.classes)
+                    one, logits = score(
+                        aligned, images.test, artifact=artifact.name, split="test", classes=images.classes, host=where,
+                        teacher_logits=against, thresholds=own, teacher_thresholds=theirs, emit=emit,
+                    )  # fmt: skip
+                scores.append(one)
+                against, theirs = (logits, own) if (flags.teacher and against is None) or where != host else (against, theirs)
     show_report(face, msgspec.structs.replace(report, scores=scores, doubts=list(images.notes)))
 
 
@@ -189,6 +217,30 @@ def _aligned(answer: "Predict", file: Path, classes: Sequence[str]) -> "Predict"
         raise UsageError(f"{file} tells {', '.join(own[:10])} apart, the data has {', '.join(classes[:10])}. Give the data that it was made for.")
     order = [own.index(name) for name in classes]
     return lambda arrays: {"logits": answer(arrays)["logits"][:, order]}
+
+
+def _several(files: Sequence[Path]) -> bool:
+    """Whether these files tell several labels of an image, as they carry thresholds.
+
+    Raises:
+        UsageError: some do and some do not.
+    """
+    from edgekd.errors import UsageError
+    from edgekd.record import carried_thresholds
+
+    found = {file: carried_thresholds(_metadata(file), file) is not None for file in files}
+    if len(set(found.values())) > 1:
+        one, many = (next(file for file, several in found.items() if several is wanted) for wanted in (False, True))
+        raise UsageError(f"files are compared on one task, and {many} tells several labels of an image, {one} one. Evaluate them apart.")
+    return any(found.values())
+
+
+def _thresholds(file: Path, classes: Sequence[str]) -> list[float]:
+    """The file's thresholds in the order of the data's labels; none where it tells one label of an image."""
+    from edgekd.record import carried_thresholds
+
+    found, own = carried_thresholds(_metadata(file), file) or [], _class_names(file) or list(classes)
+    return [found[own.index(name)] for name in classes] if found else []
 
 
 # What a file carries --------------------------------------------------------------------------------------------------
@@ -226,11 +278,11 @@ def _carried(file: Path) -> "Preprocess":
 
 
 @contextlib.contextmanager
-def _opened(file: Path) -> "Iterator[Predict]":
+def _opened(file: Path, host: str = "local", python: Sequence[str] = ()) -> "Iterator[Predict]":
     from edgekd.device.host import connect
     from edgekd.device.predict import open_predict
 
-    with connect("local") as session, open_predict(session, file) as answer:
+    with connect(host, () if host == "local" else python) as session, open_predict(session, file) as answer:
         yield answer
 
 
@@ -239,17 +291,23 @@ def _opened(file: Path) -> "Iterator[Predict]":
 
 @contextlib.contextmanager
 def _answering(file: Path) -> Iterator[Any]:
-    """A function from a picture's path to its likeliest classes with their probabilities, by one file."""
+    """A function from a picture's path to its likeliest classes with their probabilities, by one file; of several labels to those that it shows."""
     import numpy as np
 
-    preprocess, names = _carried(file), _class_names(file)
+    from edgekd.record import carried_thresholds
+    from edgekd.tasks.multilabel import probabilities
+
+    preprocess, names, thresholds = _carried(file), _class_names(file), carried_thresholds(_metadata(file), file)
     with _opened(file) as answer:
 
         def top(path: Path) -> list[dict[str, Any]]:
             logits = answer({"images": _picture(path, preprocess)[None]})["logits"][0].astype(np.float64)
             shares = np.exp(logits - logits.max())
             shares /= shares.sum()
-            likeliest = np.argsort(-shares, kind="stable")[:TOP]
+            likeliest = np.argsort(-shares, kind="stable")[:TOP].tolist()
+            if thresholds is not None:
+                shares = probabilities(logits)
+                likeliest = [k for k in np.argsort(-shares, kind="stable").tolist() if shares[k] >= thresholds[k]]
             return [{"class": names[k] if names else str(k), "probability": float(shares[k])} for k in likeliest]
 
         yield top
@@ -294,8 +352,9 @@ def _beside(image: str, names: Sequence[str], answers: Sequence[Sequence[Mapping
     columns = []
     for name, answer in zip(names, answers, strict=True):
         head = name if len(name) <= 36 else f"…{name[-35:]}"
-        wide = max(len(str(each["class"])) for each in answer)
-        columns.append([head, *(f"{each['class']:{wide}} {percent_text(each['probability']):>8}" for each in answer)])
+        wide = max((len(str(each["class"])) for each in answer), default=0)
+        lines = [f"{each['class']:{wide}} {percent_text(each['probability']):>8}" for each in answer]
+        columns.append([head, *(lines or ["none of its labels"])])
     height = max(len(column) for column in columns)
     padded = [[cell.ljust(max(map(len, column))) for cell in column + [""] * (height - len(column))] for column in columns]
     return "\n".join([image, *("  " + "    ".join(row).rstrip() for row in zip(*padded, strict=True))])

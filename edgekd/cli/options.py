@@ -16,6 +16,11 @@ RecipeFile = Annotated[
 Out = Annotated[Path | None, typer.Option("--out", metavar="DIR", help="The run's folder.  [default: runs/ and the recipe's or data's name]")]
 
 
+def typed_as(name: str) -> str:
+    """How a field of `Flags` is called on the command line; `from` is no name in Python."""
+    return "--from" if name == "previous" else f"--{name.replace('_', '-')}"
+
+
 @dataclass(frozen=True)
 class Flags:
     """A recipe's daily settings as typed; None: not typed. Paths are relative to where edgekd was started."""
@@ -58,6 +63,14 @@ class Flags:
     assistant: Annotated[
         list[str] | None,
         typer.Option("--assistant", metavar="MODEL", help="A network between teacher and students; repeat it, the largest first."),
+    ] = None
+    previous: Annotated[
+        str | None,
+        typer.Option("--from", metavar="RUN", help="Let this run's student learn on, from --data, and keep what it knew; --student says which."),
+    ] = None
+    replay: Annotated[
+        str | None,
+        typer.Option("--replay", metavar="SHARE|SPEC", help="With --from, show old images again: a share of that run's, as 10 %, or others."),
     ] = None
     no_student: Annotated[bool, typer.Option("--no-student", help="Export, quantise and measure the teacher alone.")] = False
     on: Annotated[

@@ -1,7 +1,7 @@
 """What `bench` does once its options are read: times a run's files or bare ones, loads them for long where that is asked for, prints."""
 
 import textwrap
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -32,40 +32,50 @@ def load_s(text: str | None) -> float:
     return seconds
 
 
-def bench_run(face: Face, job: Job, *, layers: bool, sustained_s: float) -> None:
+def bench_run(face: Face, job: Job, *, layers: bool, sustained_s: float, python: Sequence[str] = ()) -> None:
     """Time the files of a recipe or run."""
     from edgekd import compress  # after what was typed has been read, as this takes seconds
 
-    report = run_job(face, job, compress.bench_files, sustained_s=sustained_s)
+    report = run_job(face, job, compress.bench_files, sustained_s=sustained_s, python=python)
     lines = _more(report, layers=layers)
     if lines and not face.json:
         print("\n".join(["", *lines]))
 
 
 def bench_bare(
-    face: Face, files: list[Path], flags: Flags, *, max_s: float, fps: float | None, dims: Mapping[str, int], layers: bool, sustained_s: float
+    face: Face,
+    files: list[Path],
+    flags: Flags,
+    *,
+    max_s: float,
+    fps: float | None,
+    dims: Mapping[str, int],
+    layers: bool,
+    sustained_s: float,
+    python: Sequence[str] = (),
+    host: str | None = None,
 ) -> None:
-    """Time bare files, the later ones against the first."""
+    """Time bare files, the later ones against the first; on `host` as the target that fits it."""
     import msgspec
 
-    from edgekd.bench import bench, loaded, sustain
+    from edgekd.bench import bench, loaded, sustain, target_of
     from edgekd.cli.asked import recipe_from
     from edgekd.gate.bare import bare_report
     from edgekd.recipe import Recipe
 
     report = bare_report(files)
     cwd = Path.cwd()
-    targets = recipe_from(Recipe(), flags, base=cwd, cwd=cwd).on
     first, *others = [artifact.name for artifact in report.artifacts]
     pairs = [(name, first) for name in others]
     together = list(zip(report.artifacts, files, strict=True))
     with face.watching() as emit:
-        found = bench(together, targets, pairs=pairs, max_s=max_s, fps=fps, dims=dims, layers=layers, emit=emit)
+        targets = {target_of(host, python, emit): host} if host else recipe_from(Recipe(), flags, base=cwd, cwd=cwd).on
+        found = bench(together, targets, pairs=pairs, max_s=max_s, fps=fps, dims=dims, layers=layers, python=python, emit=emit)
         measurements = found.measurements
         if sustained_s:
             places = {artifact.name: (artifact, path) for artifact, path in together}
             asked = [(*places[each.artifact], each.target) for each in measurements]
-            measurements = loaded(measurements, sustain(asked, targets, seconds=sustained_s, fps=fps, dims=dims, emit=emit))
+            measurements = loaded(measurements, sustain(asked, targets, seconds=sustained_s, fps=fps, dims=dims, python=python, emit=emit))
     doubts = [f"{name}: {why}" for name, why in found.failures.items()]
     report = msgspec.structs.replace(report, measurements=measurements, ratios=found.ratios, hosts=found.hosts, doubts=doubts)
     show_report(face, report, _more(report, layers=layers))

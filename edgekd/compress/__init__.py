@@ -1,7 +1,7 @@
 """The whole story on one page: images → teacher and students → files → scores, times → verdicts → report.
 
-`compress` does all of it; `teach`, `distill`, `export_files`, `evaluate_files` and `bench_files` each do one step with what must come before. All
-work in one run folder: a step whose result stands there is not done again, and every report tells all that the folder holds.
+`compress` does all of it; `teach`, `distill`, `export_files`, `evaluate_files`, `bench_files` and `robustness` each do one step with what must come
+before. All work in one run folder: a step whose result stands there is not done again, and every report tells all that the folder holds.
 
     from edgekd.compress import compress
     report = compress(Recipe(data="folder:photos"), folder=Path("runs/photos"))
@@ -11,15 +11,18 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
-from edgekd.compress import assistants, ensemble, files, students, sustained, teacher
+from edgekd.compress import assistants, continued, domain, ensemble, files, inherit, students, sustained, teacher
+from edgekd.compress.lesson import Learner
 from edgekd.compress.plan import plan
 from edgekd.compress.story import Story
 from edgekd.compress.tracking import Tracker, tracking
+from edgekd.errors import UsageError
+from edgekd.evaluate.robustness import IMAGES
 from edgekd.events import Emit, silent
 from edgekd.recipe import Recipe
 from edgekd.record import Report
 
-__all__ = ["bench_files", "compress", "distill", "evaluate_files", "export_files", "plan", "teach"]
+__all__ = ["bench_files", "compress", "distill", "evaluate_files", "export_files", "plan", "robustness", "teach"]
 
 Step = Literal["teach", "distill", "export", "evaluate", "bench"]
 
@@ -69,28 +72,74 @@ def evaluate_files(recipe: Recipe, *, folder: Path, origin: str = "python", base
 
 
 def bench_files(
-    recipe: Recipe, *, folder: Path, origin: str = "python", base: Path = Path(), emit: Emit = silent, sustained_s: float = 0.0
+    recipe: Recipe,
+    *,
+    folder: Path,
+    origin: str = "python",
+    base: Path = Path(),
+    emit: Emit = silent,
+    sustained_s: float = 0.0,
+    python: Sequence[str] = (),
 ) -> Report:
-    """Time every file on the targets, anew where they were timed before; then, for `sustained_s` seconds each, load those that ship. Other arguments
-    as `compress`."""
-    return _walk(recipe, {"teach", "distill", "export", "bench"}, folder, origin, base, emit, anew=True, sustained_s=sustained_s)
+    """Time every file on the targets, anew where they were timed before; then, for `sustained_s` seconds each, load those that ship. `python` starts
+    Python on other machines. Other arguments as `compress`."""
+    return _walk(recipe, {"teach", "distill", "export", "bench"}, folder, origin, base, emit, anew=True, sustained_s=sustained_s, python=python)
+
+
+def robustness(recipe: Recipe, *, folder: Path, origin: str = "python", base: Path = Path(), emit: Emit = silent, images: int = IMAGES) -> Report:
+    """Ask every network about `images` corrupted and moved test images, and fit a temperature to each; other arguments as `compress`.
+
+    Raises:
+        UsageError: images may have several labels; else as `compress`.
+    """
+    if recipe.task != "classify":
+        raise UsageError("robustness counts images whose one label is told; with several labels an image it is not measured.")
+    return _walk(recipe, {"teach", "distill", "export", "evaluate"}, folder, origin, base, emit, changed=images)
 
 
 def _walk(
-    recipe: Recipe, do: set[Step], folder: Path, origin: str, base: Path, emit: Emit, *, anew: bool = False, sustained_s: float = 0.0
+    recipe: Recipe,
+    do: set[Step],
+    folder: Path,
+    origin: str,
+    base: Path,
+    emit: Emit,
+    *,
+    anew: bool = False,
+    sustained_s: float = 0.0,
+    python: Sequence[str] = (),
+    changed: int = 0,
 ) -> Report:
     """Do these steps, and take up what stands of the others."""
     with Story.opened(recipe, folder, origin, base, emit) as story:
         files.check(recipe, base)
+        if "bench" in do:
+            files.reach(recipe)
         ensemble.check(story)
         students.check(story)
-        learners = [teacher.learnt_or_brought(story)]
-        answerer = assistants.last(story, ensemble.answering(story, learners[0]), do="distill" in do)
-        learners += students.distilled(story, learners[0], answerer, do="distill" in do) if answerer is not None else []
+        inherit.check(story)
+        learners = _learners(story, do)
         made = files.export(story, learners, do="export" in do)
+        inherit.note_temperatures(story, made)
         if made:
             files.evaluate(story, made, do="evaluate" in do)
-            files.bench(story, made, do="bench" in do, anew=anew)
+            domain.scored(story, made, do="evaluate" in do)
+            files.bench(story, made, do="bench" in do, anew=anew, python=python)
             files.ship(story)
-            sustained.load(story, seconds=sustained_s)
+            sustained.load(story, seconds=sustained_s, python=python)
+        inherit.measure(story, learners, images=changed)
         return story.told()
+
+
+def _learners(story: Story, do: set[Step]) -> list[Learner]:
+    """The teacher and its students; none but students where these go on from another run without one."""
+    old = continued.opened(story) if story.previous is not None else None
+    if old is not None and story.recipe.teacher is None:
+        return continued.distilled(story, old, None, do="distill" in do)
+    first = teacher.learnt_or_brought(story)
+    answerer = assistants.last(story, ensemble.answering(story, first), do="distill" in do)
+    if answerer is None:
+        return [first]
+    if old is not None:
+        return [first, *continued.distilled(story, old, answerer, do="distill" in do)]
+    return [first, *students.distilled(story, first, answerer, do="distill" in do)]

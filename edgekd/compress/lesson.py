@@ -4,6 +4,7 @@ In: an open `Story`, a network's spec, a `Lesson`. Out: the network with its wei
 learns from whom is `teacher`'s and `students`'.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import msgspec
@@ -13,6 +14,7 @@ import torch
 from edgekd import units
 from edgekd.compress.story import Story, brings
 from edgekd.distill import distill, filled
+from edgekd.distill.beside import Beside
 from edgekd.distill.checkpoint import NAME as CHECKPOINT
 from edgekd.distill.defaults import BATCH
 from edgekd.distill.mixture import Ensemble
@@ -24,6 +26,7 @@ from edgekd.recipe import Phase, Student, Teacher, Train
 from edgekd.record import How, Metric, NetworkRole, Preprocess, Role, Training
 from edgekd.record import Network as Told
 from edgekd.run import Stage
+from edgekd.tasks import several
 from edgekd.userfile import code_hash, is_userfile
 
 WEIGHTS = "weights.safetensors"
@@ -38,7 +41,7 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     valid_accuracy: float | None = None
     test_accuracy: Metric | None = None
     notes: list[str] = []
-    """What was decided when the network was built."""
+    """What was decided when the network was built, and what is to be known of how it learnt."""
 
 
 class Lesson(msgspec.Struct, frozen=True, kw_only=True):
@@ -116,8 +119,16 @@ def learnt(
     *,
     seed: int | None = None,
     tested: bool = False,
+    beside: Beside | None = None,
+    said: Callable[[], list[str]] = list,
 ) -> Outcome:
-    """Teach a network in its stage, or give it the weights that stand there; `tested`: it gets no file, so it is scored on the test images here."""
+    """Teach a network in its stage, or give it the weights that stand there.
+
+    Args:
+        tested: it gets no file, so it is scored on the test images here.
+        beside: what it learns beside the lesson's terms.
+        said: asked once it has learnt: what the report's notes are to tell of it.
+    """
     file = stage.folder / WEIGHTS
     if stage.done:
         load_weights(network, file)
@@ -139,13 +150,14 @@ def learnt(
         emit=story.run.emit,
         checkpoint_s=story.recipe.checkpoint_s,
         kept=stage.keep_seconds,
+        beside=beside,
     )
     network.cpu()
     outcome = Outcome(
         training=training,
         valid_accuracy=_accuracy(story, network, "valid"),
         test_accuracy=_test_accuracy(story, network) if tested else None,
-        notes=network.notes,
+        notes=[*network.notes, *said()],
     )
     save_weights(network, file)
     stage.finish(outcome)
@@ -157,12 +169,12 @@ def _accuracy(story: Story, network: Network, split: str) -> float | None:
     images = getattr(story.images, split)
     if len(images) < 2:
         return None
-    return evaluate(network.predict, images, artifact=network.name, split="valid", classes=story.classes)[0].metrics["accuracy"].value
+    return evaluate(network.predict, images, artifact=network.name, split="valid", classes=story.classes)[0].lead.value
 
 
 def _test_accuracy(story: Story, network: Network) -> Metric:
     """Of a network that gets no file; the others' files are tested themselves."""
-    return evaluate(network.predict, story.images.test, artifact=network.name, split="test", classes=story.classes)[0].metrics["accuracy"]
+    return evaluate(network.predict, story.images.test, artifact=network.name, split="test", classes=story.classes)[0].lead
 
 
 def tell(story: Story, role: NetworkRole, network: Network, outcome: Outcome) -> None:
@@ -181,4 +193,5 @@ def tell(story: Story, role: NetworkRole, network: Network, outcome: Outcome) ->
         if text not in story.report.notes:
             story.note(text)
     if outcome.valid_accuracy is not None:
-        story.run.emit(Note(text=f"{role} {network.name}: {units.percent_text(outcome.valid_accuracy)} of validation images right"))
+        how = "mAP on validation images" if several(story.images.valid.labels) else "of validation images right"
+        story.run.emit(Note(text=f"{role} {network.name}: {units.percent_text(outcome.valid_accuracy)} {how}"))

@@ -13,11 +13,13 @@ from pathlib import Path
 from typing import NamedTuple
 
 from edgekd import graph, target, units
-from edgekd.compress import files, students
+from edgekd.compress import continued, files, students
 from edgekd.compress import teacher as teachers
+from edgekd.compress.oldimages import Archive
 from edgekd.compress.story import Story
 from edgekd.distill import asks_teacher
 from edgekd.distill.defaults import all_steps, filled
+from edgekd.distill.keeping import DEARER
 from edgekd.distill.pace import choose_pace
 from edgekd.distill.teacher import BATCH, answer_all
 from edgekd.events import Emit, Progress, silent
@@ -29,6 +31,8 @@ BYTES = {"fp32": 4.0, "fp16": 2.0, "int8": 1.0}
 """Of one parameter; a file's graph comes on top."""
 _TRAINING_COPIES = 3
 """Weights, gradients and the optimiser's state."""
+_TARGET = 4 / 3
+"""Of a step's time, for a domain's images beside the data's: the student's own part again, and its self-teacher's answer, a third of that."""
 _WITH_FILES = ("teacher", "student")
 """Roles whose networks become files."""
 _ANSWERS = 3
@@ -62,9 +66,15 @@ def _lines(story: Story) -> Iterator[str]:
     counts = f"{len(images.train)} train, {len(images.valid)} validation and {len(images.test)} test images"
     yield f"data      {images.spec}: {counts} of {height}x{width}x{channels}"
     yield f"          {len(images.classes)} classes; training on {story.device}"
-    teacher, _ = first = teachers.planned(story)
+    if story.target is not None:
+        tested = 0 if story.target.test is None else len(story.target.test)
+        yield f"domain    {story.target.spec}: {len(story.target.images)} images without labels, {tested or 'no'} labelled test images"
+    old = continued.opened(story) if story.previous is not None else None
+    if old is not None:
+        again = f"{len(old.replayed)} old images are shown again" if old.replayed is not None else "no old images are shown again"
+        yield f"from      {old.options.run}, which knew {len(old.old.classes)} classes; {again}"
     seconds = 0.0
-    planned = _planned(story, first)
+    planned = _planned(story, old)
     for role, (network, taught), learners in planned:
         count = counted(network, story.shape)
         yield f"{role:9} {network.name}: {units.count_text(count.params)} parameters, {units.count_text(count.macs)} MACs"
@@ -75,20 +85,30 @@ def _lines(story: Story) -> Iterator[str]:
             took, line = _training(story, network, taught)
             seconds += took * times
             yield f"          {line}{', and again alone' if times > 1 else ''}"
+            if role == "student" and old is not None:
+                more = (DEARER[old.replayed is not None] - 1) * took
+                seconds += more
+                yield f"          its old self's answers, and old images, beside them: about {units.seconds_text(more)} more"
+            if role == "student" and story.target is not None:
+                seconds += _TARGET * took
+                yield f"          as many images of the domain beside them: about {units.seconds_text(_TARGET * took)} more"
         if learners and asks_teacher(students.phases_of(story)):
             took, line = _answering(story, network, learners)
             seconds += took
             yield f"          {line}"
         if role in _WITH_FILES:
             yield from (f"          {floor_text(name, floor)}" for name, floor in floors(story, count).items())
-    yield f"memory    {_memory(story, teacher, answering=max(1, sum(learners > 0 for _, _, learners in planned)))}"
+    yield f"memory    {_memory(story, planned[0], answering=sum(learners > 0 for _, _, learners in planned))}"
     yield f"time      about {units.seconds_text(seconds)} of training, answers included, then export, scores and times of every file"
     yield from (f"note      {note}" for note in story.report.notes)
 
 
-def _planned(story: Story, first: Begun) -> list[tuple[str, Begun, int]]:
+def _planned(story: Story, old: Archive | None) -> list[tuple[str, Begun, int]]:
     """Every network in the order in which it learns: its role, itself, and how many learn from it."""
-    phases, learners = students.phases_of(story), students.planned(story, first[0])
+    if old is not None and story.recipe.teacher is None:
+        return [("student", (one, continued.phases_of(story, taught=False)), 0) for one in continued.planned(story, old)]
+    first = teachers.planned(story)
+    phases, learners = students.phases_of(story), students.planned(story, first[0]) if old is None else continued.planned(story, old)
     assistants = students.planned_between(story)
     taught = 1 if assistants else len(learners)
     return [
@@ -139,12 +159,13 @@ def _answering(story: Story, teacher: Network, learners: int) -> tuple[float, st
     return seconds, f"its answers, {' and '.join(ways)}: {units.seconds_text(seconds)}"
 
 
-def _memory(story: Story, teacher: Network, *, answering: int) -> str:
+def _memory(story: Story, first: tuple[str, Begun, int], *, answering: int) -> str:
+    role, (network, _), _ = first
     images, views = story.images.train, story.recipe.train.views
-    remembered = answering * 2 * len(images) * len(story.images.classes) * (views + 1)
-    weights = 4 * _TRAINING_COPIES * parameters(teacher)
+    remembered = (max(1, answering) if role == "teacher" else 0) * 2 * len(images) * len(story.images.classes) * (views + 1)
+    weights = 4 * _TRAINING_COPIES * parameters(network)
     held = f"{units.bytes_text(images.nbytes)} of images, {units.bytes_text(remembered)} of remembered answers"
-    return f"{held}, {units.bytes_text(weights)} for the teacher's training"
+    return f"{held}, {units.bytes_text(weights)} for the {role}'s training"
 
 
 # What can be said of a network before anything was made ---------------------------------------------------------------

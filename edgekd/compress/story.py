@@ -15,23 +15,31 @@ import msgspec
 import torch
 
 from edgekd import __version__, budget, graph, target, units
+from edgekd.compress import previous
+from edgekd.compress.previous import Old
 from edgekd.data import source
 from edgekd.data.batches import Batches
 from edgekd.data.images import Integers
+from edgekd.data.known import renumbered
+from edgekd.data.noise import flipped, is_flipped
 from edgekd.data.source import class_counts
-from edgekd.errors import UsageError
+from edgekd.data.target import Target
+from edgekd.data.target import load as load_target
+from edgekd.errors import EdgekdError, UsageError
 from edgekd.evaluate.groups import grouped
 from edgekd.events import Emit, Note, Wrote
 from edgekd.files import write_atomic
+from edgekd.models.load import Network
 from edgekd.models.weights import read_metadata
 from edgekd.models.zoo import published_preprocess
 from edgekd.recipe import Limit, Recipe, Student, Teacher
 from edgekd.recipefile import encode_recipe, recipe_table
-from edgekd.record import OWN_SPLIT, ClassGroups, DataSummary, Preprocess, Report, carried_preprocess
+from edgekd.record import OWN_SPLIT, ClassGroups, DataSummary, DomainSummary, NetworkRole, Preprocess, Report, carried_preprocess
 from edgekd.report.html import html
 from edgekd.report.markdown import markdown
 from edgekd.reportfile import encode_report
 from edgekd.run import Run
+from edgekd.tasks.multilabel import THRESHOLD
 
 PICTURES = ("folder:", "csv:", "hf:")
 """How data is named whose images have a size of their own, which they are cut from."""
@@ -49,6 +57,11 @@ class Story:
     images: source.Source
     device: torch.device
     report: Report
+    target: Target | None = None
+    previous: Old | None = None
+    """The run that the students go on from."""
+    alone: list[tuple[NetworkRole, Network]] = field(default_factory=list)
+    """Students that were taught alone, which get no files."""
     _batches: dict[str, Batches] = field(default_factory=dict)
 
     @classmethod
@@ -60,10 +73,13 @@ class Story:
             EdgekdError: the folder is another run's or in use, the data is not as it should be, or there is no such device.
         """
         device = training_device(recipe)
+        older = previous.read(recipe, base, folder) if recipe.previous is not None else None
         with Run.open(folder, origin=origin, recipe_toml=encode_recipe(recipe), emit=emit) as run:
             if recipe.train.threads is not None:
                 torch.set_num_threads(recipe.train.threads)
-            images = load_images(recipe, base, run.emit)
+            images = load_images(recipe, base, run.emit, like=older)
+            if older is not None:
+                images = renumbered(images, older.classes)
             report = Report(
                 edgekd=__version__,
                 name=folder.resolve().name,
@@ -71,8 +87,8 @@ class Story:
                 seed=recipe.seed,
                 recipe=recipe_table(msgspec.structs.replace(recipe, limit=named_limits(recipe, base))),
             )
-            story = cls(run, recipe, base, images, device, report)
-            story.add(data=story._summary())
+            story = cls(run, recipe, base, images, device, report, target_images(recipe, base, images, run.emit, like=older), older)
+            story.add(data=story._summary(), domain=story._domain())
             yield story
 
     @property
@@ -119,11 +135,23 @@ class Story:
     def _note_frequencies(self, counts: Integers) -> bool:
         """Say what is to be known of how often classes occur, and tell whether they are unbalanced."""
         images, recipe, present = self.images, self.recipe, counts[counts > 0]
+        if recipe.task == "multilabel":
+            if unknown := float((images.train.labels < 0).mean()):
+                self.note(f"{units.percent_text(unknown)} of the training labels are not known, and teach nothing; scores leave such labels out")
+            if len(images.valid) < 2:
+                self.note(f"without validation images each label is said to be there from a probability of {THRESHOLD:g} on", warning=True)
+            return False
         unbalanced = bool(present.max() >= UNBALANCED * present.min())
         if recipe.imbalance > 1:
             self.note(
                 f"the data is cut to a long tail of {recipe.imbalance:g}:1: {len(images.train)} training images, {counts[0]} of the first class "
                 f"down to {counts[-1]} of the last, and {len(images.valid)} validation images cut alike; the {len(images.test)} test images stay"
+            )
+        if share := units.parse_fraction(recipe.label_noise):
+            wrong = int(is_flipped(images.train.index, share).sum())
+            self.note(
+                f"the labels of {wrong} of {len(images.train)} training images are flipped to another class on purpose (label_noise); those of "
+                "validation and test images stay"
             )
         if unbalanced and recipe.train.prior == "data":
             self.note(
@@ -140,6 +168,20 @@ class Story:
             )
         return unbalanced
 
+    def _domain(self) -> DomainSummary | None:
+        """The target in the report, and a word on what is done with its images."""
+        target = self.target
+        if target is None:
+            return None
+        tested = 0 if target.test is None else len(target.test)
+        scored = (
+            f"{tested} other images of it, with labels, are only scored"
+            if tested
+            else "none of them has a label, so that only the source can be scored (domain.test names labelled ones)"
+        )
+        self.note(f"students also learn from {len(target.images)} images of {target.spec}, without labels; {scored}")
+        return DomainSummary(target=target.spec, sha256=target.sha256, images=len(target.images), test=tested)
+
     def _summary(self) -> DataSummary:
         images, counts = self.images, class_counts(self.images.train.labels, len(self.images.classes))
         unbalanced = self._note_frequencies(counts)
@@ -152,6 +194,7 @@ class Story:
             valid=len(images.valid),
             test=len(images.test),
             shape=images.train.shape,
+            task=self.recipe.task,
             class_counts=counts.tolist(),
             groups=grouped(counts.tolist(), images.classes) if unbalanced else None,
             unreadable=list(images.unreadable),
@@ -217,17 +260,65 @@ def teachers_preprocess(teacher: Teacher, base: Path) -> Preprocess | None:
     return msgspec.structs.replace(stated, size=carried.size, resize=carried.resize, crop=carried.crop)
 
 
-def load_images(recipe: Recipe, base: Path, emit: Emit) -> source.Source:
-    """The recipe's images. Pictures are held at the size that the recipe or the teacher states, cut as it cuts them; arrays as they are."""
+def load_images(recipe: Recipe, base: Path, emit: Emit, *, like: Old | None = None) -> source.Source:
+    """The recipe's images. Pictures are held at the size that the recipe or the teacher states, cut as it cuts them; arrays as they are. Where
+    students go on, all are held `like` that run's, and cut as its teacher cut them if this one has none.
+
+    Raises:
+        UsageError: the recipe states another size or colour than that run had. Else as `source.load`.
+    """
     pictures = recipe.data.startswith(PICTURES)
-    stated = teachers_preprocess(recipe.teacher, base) if pictures and recipe.teacher is not None else None
-    return source.load(
+    stated = _cut(recipe, base, like) if pictures else None
+    height, width, channels = like.data.shape if like is not None else (0, 0, 0)
+    size = recipe.size or (None if stated is None else stated.size)
+    if like is not None:
+        if recipe.size not in (None, (height, width)) or recipe.channels not in (None, channels):
+            raise UsageError(
+                f"students go on with images as they know them, {height}x{width} and {'grey' if channels == 1 else 'in colour'} as in {like.folder}; "
+                "others are brought to that by themselves. Leave size and channels out."
+            )
+        size = height, width
+    found = source.load(
         recipe.data,
-        size=recipe.size or (None if stated is None else stated.size),
-        channels=recipe.channels,
+        size=size,
+        channels=recipe.channels if like is None else channels,
+        fewest=2 if like is None else 1,
         validation=units.parse_fraction(recipe.train.validation),
         test=recipe.test,
         imbalance=recipe.imbalance,
+        crop_fraction=1.0 if stated is None else stated.crop_fraction,
+        download=recipe.download,
+        several=recipe.task == "multilabel",
+        base=base,
+        emit=emit,
+    )
+    return flipped(found, units.parse_fraction(recipe.label_noise))
+
+
+def _cut(recipe: Recipe, base: Path, before: Old | None) -> Preprocess | None:
+    """How pictures are cut: as the teacher wants them, or else the teacher of the run before, as far as its file is there."""
+    if recipe.teacher is not None:
+        return teachers_preprocess(recipe.teacher, base)
+    try:
+        return None if before is None else _cut(before.recipe, before.base, before.before)
+    except EdgekdError:
+        return None
+
+
+def target_images(recipe: Recipe, base: Path, images: source.Source, emit: Emit, *, like: Old | None = None) -> Target | None:
+    """The images of the recipe's domain, as the run's own are held (`load_images`): of their size and channels, pictures cut alike.
+
+    Raises:
+        UsageError, MissingError: as `target.load`.
+    """
+    if recipe.domain is None:
+        return None
+    stated = _cut(recipe, base, like) if recipe.domain.target.startswith(PICTURES) else None
+    return load_target(
+        recipe.domain.target,
+        test=recipe.domain.test,
+        classes=images.classes,
+        shape=images.train.shape,
         crop_fraction=1.0 if stated is None else stated.crop_fraction,
         download=recipe.download,
         base=base,

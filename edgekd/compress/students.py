@@ -3,12 +3,14 @@
 In: an open `Story`, the teacher, and who answers them. Out: a `Learner` each. What comes of them is `files`'.
 """
 
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 import msgspec
 
 from edgekd import graph
+from edgekd.compress import domain
 from edgekd.compress.ensemble import Answerer
 from edgekd.compress.lesson import Learner, Lesson, built, code_of, learnt, settled, tell
 from edgekd.compress.story import Story, brings
@@ -19,8 +21,8 @@ from edgekd.errors import UsageError
 from edgekd.models.load import Network, OnnxTeacher, fingerprint, macs, pick_student
 from edgekd.recipe import Phase, Student, Subset
 from edgekd.record import NetworkRole
-from edgekd.tasks.classify import check_losses
-from edgekd.terms import FEATURE_TERMS, LOGIT_TERMS
+from edgekd.tasks import multilabel, several, task_of
+from edgekd.terms import LOGIT_TERMS
 
 STANDARDISED = 10.0
 """The weight that a soft loss wants on standardised logits, over that on plain ones: 9 and 0.9 are what was measured (benchmarks/LOG.md)."""
@@ -52,12 +54,14 @@ def stepped(story: Story, spec: Student, answerer: Answerer, role: Literal["assi
     """One step from who answers to who learns, as a stage; None where it does not stand and nothing is to be done."""
     network = built(story, spec, replace_head=True)
     lesson = _lesson(story, spec, answerer, phases_of(story))
-    key = {**_key(story, spec, network, lesson), **answerer.key}
+    key = {**_key(story, spec, network, lesson), **answerer.key, **(domain.key(story) if role == "student" else {})}
     name = f"{'distill' if role == 'student' else 'assist'}/{network.name}"
     if not do and not story.run.stands(name, key):
         return None
     stage = story.run.stage(name, key)
-    tell(story, role, network, learnt(story, stage, network, lesson, answerer.network, tested=role == "assistant"))
+    there = domain.self_teaching(story, network, lesson) if role == "student" and not stage.done else None
+    said = partial(domain.told, network, there)
+    tell(story, role, network, learnt(story, stage, network, lesson, answerer.network, tested=role == "assistant", beside=there, said=said))
     return Step(Learner("student", network, code_of(story, spec)), lesson, stage.folder)
 
 
@@ -79,13 +83,20 @@ def check(story: Story) -> None:
     Raises:
         UsageError: as `build`, one that cannot learn, or two of one name.
     """
-    terms = [term for phase in phases_of(story) for term in phase.terms if not isinstance(term, FEATURE_TERMS)]
-    check_losses({type(term).__name__.lower() for term in terms}, len(story.classes))
-    if len(story.classes) == 2 and story.recipe.phase != tuple(map(_on_plain_logits, story.recipe.phase)):
+    labels = story.images.train.labels
+    task_of(labels).check_phases(phases_of(story), len(story.classes))
+    if several(labels) and phases_of(story) != story.recipe.phase:
+        story.note(
+            "with several labels an image each logit is compared for itself: soft losses take logits as they are and not standardised, with "
+            f"{1 / STANDARDISED:g} of the weight, and a subset by 'mixed' is chosen at random"
+        )
+    elif len(story.classes) == 2 and story.recipe.phase != tuple(map(_on_plain_logits, story.recipe.phase)):
         story.note(
             "standardised, two classes' logits are the same for every image that shows the same class: soft losses take them as they are, "
             f"with {1 / STANDARDISED:g} of the weight"
         )
+    if story.previous is not None:
+        return  # its students were looked at when it was read
     for model in story.recipe.assistants:
         _learner(story, Student(model=model), "an assistant")
     names = [_learner(story, spec).name for spec in story.recipe.student or ()]
@@ -149,6 +160,7 @@ def _alone(story: Story, spec: Student, lesson: Lesson, *, do: bool) -> None:
         name = f"{role}/{network.name}"
         if do or story.run.stands(name, key):
             tell(story, role, network, learnt(story, story.run.stage(name, key), network, alike, tested=True))
+            story.alone.append((role, network))
 
 
 def ways_alone(phases: tuple[Phase, ...]) -> list[bool]:
@@ -158,8 +170,11 @@ def ways_alone(phases: tuple[Phase, ...]) -> list[bool]:
 
 
 def phases_of(story: Story) -> tuple[Phase, ...]:
-    """The recipe's phases; on plain logits where there are two classes, and under another prior than the data's with a balanced last one."""
-    phases = story.recipe.phase if len(story.classes) > 2 else tuple(map(_on_plain_logits, story.recipe.phase))
+    """The recipe's phases; on plain logits where there are two classes or an image may have several, and under another prior than the data's with a
+    balanced last one."""
+    severally = several(story.images.train.labels)
+    phases = story.recipe.phase if len(story.classes) > 2 and not severally else tuple(map(_on_plain_logits, story.recipe.phase))
+    phases = tuple(map(multilabel.fitted, phases)) if severally else phases
     last = phases[-1]
     if story.recipe.train.prior == "data" or (last.subset is not None and last.subset.by == "balanced"):
         return phases

@@ -332,6 +332,9 @@ def _size(draft: _Draft, sight: Sight, limit: Limit, here: str) -> str:
 def _drop(draft: _Draft, sight: Sight, here: str) -> str | None:
     """The least drop that so many test images can show not to be there; None where that says nothing, or accuracy is not what counts."""
     count = sight.data.test
+    if draft.recipe.task == "multilabel":
+        draft.say(here, "No limit on accuracy_drop: it counts images with all labels right. Bound map, auc or recall instead.")
+        return None
     if draft.recipe.train.prior != "data":
         draft.say(here, "No limit on accuracy_drop: this prior trades common classes for rare ones. Bound balanced_accuracy instead.")
         return None

@@ -14,16 +14,19 @@ import torch
 from edgekd import stats, units
 from edgekd.compress.lesson import Learner, Lesson, Outcome, built, code_of, learnt, settled, tell
 from edgekd.compress.story import PICTURES, Story, brings
-from edgekd.data.source import class_counts
+from edgekd.data.source import Images, class_counts
 from edgekd.distill import supervised
 from edgekd.errors import UsageError
+from edgekd.evaluate import evaluate
+from edgekd.evaluate.severally import guessing
 from edgekd.events import Note
 from edgekd.models.check import IMAGES, check_brought
-from edgekd.models.load import Network, fingerprint, reorder
+from edgekd.models.load import Network, OnnxTeacher, fingerprint, reorder
 from edgekd.models.zoo import published_classes
 from edgekd.recipe import Phase, Teacher, Train
 from edgekd.record import Training
 from edgekd.run import Stage
+from edgekd.tasks import several
 from edgekd.tasks.classify import chance
 
 SMALL_TEACHER, LARGE_TEACHER = "resnet8x4", "resnet50"
@@ -84,15 +87,28 @@ def doubt_chance(story: Story, who: str, right: float | None, *, longer: str) ->
     valid = len(story.images.valid)
     if right is None:
         return
-    guessing = chance(class_counts(story.images.valid.labels, len(story.classes)).tolist())
+    if several(story.images.valid.labels):
+        guessed = guessing(story.images.valid.labels)
+        if right <= guessed:
+            _doubt(
+                story,
+                f"{who} has a mAP of {units.percent_text(right)} on {valid} validation images, hardly more than guessing may give "
+                f"({units.percent_text(guessed)}): teach it longer with {longer}",
+            )
+        return
+    by_chance = chance(class_counts(story.images.valid.labels, len(story.classes)).tolist())
     _, low, _ = stats.proportion(round(right * valid), valid)
-    if low <= guessing:
-        text = (
+    if low <= by_chance:
+        _doubt(
+            story,
             f"{who} has {units.percent_text(right)} of {valid} validation images right, hardly more than the commonest class "
-            f"alone gives ({units.percent_text(guessing)}): teach it longer with {longer}"
+            f"alone gives ({units.percent_text(by_chance)}): teach it longer with {longer}",
         )
-        story.run.emit(Note(text=text, level="warning"))
-        story.add(doubts=[*story.report.doubts, text])
+
+
+def _doubt(story: Story, text: str) -> None:
+    story.run.emit(Note(text=text, level="warning"))
+    story.add(doubts=[*story.report.doubts, text])
 
 
 def _start(story: Story, spec: Teacher, seed: int) -> tuple[Network, float | None]:
@@ -166,12 +182,36 @@ def _brought(story: Story, network: Network, stage: Stage, who: str) -> Outcome:
     """A teacher that came with weights, looked at on validation images before anything is built on it."""
     images = story.images.valid if len(story.images.valid) else story.images.train
     chosen = np.random.default_rng(0).permutation(len(images))[:IMAGES]
-    pixels = torch.from_numpy(images.read(chosen)).permute(0, 3, 1, 2).float() / 255
-    accuracy = check_brought(network, pixels, torch.from_numpy(images.labels[chosen]), story.classes, who=who)
+    if several(images.labels):
+        accuracy = _precise(network, images.take(chosen), story, who)
+    else:
+        pixels = torch.from_numpy(images.read(chosen)).permute(0, 3, 1, 2).float() / 255
+        accuracy = check_brought(network, pixels, torch.from_numpy(images.labels[chosen]), story.classes, who=who)
     seen = accuracy if len(story.images.valid) else None
     outcome = Outcome(training=Training(how="brought"), valid_accuracy=seen, notes=network.notes)
     stage.finish(outcome)
     return outcome
+
+
+def _precise(network: Network, images: Images, story: Story, who: str) -> float:
+    """The mean average precision of a network that came with weights.
+
+    Raises:
+        UsageError: it answers probabilities and not logits, or ranks the images no better than chance.
+    """
+    scored, logits = evaluate(network.predict, images, artifact=network.name, split="valid", classes=story.classes)
+    if isinstance(network, OnnxTeacher) and (network.box.softmax or (logits.min() >= 0 and logits.max() <= 1)):
+        raise UsageError(
+            f"with several labels an image a teacher answers logits, a number a label before any sigmoid; {network.name} answers probabilities. "
+            "Export it without its last activation."
+        )
+    guessed = guessing(images.labels)
+    if scored.lead.value <= guessed:
+        raise UsageError(
+            f"{who} {network.name} must know the data; its mAP is {units.percent_text(scored.lead.value)} on {len(images)} images, and guessing may "
+            f"give {units.percent_text(guessed)}. Check its weights, and the preprocess and classes beside its model."
+        )
+    return scored.lead.value
 
 
 def _teacher_settings(train: Train) -> Train:

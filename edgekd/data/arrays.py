@@ -1,7 +1,8 @@
 """Images that come as arrays: the built-in digits, npz files, and what a user's function returns.
 
 In: a spec's remainder. Out: `Found`. Arrays stay in memory; map-style data sets go through `pictures`.
-npz files follow Keras' convention: x_train, y_train, x_test, y_test and, optionally, x_valid, y_valid and classes.
+npz files follow Keras' convention: x_train, y_train, x_test, y_test and, optionally, x_valid, y_valid and classes. Where an image may have several
+labels, y is a matrix (`matrices`).
 """
 
 import hashlib
@@ -18,7 +19,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from edgekd import userfile
-from edgekd.data import pictures
+from edgekd.data import matrices, pictures
 from edgekd.data.images import Found, Images, Integers, Pixels
 from edgekd.data.pictures import Wanted
 from edgekd.data.splits import hold_out
@@ -143,8 +144,9 @@ def from_arrays(
             f"{name} needs the arrays x_train, y_train, x_test, y_test; "
             f"{' and '.join(missing)} missing, found: {', '.join(known or arrays) or 'nothing'}."
         )
-    read = {split: _split(arrays, split, name) for split in _SPLITS if f"x_{split}" in arrays or f"y_{split}" in arrays}
-    classes = check_labels({split: labels for split, (_, labels) in read.items()}, classes, name)
+    read = {split: _split(arrays, split, name, wanted.several) for split in _SPLITS if f"x_{split}" in arrays or f"y_{split}" in arrays}
+    check = matrices.check_matrices if wanted.several else check_labels
+    classes = check({split: labels for split, (_, labels) in read.items()}, classes, name)
     shapes = {pixels.shape[1:] for pixels, _ in read.values()}
     if len(shapes) > 1:
         raise UsageError(f"all images of {name} must have one shape, got {', '.join(f'{split} {p.shape[1:]}' for split, (p, _) in read.items())}.")
@@ -162,9 +164,14 @@ def from_datasets(sets: Mapping[str, Any], classes: tuple[str, ...] | None, name
     """Splits from map-style data sets of (picture, label).
 
     Raises:
-        UsageError: an item is not a (picture, label) pair, or the labels do not fit the classes.
+        UsageError: an item is not a (picture, label) pair, the labels do not fit the classes, or several are wanted of an image.
         MissingError: no training image can be read.
     """
+    if wanted.several:
+        raise UsageError(
+            f'the data sets of {name} give one label an image; with task = "multilabel" give arrays: x_train, y_train, x_test, y_test, where y is a '
+            "matrix of 0 and 1."
+        )
     labels = {split: _labels(data, f"{name}, {split}") for split, data in sets.items()}
     classes = check_labels(labels, classes, name)
     items = [(split, number) for split, data in sets.items() for number in range(len(data))]
@@ -205,17 +212,23 @@ def check_labels(labels: Mapping[str, Integers], classes: tuple[str, ...] | None
     return classes
 
 
-def _split(arrays: Mapping[str, NDArray[Any]], split: str, name: str) -> tuple[Pixels, Integers]:
-    """One split's pixels (n, h, w, c) and labels (n,), checked."""
+def _split(arrays: Mapping[str, NDArray[Any]], split: str, name: str, several: bool) -> tuple[Pixels, Integers]:
+    """One split's pixels (n, h, w, c) and labels, (n,) or, where an image may have several, (n, labels); checked."""
     for key in (f"x_{split}", f"y_{split}"):
         if key not in arrays:
             raise UsageError(f"{name} has one of x_{split} and y_{split}; {key} is missing.")
     x, y = check_pixels(arrays[f"x_{split}"], f"x_{split} of {name}"), arrays[f"y_{split}"]
+    if several:
+        y = matrices.from_array(y, f"y_{split} of {name}")
     y = y[:, 0] if y.ndim == 2 and y.shape[1] == 1 else y
-    if y.ndim != 1 or not np.issubdtype(y.dtype, np.integer):
-        raise UsageError(f"labels are one whole number an image; y_{split} of {name} is {y.dtype} {y.shape}. One-hot labels: y.argmax(1).")
+    if not several and (y.ndim != 1 or not np.issubdtype(y.dtype, np.integer)):
+        raise UsageError(
+            f"labels are one whole number an image; y_{split} of {name} is {y.dtype} {y.shape}. One-hot labels: y.argmax(1). "
+            'Several labels an image: task = "multilabel".'
+        )
     if len(x) != len(y):
-        raise UsageError(f"each image has one label; {name} has {len(x)} images in x_{split} and {len(y)} labels in y_{split}.")
+        what = "row" if several else "label"
+        raise UsageError(f"each image has one {what}; {name} has {len(x)} images in x_{split} and {len(y)} {what}s in y_{split}.")
     return x, y.astype(np.int64)
 
 

@@ -21,8 +21,8 @@ _AHEAD = 3
 _MOST_AHEAD = 16
 """More than these are not kept: each holds its pixels until it is asked for."""
 
-Batch = tuple[Float32[Tensor, "n c h w"], Int64[Tensor, " n"], Int64[Tensor, " n"]]
-"""Images in [0, 1], labels, positions."""
+Batch = tuple[Float32[Tensor, "n c h w"], Int64[Tensor, "n *labels"], Int64[Tensor, " n"]]
+"""Images in [0, 1], labels (n,) or, where an image may have several, (n, labels), positions."""
 
 
 def order(n: int, seed: int, pass_: int) -> Int64[Tensor, " n"]:
@@ -65,6 +65,13 @@ class Batches:
         """The images at these positions as they are."""
         pixels, there = self._pixels(positions)
         return views.plain(pixels, self._format), self.labels[there], there
+
+    def plain_and_view(
+        self, positions: Int64[Tensor, " n"], view: int, augment: Augment, view_seed: int
+    ) -> tuple[Float32[Tensor, "n c h w"], Float32[Tensor, "n c h w"]]:
+        """The images at these positions as they are and in a view, read once for both."""
+        pixels, there = self._pixels(positions)
+        return views.plain(pixels, self._format), views.view(pixels, self.index[there], view, augment, view_seed, self._format)
 
     def plain_batches(self, batch: int) -> Iterator[Batch]:
         """All images as they are, in order, `batch` at a time; the last batch may be smaller."""

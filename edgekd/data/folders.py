@@ -26,12 +26,14 @@ SPLIT_NAMES: dict[str, Split] = {"train": "train", "val": "valid", "valid": "val
 
 @dataclass(frozen=True)
 class Row:
-    """One image file, the name of its class, the split it belongs to and, where images come in groups, its group."""
+    """One image file, the name of its class, the split it belongs to and, where images come in groups, its group. Where it may have several labels,
+    `marks` say of each whether it is shown (1), not (0), or not known (−1), and `label` nothing."""
 
     path: Path
     label: str
     split: Split
     group: str | None = None
+    marks: tuple[int, ...] = ()
 
 
 def folder(directory: Path, wanted: Wanted, emit: Emit) -> Found:
@@ -76,7 +78,7 @@ def from_rows(rows: Iterable[Row], name: str, wanted: Wanted, emit: Emit, classe
     scan = pictures.scan(len(rows), lambda number: Image.open(rows[number].path), lambda number: str(rows[number].path), wanted, emit)
     kept = [rows[number] for number in scan.kept]
     number_of = {label: number for number, label in enumerate(names)}
-    labels = np.array([number_of[row.label] for row in kept], dtype=np.int64)
+    labels = np.array([row.marks or number_of[row.label] for row in kept], dtype=np.int64)
     every = Images(labels, np.arange(len(kept)), scan.shape, scan.pixels, scan.reader)
     owner = np.array([row.split for row in kept])
     splits = {split: every.take(np.flatnonzero(owner == split)) for split in sorted(set(owner.tolist()))}
@@ -94,7 +96,7 @@ def from_rows(rows: Iterable[Row], name: str, wanted: Wanted, emit: Emit, classe
 
 def _check_classes(rows: Sequence[Row], classes: Sequence[str], name: str) -> None:
     for row in rows:
-        if row.label not in classes:
+        if not row.marks and row.label not in classes:
             known = ", ".join(classes[:8]) + (", …" if len(classes) > 8 else "")
             raise UsageError(
                 f"a class can only be tested if it can be learnt: {row.path} is of class {row.label!r}, "

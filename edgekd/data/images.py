@@ -19,7 +19,8 @@ Reader: TypeAlias = Callable[[Integers], Pixels]
 
 @dataclass(frozen=True, eq=False)
 class Images:
-    """One split. `labels` and `index` are int64 (n,); `index` is the source's own and names an image for ever, in any split or subset.
+    """One split. `labels` and `index` are int64 (n,); `index` is the source's own and names an image for ever, in any split or subset. Where an image
+    may have several labels they are (n, labels): 1 it shows the label, 0 it does not, −1 nobody knows.
 
     `shape` is (h, w, c). Exactly one of `pixels`, uint8 (n, h, w, c), and `reader` is there. `logits`, float16 (n, classes), stand beside labels that
     a teacher gave: its own answers.
@@ -102,5 +103,7 @@ class Found:
 
 
 def class_counts(labels: Integers, classes: int) -> Integers:
-    """Images per class, int64 (classes,)."""
+    """Images per class, int64 (classes,); of several labels an image, those that are known to show each."""
+    if labels.ndim == 2:
+        return np.asarray((labels == 1).sum(axis=0), np.int64)
     return np.bincount(labels, minlength=classes).astype(np.int64)

@@ -35,11 +35,12 @@ _TURNED = {5, 6, 7, 8}
 
 @dataclass(frozen=True)
 class Wanted:
-    """How pixels are asked for; None: as the pictures have it."""
+    """How pixels are asked for; None: as the pictures have it. `several`: an image may have several labels, so that they are a matrix."""
 
     size: tuple[int, int] | None = None
     channels: int | None = None
     crop_fraction: float = 1.0
+    several: bool = False
 
     def __post_init__(self) -> None:
         if self.size is not None and min(self.size) < 1:

@@ -6,7 +6,7 @@ becomes a long tail, and what is tested stays. No augmentation, no batches.
 """
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from edgekd import userfile
 from edgekd.data import arrays, folders, named, tables
 from edgekd.data.images import Found, Images, Source, class_counts
+from edgekd.data.matrices import UNKNOWN
 from edgekd.data.pictures import Wanted
 from edgekd.data.splits import Mask, hold_out, keep, tail_counts
 from edgekd.errors import UsageError
@@ -42,6 +43,8 @@ def load(
     imbalance: float = 1.0,
     crop_fraction: float = 1.0,
     download: bool = False,
+    several: bool = False,
+    fewest: int = 2,
     base: Path = Path(),
     emit: Emit = silent,
 ) -> Source:
@@ -49,7 +52,8 @@ def load(
 
     `size` is (height, width) in pixels, `validation` the share of train that is held out where there is no validation split, `test` the spec of
     images that replace the test set, `imbalance` how many times as many images of the first class as of the last are learnt from where it is above 1,
-    `crop_fraction` the part of a resized image that a centre crop keeps, `base` what relative paths start from.
+    `crop_fraction` the part of a resized image that a centre crop keeps, `base` what relative paths start from. With `several` an image may have
+    several labels, which are then a matrix (`Images`). `fewest` are the classes that there must be: one is enough beside those that are known.
 
     Raises:
         UsageError: the spec, or the data under it, is not as its kind demands.
@@ -57,13 +61,13 @@ def load(
     """
     if not 0 <= validation < 1:
         raise UsageError(f"validation is a share of train, from 0 % to below 100 %; got {validation:.0%}.")
-    found = _find(spec, Wanted(size, channels, crop_fraction), download, base, emit)
-    _check_train(found, spec, emit)
+    found = _find(spec, Wanted(size, channels, crop_fraction, several), download, base, emit)
+    _check_train(found, spec, fewest, emit)
     rest = _Rest(found.train, None if found.groups is None else np.asarray(found.groups, dtype=np.str_))
     held, content, unreadable, notes = found.test, found.content, found.unreadable, found.notes
     if test is not None:
         height, width, depth = found.train.shape
-        other = _find(test, Wanted((height, width), depth, crop_fraction), download, base, emit)
+        other = _find(test, Wanted((height, width), depth, crop_fraction, several), download, base, emit)
         held = _unseen(other, found, test)
         content, unreadable = content + other.content, unreadable + other.unreadable
     elif held is None:
@@ -122,9 +126,14 @@ def _find(spec: str, wanted: Wanted, download: bool, base: Path, emit: Emit) -> 
     Raises:
         UsageError: no such kind of spec.
     """
+    kind, _, rest = spec.partition(":")
+    if wanted.several and (kind in ("digits", "folder", "hf") or kind in named.NAMES):
+        raise UsageError(
+            f"{kind} has one label an image. Several come from npz:FILE (y is a matrix of 0 and 1), csv:FILE or FILE.py:function; "
+            'for one label leave task = "classify".'
+        )
     if spec == "digits":
         return arrays.digits(wanted)
-    kind, _, rest = spec.partition(":")
     readers: dict[str, Callable[[], Found]] = {
         "npz": lambda: arrays.npz(base / rest, wanted, emit),
         "folder": lambda: folders.folder(base / rest, wanted, emit),
@@ -151,28 +160,47 @@ def _unseen(other: Found, found: Found, test: str) -> Images:
     Raises:
         UsageError: it has classes that the training data lacks, or its labels are a teacher's.
     """
-    images = other.train if other.test is None else other.test
+    return relabelled(other.train if other.test is None else other.test, other.classes, found.classes, f"--test {test}")
+
+
+def labelled(
+    spec: str, classes: Sequence[str], wanted: Wanted, *, called: str, download: bool = False, base: Path = Path(), emit: Emit = silent
+) -> tuple[Images, str]:
+    """The test images of a spec, else all that it has, with labels by these class names, and a hash of its pixels; raises as `load`, `relabelled`."""
+    other = _find(spec, wanted, download, base, emit)
+    return relabelled(other.train if other.test is None else other.test, other.classes, classes, called), other.content
+
+
+def relabelled(images: Images, theirs: Sequence[str], ours: Sequence[str], called: str) -> Images:
+    """Images whose labels go by the class names `theirs`, with labels by `ours`; `called` is how an error names them.
+
+    Raises:
+        UsageError: they show a class that is none of `ours`, or their labels are a teacher's.
+    """
     if images.logits is not None:
-        raise UsageError(
-            f"only labels that people gave can test a network; those of --test {test} are a teacher's (`edgekd label`). Name other images."
-        )
-    unknown = [other.classes[label] for label in np.unique(images.labels) if other.classes[label] not in found.classes]
+        raise UsageError(f"only labels that people gave can test a network; those of {called} are a teacher's (`edgekd label`). Name other images.")
+    shown = np.flatnonzero(class_counts(images.labels, len(theirs))).tolist()
+    unknown = [theirs[label] for label in shown if theirs[label] not in ours]
     if unknown:
-        known = ", ".join(found.classes)
-        raise UsageError(f"every class of --test {test} must be one of the data's ({known}); it also has {', '.join(unknown)}.")
-    numbers = np.array([found.classes.index(name) if name in found.classes else -1 for name in other.classes], dtype=np.int64)
+        raise UsageError(f"every class of {called} must be one of the data's ({', '.join(ours)}); it also has {', '.join(unknown)}.")
+    if images.labels.ndim == 2:
+        places = [theirs.index(name) if name in theirs else len(theirs) for name in ours]
+        return replace(images, labels=np.pad(images.labels, ((0, 0), (0, 1)), constant_values=UNKNOWN)[:, places])
+    numbers = np.array([ours.index(name) if name in ours else -1 for name in theirs], dtype=np.int64)
     return replace(images, labels=numbers[images.labels])
 
 
-def _check_train(found: Found, spec: str, emit: Emit) -> None:
+def _check_train(found: Found, spec: str, fewest: int, emit: Emit) -> None:
     """There is something to tell apart.
 
     Raises:
-        UsageError: one class only.
+        UsageError: one class only, or of several labels an image none at all.
     """
     counts = class_counts(found.train.labels, len(found.classes))
     present = [name for name, count in zip(found.classes, counts.tolist(), strict=True) if count]
-    if len(present) < 2:
+    if not present:
+        raise UsageError(f"no training image of {spec} shows any of its labels: there is nothing to learn.")
+    if len(present) < fewest and found.train.labels.ndim == 1:
         raise UsageError(f"a classifier needs two classes or more; all training images of {spec} are of class {present[0]!r}.")
     if len(present) < len(found.classes):
         lacking = ", ".join(name for name in found.classes if name not in present)
@@ -185,8 +213,11 @@ def _check_learnable(images: Images, found: Found, spec: str, split: str) -> Non
     Raises:
         UsageError: one has none.
     """
-    lacking = sorted(set(images.labels.tolist()) - set(found.train.labels.tolist()))
-    if lacking:
+    shown, learnable = (class_counts(labels, len(found.classes)) > 0 for labels in (images.labels, found.train.labels))
+    if len(images) and not shown.any():
+        raise UsageError(f"labels can be tested where some image shows one; no {split} image of {spec} does. Take others.")
+    lacking = np.flatnonzero(shown & ~learnable)
+    if len(lacking):
         names = ", ".join(found.classes[label] for label in lacking)
         raise UsageError(f"a class can only be tested if it can be learnt: {split} images of {spec} have classes that train lacks: {names}.")
 

@@ -9,6 +9,7 @@ from functools import partial
 from pathlib import Path
 
 from edgekd.data.batches import Batches
+from edgekd.distill.beside import Beside
 from edgekd.distill.defaults import all_steps, filled, paced
 from edgekd.distill.inside import Inside
 from edgekd.distill.mixture import Ensemble, Mixed, check_terms
@@ -43,6 +44,7 @@ def distill(
     wanted: Frequencies | None = None,
     checkpoint_s: float = 30.0,
     kept: Callable[[], None] = lambda: None,
+    beside: Beside | None = None,
     emit: Emit = silent,
 ) -> Training:
     """Teach `student` in place; it ends in eval mode, on the device of `data`.
@@ -56,6 +58,7 @@ def distill(
         frequencies: (classes,) class frequencies of the teacher's own training, which are taken off its logits; None: nothing is.
         wanted: (classes,) class frequencies to put in their place; None: all alike.
         kept: called after each checkpoint.
+        beside: what is learnt beside the phases' terms.
 
     Raises:
         UsageError: teacher and student answer different numbers of classes, or a term looks inside an ensemble.
@@ -78,7 +81,9 @@ def distill(
             answers = adjusted = Adjusted(asked(teacher), frequencies, wanted)
             if any(phase.looks_inside for phase in phases):
                 inside = Inside(student, teacher, phases, seed=seed, adjusted=adjusted.adjusted, emit=emit)
-    job = Job(name=student.name, how=how, phases=tuple(phases), train=train, seed=seed, folder=folder, checkpoint_s=checkpoint_s, kept=kept)
+    job = Job(
+        name=student.name, how=how, phases=tuple(phases), train=train, seed=seed, folder=folder, checkpoint_s=checkpoint_s, kept=kept, beside=beside
+    )
     return fit(student, job, data=data, valid=valid, teacher=answers, inside=inside, emit=emit)
 
 

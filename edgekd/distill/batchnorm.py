@@ -1,5 +1,6 @@
-"""BatchNorm statistics: where they are kept, and how they are computed anew over all training images."""
+"""BatchNorm statistics: where they are kept, how they are left as they are, and how they are computed anew over all training images."""
 
+import contextlib
 from collections.abc import Iterator
 
 import torch
@@ -13,6 +14,21 @@ from edgekd.recipe import Augment
 def batchnorms(network: nn.Module) -> Iterator[nn.modules.batchnorm._BatchNorm]:
     """All BatchNorm layers of a network."""
     return (module for module in network.modules() if isinstance(module, nn.modules.batchnorm._BatchNorm))
+
+
+@contextlib.contextmanager
+def by_batch(network: nn.Module) -> Iterator[None]:
+    """BatchNorm layers answer with the statistics of what they are shown, and leave the running ones as they are; all else stays in its mode."""
+    layers = [(layer, layer.training, layer.track_running_stats) for layer in batchnorms(network)]
+    for layer, _, _ in layers:
+        layer.train()
+        layer.track_running_stats = False
+    try:
+        yield
+    finally:
+        for layer, training, tracked in layers:
+            layer.train(training)
+            layer.track_running_stats = tracked
 
 
 def shown(data: Batches, positions: Tensor, view: int | None, augment: Augment, view_seed: int) -> tuple[Tensor, Tensor]:

@@ -2,26 +2,30 @@
 
 In: a term of the recipe and the taps of both networks. Out: a module that takes pairs of features (the student's, the teacher's) and gives pairs
 that the term's loss can compare. What it learns, it learns with the student; it is kept in the checkpoint and never reaches the student's file.
+Where maps are compared, tokens of a square picture stand for maps, without what stands before their patches. What is read inside transformers
+(`heads`, `values`, `tokens`) has its bridges in `within`.
 
 Sources: FitNets (Romero et al. 2015) for the 1×1 projection, CRD (Tian et al. 2020) for embeddings, the knowledge review (Chen et al. 2021,
 section 3.2) for fusing stages.
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from edgekd.errors import UsageError
+from edgekd.models.attention import patches
 from edgekd.models.taps import Tap
-from edgekd.terms import Attention, Contrast, Feature, FeatureTerm, Relation, Review
+from edgekd.terms import Attention, Contrast, Feature, Relation, Review
 
 Features = list[tuple[Tensor, Tensor]]
 """The student's and the teacher's, pair by pair."""
 
 
-def bridge(term: FeatureTerm, pairs: Sequence[tuple[Tap, Tap]]) -> nn.Module:
+def bridge(term: Feature | Attention | Relation | Contrast | Review, pairs: Sequence[tuple[Tap, Tap]]) -> nn.Module:
     """The module for a term's pairs of taps.
 
     Raises:
@@ -29,6 +33,8 @@ def bridge(term: FeatureTerm, pairs: Sequence[tuple[Tap, Tap]]) -> nn.Module:
     """
     kind = type(term).__name__.lower()
     maps = isinstance(term, (Attention, Review))
+    if isinstance(term, (Feature, Attention, Review)):
+        pairs = [(as_maps(ours), as_maps(theirs)) for ours, theirs in pairs]
     for tap in (tap for pair in pairs for tap in pair):
         if maps and len(tap.shape) != 3:
             raise UsageError(f"the term {kind} compares maps (channels, height, width); the tap {tap.name} is {tap.shape}. Choose a stage.")
@@ -60,14 +66,14 @@ class Projected(nn.Module):
         )
 
     def forward(self, features: Features) -> Features:
-        return [(resized(layer(ours), theirs), theirs) for layer, (ours, theirs) in zip(self.layers, features, strict=True)]
+        return [(resized(layer(ours), theirs), theirs) for layer, (ours, theirs) in zip(self.layers, _placed(features), strict=True)]
 
 
 class Resized(nn.Module):
     """The student's maps at the teacher's size; channels stay."""
 
     def forward(self, features: Features) -> Features:
-        return [(resized(ours, theirs), theirs) for ours, theirs in features]
+        return [(resized(ours, theirs), theirs) for ours, theirs in _placed(features)]
 
 
 class Vectors(nn.Module):
@@ -105,6 +111,7 @@ class Fused(nn.Module):
 
     def forward(self, features: Features) -> Features:
         fused: Features = []
+        features = _placed(features)
         deeper: Tensor | None = None
         for stage in reversed(range(len(features))):
             ours, theirs = features[stage]
@@ -116,6 +123,25 @@ class Fused(nn.Module):
             deeper = own
             fused.append((resized(self.leave[stage](own), theirs), theirs))
         return fused[::-1]
+
+
+def as_maps(tap: Tap) -> Tap:
+    """Tokens as the maps (width, h, w) that `placed` makes of them, where their patches are a square; another tap as it is."""
+    return replace(tap, shape=(tap.shape[1], *tap.grid)) if len(tap.shape) == 2 and tap.grid is not None else tap
+
+
+def placed(features: Tensor) -> Tensor:
+    """Tokens (batch, tokens, width) as maps (batch, width, h, w) of their patches; maps and vectors as they are."""
+    if features.dim() != 3:
+        return features
+    found = patches(features.shape[1])
+    assert found is not None, "tokens that are no square are refused before they come"
+    before, side = found
+    return torch.unflatten(features[:, before:].transpose(1, 2), 2, (side, side))
+
+
+def _placed(features: Features) -> Features:
+    return [(placed(ours), placed(theirs)) for ours, theirs in features]
 
 
 def resized(maps: Tensor, like: Tensor) -> Tensor:

@@ -11,18 +11,37 @@ from dataclasses import dataclass, field, replace
 import torch
 from torch import Tensor, nn
 
-from edgekd.distill import features, longtail, losses
+from edgekd.distill import attentions, features, independent, longtail, losses
 from edgekd.distill.bridges import Features
 from edgekd.distill.inside import Look
 from edgekd.distill.temperature import temperature
 from edgekd.recipe import Phase, Temperature
-from edgekd.terms import FEATURE_TERMS, Attention, Contrast, Dist, Dkd, Feature, Kd, Label, Levels, LogitTerm, Relation, Review, Term
+from edgekd.tasks import several
+from edgekd.terms import (
+    FEATURE_TERMS,
+    Attention,
+    Contrast,
+    Dist,
+    Dkd,
+    Feature,
+    Heads,
+    Kd,
+    Label,
+    Levels,
+    LogitTerm,
+    Relation,
+    Review,
+    Term,
+    Tokens,
+    Values,
+)
 
 
 @dataclass(frozen=True)
 class Answer:
     """What a batch's loss is made from: logits (batch, classes), labels (batch,), T (batch,); for a feature term its pairs of features; `counts`
-    (classes,) of the images that the phase sees, where classes are to be balanced."""
+    (classes,) of the images that the phase sees, where classes are to be balanced. Where an image may have several labels, these are (batch, labels),
+    and the counts (2, labels), of images that lack and that show each."""
 
     student: Tensor
     teacher: Tensor | None
@@ -50,8 +69,8 @@ class Loss:
 
 
 class Objective:
-    """The loss of one phase, called once per batch. `looks` is what each feature term looks at, by the term's place; `counts` (classes,) are of the
-    images that the phase sees, for label terms that balance classes."""
+    """The loss of one phase, called once per batch. `looks` is what each feature term looks at, by the term's place; `counts` are of the images that
+    the phase sees, as an `Answer` has them, for label terms that balance classes."""
 
     def __init__(self, phase: Phase, looks: Mapping[int, Look] | None = None, counts: Tensor | None = None) -> None:
         self.phase = phase
@@ -75,16 +94,17 @@ class Objective:
         Args:
             student: logits (batch, classes), float32.
             teacher: logits (batch, classes) on the same views; None where no term asks for them.
-            labels: (batch,) int64.
+            labels: (batch,) int64, or (batch, labels) where an image may have several.
             progress: how far the phase is, in [0, 1].
             confidence: how sure the student is, for the temperature that follows it.
             learned: x of the temperature that is learned; the loss goes back to it, reversed.
             seen: features of both networks, where a term compares them.
         """
         heat = self._temperature(teacher, labels, progress=progress, confidence=confidence, learned=learned)
-        answer = Answer(student=student, teacher=teacher, labels=labels, temperature=heat, counts=self.counts)
+        pairs = self._pairs(seen)
+        answer = Answer(student=self._of_label(pairs, student), teacher=teacher, labels=labels, temperature=heat, counts=self.counts)
         parts = torch.stack(
-            [term.weight * TERMS[type(term)](term, self._with_pairs(answer, place, seen)) for place, term in enumerate(self.phase.terms)]
+            [term.weight * TERMS[type(term)](term, replace(answer, pairs=pairs.get(place, []))) for place, term in enumerate(self.phase.terms)]
         )
         return Loss(total=parts.sum(), parts=parts.detach(), temperature=heat.mean().detach())
 
@@ -98,7 +118,8 @@ class Objective:
         confidence: Tensor | None = None,
         learned: Tensor | None = None,
     ) -> dict[str, float]:
-        """Each term's share of the gradient at the logits: its norm over the sum of the terms' norms. Feature terms do not reach the logits: 0."""
+        """Each term's share of the gradient at the logits: its norm over the sum of the terms' norms. Feature terms do not reach the logits, nor does
+        `tokens`, whose head is its own: 0."""
         heat = self._temperature(teacher, labels, progress=progress, confidence=confidence, learned=learned).detach()
         norms = []
         for term in self.phase.terms:
@@ -112,12 +133,17 @@ class Objective:
         whole = sum(norms) or 1.0
         return {name: norm / whole for name, norm in zip(self.names, norms, strict=True)}
 
-    def _with_pairs(self, answer: Answer, place: int, seen: Seen | None) -> Answer:
-        look = self.looks.get(place)
-        if look is None:
-            return answer
+    def _pairs(self, seen: Seen | None) -> dict[int, Features]:
+        """What each feature term compares, by the term's place."""
+        if not self.looks:
+            return {}
         assert seen is not None, "a feature term was given no features"
-        return replace(answer, pairs=look(seen.student, seen.teacher))
+        return {place: look(seen.student, seen.teacher) for place, look in self.looks.items()}
+
+    def _of_label(self, pairs: Mapping[int, Features], student: Tensor) -> Tensor:
+        """The logits that labels and a teacher's teach: the student's own, but where `tokens` teaches one of its heads, the other head's."""
+        apart = [pairs[place][0][0] for place, term in enumerate(self.phase.terms) if isinstance(term, Tokens)]
+        return apart[0] if apart else student
 
     def _temperature(self, teacher: Tensor | None, labels: Tensor, *, progress: float, confidence: Tensor | None, learned: Tensor | None) -> Tensor:
         probability = None
@@ -150,6 +176,8 @@ def _soft(term: LogitTerm, answer: Answer) -> tuple[Tensor, Tensor]:
 
 def _label(term: Term, answer: Answer) -> Tensor:
     assert isinstance(term, Label)
+    if several(answer.labels):
+        return _independent(term, answer)
     if not (term.class_balance or term.logit_adjustment):
         return losses.label(answer.student, answer.labels, smoothing=term.smoothing)
     assert answer.counts is not None, "a label term that balances classes was given no counts of them"
@@ -158,8 +186,18 @@ def _label(term: Term, answer: Answer) -> Tensor:
     return longtail.label(answer.student, answer.labels, counts, **options)
 
 
+def _independent(term: Label, answer: Answer) -> Tensor:
+    positive = None
+    if term.class_balance:
+        assert answer.counts is not None, "a label term that balances labels was given no counts of them"
+        positive = independent.positive_weights(answer.counts, term.class_balance)
+    return independent.bce(answer.student, answer.labels, smoothing=term.smoothing, positive=positive)
+
+
 def _kd(term: Term, answer: Answer) -> Tensor:
     assert isinstance(term, Kd)
+    if several(answer.labels):
+        return independent.kd(*_soft(term, answer), answer.temperature)
     return losses.kd(*_soft(term, answer), answer.temperature)
 
 
@@ -203,6 +241,23 @@ def _review(term: Term, answer: Answer) -> Tensor:
     return _mean([features.review(ours, theirs) for ours, theirs in answer.pairs])
 
 
+def _heads(term: Term, answer: Answer) -> Tensor:
+    return _mean([attentions.heads(ours, theirs) for ours, theirs in answer.pairs])
+
+
+def _values(term: Term, answer: Answer) -> Tensor:
+    return _mean([attentions.values(ours, theirs) for ours, theirs in answer.pairs])
+
+
+def _tokens(term: Term, answer: Answer) -> Tensor:
+    assert isinstance(term, Tokens)
+    assert answer.teacher is not None, "a soft term was given no teacher"
+    ((_, distilled),), teacher = answer.pairs, answer.teacher.float()
+    if not several(answer.labels):
+        return attentions.tokens(distilled, teacher, answer.temperature, form=term.form)
+    return independent.kd(distilled, teacher, answer.temperature) if term.form == "soft" else independent.bce(distilled, (teacher > 0).long())
+
+
 def _mean(values: list[Tensor]) -> Tensor:
     """Over a term's pairs, so that its weight means the same for one pair and for four."""
     return torch.stack(values).mean()
@@ -219,4 +274,7 @@ TERMS: dict[type[Term], Callable[[Term, Answer], Tensor]] = {
     Relation: _relation,
     Contrast: _contrast,
     Review: _review,
+    Heads: _heads,
+    Values: _values,
+    Tokens: _tokens,
 }

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from edgekd.record import Struct
+from edgekd.tasks import several
 
 ROUNDS = 4
 WORTH = 0.95
@@ -68,7 +69,7 @@ class _Stepper:
         layout = torch.channels_last if channels_last else torch.contiguous_format
         self.network = copy.deepcopy(network).train().to(memory_format=layout)
         self.images = images.contiguous(memory_format=layout)
-        self.labels = labels
+        self.labels = labels.argmax(1) if several(labels) else labels  # a loss over all logits takes as long whatever it says of them
         self.bf16 = precision == "bf16"
         self.optimizer = torch.optim.SGD(self.network.parameters(), lr=1e-4, momentum=0.9)
 

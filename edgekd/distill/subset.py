@@ -11,6 +11,7 @@ from torch import Tensor
 
 from edgekd.errors import TrainingError
 from edgekd.recipe import Subset
+from edgekd.tasks import several
 
 NEEDS_TEACHER = frozenset({"confident", "hard", "mixed"})
 """Rules that cannot be followed without a teacher; the others serve a student taught alone too."""
@@ -19,7 +20,8 @@ NEEDS_STUDENT = frozenset({"hard", "mixed"})
 
 @dataclass(frozen=True)
 class Pool:
-    """What a rule may look at: labels (n,), and logits (n, classes) of teacher and student on plain views, where the rule needs them."""
+    """What a rule may look at: labels (n,) or, where an image may have several, (n, labels), and logits (n, classes) of teacher and student on plain
+    views, where the rule needs them."""
 
     labels: Tensor
     seed: int
@@ -52,9 +54,17 @@ def _random(count: int, pool: Pool) -> Tensor:
 
 
 def _balanced(count: int, pool: Pool) -> Tensor:
-    """The same number of each class, as far as it has them; what rare classes lack is shared among the others."""
+    """The same number of each class, as far as it has them; what rare classes lack is shared among the others.
+
+    Of several labels an image, each label and the images without any are such classes, and an image counts for the one that needs it first.
+    """
     shuffled = _shuffled(len(pool.labels), pool.seed)
     labels = pool.labels.cpu()[shuffled]
+    if several(labels):
+        shown = labels == 1
+        columns = torch.cat([shown, ~shown.any(1, keepdim=True)], dim=1)
+        ranks = torch.where(columns, columns.cumsum(0), len(labels) + 1).amin(1)
+        return shuffled[ranks.argsort(stable=True)[:count]]
     # an image's rank within its class: taking the lowest ranks first fills all classes evenly
     by_class = labels.argsort(stable=True)
     sizes = labels.bincount()

@@ -17,19 +17,24 @@ from torch import Tensor, nn
 from edgekd.data.batches import Batches, order
 from edgekd.distill import checkpoint, schedule
 from edgekd.distill.batchnorm import batchnorms, reestimate, shown
+from edgekd.distill.beside import Beside, guests_of
 from edgekd.distill.checkpoint import Place
+from edgekd.distill.independent import label_counts
 from edgekd.distill.inside import Inside
 from edgekd.distill.interrupt import Interrupts
+from edgekd.distill.meter import Meter, Step
 from edgekd.distill.objective import Objective, Seen
+from edgekd.distill.optimizer import build_optimizer
 from edgekd.distill.subset import NEEDS_STUDENT, NEEDS_TEACHER, Pool, choose
 from edgekd.distill.teacher import BATCH, Teacher, answer_all
 from edgekd.distill.temperature import BEGIN, follow, learn
 from edgekd.errors import TrainingError
+from edgekd.evaluate.severally import mean_average_precision
 from edgekd.events import Emit, Note, PhaseStarted, Trained
 from edgekd.files import sha256_json
-from edgekd.models.load import head_parameters
-from edgekd.recipe import Augment, Optimizer, Phase, Shape, Temperature, Train
+from edgekd.recipe import Augment, Phase, Shape, Temperature, Train
 from edgekd.record import CurvePoint, How, Training
+from edgekd.tasks import several
 
 LOG_S = 0.5
 VALIDATIONS = 20
@@ -49,11 +54,14 @@ class Job:
     checkpoint_s: float = 30.0
     kept: Callable[[], None] = lambda: None
     """Called after each checkpoint."""
+    beside: Beside | None = None
+    """What is learnt beside the phases' terms."""
 
     @property
     def key(self) -> str:
         """Equal for jobs whose checkpoints may be exchanged."""
-        return sha256_json({"phases": self.phases, "train": self.train, "seed": self.seed, "how": self.how})
+        table: dict[str, object] = {"phases": self.phases, "train": self.train, "seed": self.seed, "how": self.how}
+        return sha256_json(table if self.beside is None else {**table, "beside": self.beside.key})
 
 
 def fit(
@@ -90,9 +98,10 @@ class _Fit:
         self.optimizer = build_optimizer(network, train.optimizer, beside=None if inside is None else inside.bridges)
         self.follows = any(_shape(phase) == "student-confidence" for phase in job.phases)
         self.average = {k: v.detach().clone() for k, v in network.named_parameters()} if train.ema else {}
+        self.beside = job.beside
         self.interrupts = Interrupts()
         self.place = Place()
-        self._meter = _Meter()
+        self._meter = Meter()
 
     def run(self) -> Training:
         self._resume()
@@ -123,7 +132,8 @@ class _Fit:
                 place.positions = self._positions(phase, place.phase)
             self.emit(PhaseStarted(network=self.job.name, phase=phase.name, images=len(place.positions), steps=steps))
             self._say_if_small(phase, len(place.positions))
-            counts = self.data.labels[place.positions.to(self.data.labels.device)].bincount()
+            labels = self.data.labels[place.positions.to(self.data.labels.device)]
+            counts = label_counts(labels) if several(labels) else labels.bincount()
             objective = Objective(phase, self.inside.looks(phase) if self.inside is not None else {}, counts)
             while place.phase_step < steps:
                 self._step(phase, objective, steps)
@@ -152,13 +162,22 @@ class _Fit:
             self._mode(phase)
             for group in self.optimizer.param_groups:
                 group["lr"] = group["peak"] * factor
-            logits, ours = self._own(phase, images)
+            guests = guests_of(self.beside, place.step, plain=phase.plain)
+            every = images if guests is None else torch.cat([images, guests])
+            whole, ours = self._own(phase, every)
+            logits = whole[: len(labels)]
+            if guests is not None:
+                ours = {name: features[: len(labels)] for name, features in ours.items()}
             confidence = follow(place.confidence, logits) if self.follows else None
             learned = self._learned(phase, logits.device)
             seen = Seen(ours, theirs) if phase.looks_inside else None
             loss = objective(logits, answers, labels, progress=progress, confidence=confidence, learned=learned, seen=seen)
+            total, parts, names = loss.total, loss.parts, objective.names
+            if self.beside is not None:
+                more = self.beside.parts(self.network, every, whole, step=place.step)
+                total, parts, names = total + more.sum(), torch.cat([parts, more.detach()]), (*names, *self.beside.names)
             self.optimizer.zero_grad(set_to_none=True)
-            loss.total.backward()  # type: ignore[no-untyped-call]
+            total.backward()  # type: ignore[no-untyped-call]
             self.optimizer.step()
             self._follow()
             place.confidence, place.learned = confidence, None if learned is None else learn(learned, factor)
@@ -166,12 +185,12 @@ class _Fit:
                 place.first_temperature = loss.temperature
             place.step, place.phase_step = place.step + 1, place.phase_step + 1
             place.seconds = time.monotonic() - self._begun
-            self._meter.add(loss.parts, len(labels))
+            self._meter.add(parts, len(labels))
 
             def shares() -> dict[str, float]:
                 return objective.gradient_shares(logits, answers, labels, progress=progress, confidence=confidence, learned=learned)
 
-            self._report(_Step(phase=phase, names=objective.names, temperature=loss.temperature, gradient_shares=shares, factor=factor))
+            self._report(Step(phase=phase, names=names, temperature=loss.temperature, gradient_shares=shares, factor=factor))
 
     def _answers(self, phase: Phase, images: Tensor, positions: Tensor, view: int | None) -> tuple[Tensor | None, dict[str, Tensor]]:
         """The teacher's logits where a term asks for them, and its features where one compares them."""
@@ -240,10 +259,12 @@ class _Fit:
         for name, parameter in self.network.named_parameters():
             if name in self.average:
                 self.average[name].lerp_(parameter.detach(), 1 - self.job.train.ema)
+        if self.beside is not None:
+            self.beside.follow(self.network)
 
     # What is seen and kept --------------------------------------------------------------------------------------------
 
-    def _report(self, step: "_Step") -> None:
+    def _report(self, step: Step) -> None:
         place = self.place
         measure = place.step % self.valid_every == 0 or place.step == self.steps
         ends = place.phase_step == self.phase_steps[place.phase]  # parts of two phases have nothing to do with each other
@@ -290,7 +311,7 @@ class _Fit:
         )
         self._meter.restart()
 
-    def _check(self, means: list[float], step: "_Step") -> None:
+    def _check(self, means: list[float], step: Step) -> None:
         wrong = [name for name, mean in zip(step.names, means, strict=True) if not abs(mean) < float("inf")]
         if wrong:
             kept = self.job.folder / checkpoint.NAME
@@ -301,10 +322,12 @@ class _Fit:
             )
 
     def accuracy(self) -> float:
-        """Share of validation images that the network has right, in eval mode."""
+        """Share of validation images that the network has right, in eval mode; of several labels an image the mean average precision."""
         assert self.valid is not None
         batches = list(self.valid.plain_batches(2 * BATCH))
         logits = answer_all(self.network, (images for images, _, _ in batches), bf16=self.bf16)
+        if several(self.valid.labels):
+            return mean_average_precision(torch.cat(list(logits)).cpu().numpy(), self.valid.labels.cpu().numpy())
         right = sum((answer.argmax(1) == labels).sum() for answer, (_, labels, _) in zip(logits, batches, strict=True))
         return float(right) / len(self.valid)
 
@@ -314,6 +337,8 @@ class _Fit:
         states = {"network": self.network.state_dict(), "optimizer": self.optimizer.state_dict(), "average": self.average}
         if self.inside is not None:
             states["bridges"] = self.inside.bridges.state_dict()
+        if self.beside is not None:
+            states["beside"] = self.beside.state_dict()
         checkpoint.save(self.job.folder, self.place, states, key=self.job.key)
         self.job.kept()
 
@@ -325,6 +350,8 @@ class _Fit:
         self.network.load_state_dict(states["network"])
         if self.inside is not None:
             self.inside.bridges.load_state_dict(states["bridges"])
+        if self.beside is not None:
+            self.beside.load_state_dict(states["beside"])
         self.optimizer.load_state_dict(states["optimizer"])
         for name, value in states["average"].items():
             self.average[name].copy_(value)
@@ -343,55 +370,3 @@ class _Fit:
 def _shape(phase: Phase) -> Shape | None:
     """How the phase's temperature moves; None where it is held."""
     return phase.temperature.shape if isinstance(phase.temperature, Temperature) else None
-
-
-@dataclasses.dataclass(frozen=True)
-class _Step:
-    """What a step leaves for the log. Numbers that would make the device wait are asked for only when something is logged."""
-
-    phase: Phase
-    names: tuple[str, ...]
-    temperature: Tensor
-    gradient_shares: Any
-    factor: float
-
-
-class _Meter:
-    """Sums of a loss's parts since the last log, kept on the device, and the order of the present pass."""
-
-    def __init__(self) -> None:
-        self.order: Tensor = torch.empty(0, dtype=torch.int64)
-        self.order_of = (-1, -1)
-        self.restart()
-
-    def restart(self) -> None:
-        self.since, self.steps, self.images = time.monotonic(), 0, 0
-        self.parts: Tensor | None = None
-
-    def add(self, parts: Tensor, images: int) -> None:
-        self.parts = parts if self.parts is None else self.parts + parts
-        self.steps, self.images = self.steps + 1, self.images + images
-
-    def read(self) -> tuple[list[float], float]:
-        """Mean parts per step, and images per second."""
-        assert self.parts is not None
-        means: list[float] = (self.parts / self.steps).tolist()
-        return means, self.images / max(1e-9, time.monotonic() - self.since)
-
-
-def build_optimizer(network: nn.Module, settings: Optimizer, beside: nn.Module | None = None) -> torch.optim.Optimizer:
-    """The optimiser: one group for all weights, or body and head apart where they learn at different rates; `peak` of a group is its rate's peak.
-
-    What is learnt `beside` the network learns as a head does.
-    """
-    head = {id(parameter) for parameter in head_parameters(network)} if settings.body_lr is not None else set()
-    parameters = [parameter for parameter in network.parameters() if parameter.requires_grad]
-    groups = [{"params": [p for p in parameters if id(p) not in head], "peak": settings.lr if settings.body_lr is None else settings.body_lr}]
-    if head:
-        groups.append({"params": [p for p in parameters if id(p) in head], "peak": settings.lr})
-    if beside is not None and any(True for _ in beside.parameters()):
-        groups.append({"params": list(beside.parameters()), "peak": settings.lr})
-    if settings.name == "sgd":
-        return torch.optim.SGD(groups, lr=settings.lr, momentum=settings.momentum, weight_decay=settings.weight_decay, nesterov=settings.momentum > 0)
-    kind = torch.optim.Adam if settings.name == "adam" else torch.optim.AdamW
-    return kind(groups, lr=settings.lr, weight_decay=settings.weight_decay)

@@ -12,6 +12,7 @@ How the 95 % intervals come about:
                                                Wilson's intervals of all classes put together in squares (Zou and Donner 2008), which holds where no
                                                image was wrong and resampling sees no spread
     ece                                        the wider of such resamples and accuracy's own interval
+Where an image may have several labels: `severally`.
 """
 
 import base64
@@ -25,12 +26,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgekd.errors import EdgekdError, UsageError
-from edgekd.evaluate import drawings, metrics
+from edgekd.evaluate import drawings, metrics, severally
 from edgekd.evaluate.groups import group_recalls
 from edgekd.evaluate.metrics import Labels, Logits
 from edgekd.events import Emit, Progress, silent
 from edgekd.record import ClassGroups, Metric, Score
-from edgekd.tasks import classify
+from edgekd.tasks import classify, several, task_of
 
 __all__ = ["Images", "Labels", "Logits", "Predict", "Split", "compare", "evaluate", "score"]
 
@@ -63,6 +64,8 @@ def evaluate(
     classes: Sequence[str],
     host: str = "",
     teacher_logits: Logits | None = None,
+    thresholds: Sequence[float] = (),
+    teacher_thresholds: Sequence[float] = (),
     groups: ClassGroups | None = None,
     disagreements: int = 0,
     batch: int = 256,
@@ -71,13 +74,14 @@ def evaluate(
     """Answer every image of a split in order, in batches, and score the answers: the Score and the logits (n, classes).
 
     `teacher_logits` are the teacher's on the same split, from its own evaluation; without them `against` stays empty. At most so many
-    `disagreements` with it are kept as pictures. `groups` of classes get a recall each. `host` is the key of the machine that answered.
+    `disagreements` with it are kept as pictures. `groups` of classes get a recall each. `host` is the key of the machine that answered. Where an
+    image may have several labels, each is said to be there from its threshold of probability on ((): 0.5), and no disagreements are kept.
 
     Raises:
         UsageError: as `score`, or answers that are not one row of `classes` logits an image.
         EdgekdError: logits that are not finite.
     """
-    classify.check_labels(images.labels, classes, split)
+    task_of(images.labels).check_labels(images.labels, classes, split)
     digest = hashlib.sha256(images.labels.astype("<i8").tobytes())
     logits = np.empty((len(images), len(classes)), np.float32)
     emit(Progress(what=f"evaluate {artifact}", done=0, total=len(images)))
@@ -100,9 +104,11 @@ def evaluate(
         host=host,
         images=digest.hexdigest(),
         teacher_logits=teacher_logits,
+        thresholds=thresholds,
+        teacher_thresholds=teacher_thresholds,
         groups=groups,
     )
-    if teacher_logits is not None and disagreements:
+    if teacher_logits is not None and disagreements and not several(images.labels):
         found = drawings.disagreements(teacher_logits, logits, images.labels, classes, images.read, disagreements)
         scored = msgspec.structs.replace(scored, disagreements=found)
     return scored, logits
@@ -134,6 +140,8 @@ def score(
     host: str = "",
     images: str = "",
     teacher_logits: Logits | None = None,
+    thresholds: Sequence[float] = (),
+    teacher_thresholds: Sequence[float] = (),
     groups: ClassGroups | None = None,
 ) -> Score:
     """The Score of logits (n, classes) that are there already; `images` is the hash of the split they answer.
@@ -144,16 +152,22 @@ def score(
         UsageError: fewer than 2 images, labels outside the classes, logits of another shape.
         EdgekdError: logits that are not finite.
     """
-    classify.check_labels(labels, classes, split)
+    task_of(labels).check_labels(labels, classes, split)
     n = len(labels)
     if n < 2:
         raise UsageError(f"a split needs 2 images or more to be scored, {split} has {n}. Add images, or give others with --test.")
     _check(logits, (n, len(classes)), artifact)
+    if teacher_logits is not None:
+        _check(teacher_logits, (n, len(classes)), "the teacher")
+    if several(labels):
+        return severally.score(
+            logits, labels, artifact=artifact, split=split, classes=classes, host=host, images=images, thresholds=thresholds,
+            teacher_logits=teacher_logits, teacher_thresholds=teacher_thresholds,
+        )  # fmt: skip
     answers = logits.argmax(axis=1)
     right = answers == labels
     against: dict[str, Metric] = {}
     if teacher_logits is not None:
-        _check(teacher_logits, (n, len(classes)), "the teacher")
         against = metrics.against(teacher_logits.argmax(axis=1), answers, labels)
     return Score(
         artifact=artifact,

@@ -1,6 +1,6 @@
 """The head of a classifier: its last linear layer, or the 1×1 convolution that stands for one.
 
-In: any module. Out: where its head is, its parameters, or a change of it in place. It never looks at weights.
+In: any module. Out: where its head is, its parameters, or a change of it in place. What weights say, it never looks at.
 """
 
 from collections.abc import Sequence
@@ -47,6 +47,38 @@ def replace_head(body: nn.Module, classes: int) -> str:
     return f"its head {name} of {outputs(old)} outputs was replaced by a new one of {classes}"
 
 
+def take_over(body: nn.Module, old: nn.Module) -> None:
+    """Give a network at random what an older one of its kind learnt, in place: all weights and statistics, and its head's outputs as the first ones.
+
+    What the new network answers beyond them stays at random.
+
+    Raises:
+        UsageError: the two differ in more than the number of outputs, or the older one has more of them.
+    """
+    name, head = _required(body)
+    ours, theirs = body.state_dict(), old.state_dict()
+    rows = {f"{name}.{part}" for part, _ in head.named_parameters()}
+    differing = [key for key in sorted(ours.keys() | theirs.keys()) if not _fits(ours.get(key), theirs.get(key), longer=key in rows)]
+    if differing:
+        some = ", ".join(differing[:8]) + (f" and {len(differing) - 8} more" if len(differing) > 8 else "")
+        raise UsageError(
+            f"a network that goes on from another must be as that one was, but for more outputs of its head {name}; these differ: {some}. "
+            "Build it as it was built then."
+        )
+    with torch.no_grad():
+        for key, tensor in theirs.items():
+            (ours[key][: len(tensor)] if key in rows else ours[key]).copy_(tensor)
+
+
+def _fits(ours: torch.Tensor | None, theirs: torch.Tensor | None, *, longer: bool) -> bool:
+    """Whether a tensor may take another's place; `longer`: as its first rows."""
+    if ours is None or theirs is None:
+        return False
+    if not longer:
+        return ours.shape == theirs.shape
+    return ours.shape[1:] == theirs.shape[1:] and len(ours) >= len(theirs)
+
+
 def permute_head(body: nn.Module, order: Sequence[int]) -> None:
     """Reorder a head's outputs in place: output i becomes what output `order[i]` was.
 
@@ -58,6 +90,18 @@ def permute_head(body: nn.Module, order: Sequence[int]) -> None:
     with torch.no_grad():
         for parameter in head.parameters():
             parameter.copy_(parameter[places].clone())
+
+
+def divide_head(body: nn.Module, classes: int, divisor: float) -> None:
+    """Divide what a head of so many outputs answers by a number, in place: its weights and its bias.
+
+    Raises:
+        UsageError: nothing in the network is a head of so many outputs.
+    """
+    _, head = _required(body, classes)
+    with torch.no_grad():
+        for parameter in head.parameters():
+            parameter.div_(divisor)
 
 
 def _required(body: nn.Module, classes: int | None = None) -> tuple[str, nn.Linear | nn.Conv2d]:

@@ -1,12 +1,12 @@
 """The CIFAR-scale families that the distillation literature measures on, by the names that DESIGN gives.
 
-In: images already normalised, float32 `(n, channels, h, w)` of any size from 8 px up. Out: logits `(n, classes)`.
+In: images already normalised, float32 `(n, channels, h, w)` of any size from 8 px up (a transformer's in steps of 4 px). Out: logits `(n, classes)`.
 Parameter names are those of the checkpoints in circulation, so that these load as they are. This module loads no weights,
 normalises nothing and knows no torchvision; forward passes have no data-dependent Python, so they trace, compile and export.
 
 Sources: He et al. 2016 (ResNet, section 4.2), Zagoruyko and Komodakis 2016 (wide ResNet), Simonyan and Zisserman 2015 (VGG),
 Sandler et al. 2018 (MobileNetV2), Ma et al. 2018 (ShuffleNetV2); the 1×1-convolution variants and the widths of the last three are
-those of the CIFAR-100 protocol of Tian et al. 2020.
+those of the CIFAR-100 protocol of Tian et al. 2020. The transformers are `deit`'s.
 """
 
 import re
@@ -17,6 +17,8 @@ from typing import TypeAlias
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+
+from edgekd.models.deit import HEAD_WIDTH, Deit
 
 Factory: TypeAlias = Callable[[int, int], nn.Module]
 """`factory(classes, channels)` → network."""
@@ -346,15 +348,22 @@ NAMES: dict[str, Factory] = {
     "cifar-vgg13": partial(Vgg, (2, 2, 2, 2, 2)),
     "cifar-mobilenet-v2": MobileNetV2,
     "cifar-shufflenet-v2": ShuffleNetV2,
+    "cifar-deit-ti": partial(Deit, 12, 192),
+    "cifar-deit-ti-distilled": partial(Deit, 12, 192, distilled=True),
 }
-"""All names but the wide ResNets', which `factory` reads."""
+"""All names but those with numbers in them that may be others, which `factory` reads."""
 
 
 def factory(name: str) -> Factory | None:
     """What makes the network of that name, or None where this module has none.
 
-    `wrn-D-K` is any wide ResNet whose depth D is 6·n + 4 with n ≥ 1 and whose width K is 1 or more.
+    `wrn-D-K` is any wide ResNet whose depth D is 6·n + 4 with n ≥ 1 and whose width K is 1 or more; `cifar-deit-D-W`, with or without `-distilled`,
+    any DeiT of D blocks whose width W is a multiple of 64.
     """
+    deit = re.fullmatch(r"cifar-deit-(\d+)-(\d+)(-distilled)?", name)
+    if deit is not None:
+        blocks, size = int(deit[1]), int(deit[2])
+        return partial(Deit, blocks, size, distilled=deit[3] is not None) if blocks and size and size % HEAD_WIDTH == 0 else None
     wide = re.fullmatch(r"wrn-(\d+)-(\d+)", name)
     if wide is None:
         return NAMES.get(name)

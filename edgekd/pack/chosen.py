@@ -55,6 +55,11 @@ def chosen(run: Path, on: str, wanted: str | None) -> Choice:
             f"the report of {run} does not say how {artifact.name} wants its images, or what its classes are called: bare files and other "
             "programs' are not packed. Name a run of `edgekd compress`."
         )
+    if report.data.task == "multilabel":
+        raise UsageError(
+            f"a pack's samples tell one label of an image, and {artifact.name} tells several. Ship {run / artifact.path} itself: its metadata holds "
+            "the labels, their thresholds, and how it wants its images."
+        )
     file = run / artifact.path
     _refuse_damaged(run, artifact, file)
     return Choice(run, report, report.data, found, artifact, artifact.preprocess, artifact.preprocess.size, file)

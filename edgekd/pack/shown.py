@@ -83,11 +83,16 @@ def _own(choice: Choice, images: Sequence[Path]) -> Pixels:
 
 def _tested(choice: Choice, base: Path, emit: Emit) -> tuple[Pixels, list[str], NDArray[np.int64]]:
     """Some of the run's test images as the network sees them, in words where each comes from, and their labels."""
+    from edgekd import units
     from edgekd.data import source
+    from edgekd.data.known import renumbered
+    from edgekd.data.noise import flipped
 
     remedy = "Put the data back where the run found it, or pack three pictures of your own: --images FILE FILE FILE"
     try:
         found = source.load(choice.data.spec, base=base, emit=emit, **_as_before(choice))
+        found = flipped(found, units.parse_fraction(choice.report.recipe.get("label_noise", 0.0)))
+        found = renumbered(found, choice.data.classes) if choice.report.recipe.get("previous") else found
     except MissingExtra:
         raise
     except (MissingError, UsageError) as error:
@@ -117,6 +122,8 @@ def _as_before(choice: Choice) -> Mapping[str, Any]:
         "channels": channels,
         "validation": units.parse_fraction(recipe.train.validation),
         "test": recipe.test,
+        "imbalance": recipe.imbalance,
+        "fewest": 2 if recipe.previous is None else 1,
         "crop_fraction": first.crop_fraction if pictures and first is not None else 1.0,
         "download": recipe.download,
     }

@@ -10,7 +10,7 @@ from edgekd.budget import figures
 from edgekd.budget.figures import Ask, Seen, Unknown
 from edgekd.record import Artifact, Report, Verdict
 from edgekd.report import words
-from edgekd.report.columns import SHIPS, Table, bare, measured_targets, reference, said, tables
+from edgekd.report.columns import SHIPS, Table, bare, led, measured_targets, reference, said, tables
 from edgekd.report.markup import NONE, Markup, folded, lines, name, plain, tag
 from edgekd.report.rows import Row, by_network, cell, head
 from edgekd.report.text import STATES, firm, verdict_text
@@ -27,6 +27,7 @@ class Cells:
     """The cells of a report's tables by target (None: wherever they are measured), file and heading."""
 
     def __init__(self, report: Report) -> None:
+        self.led = led(report)
         targets = {f"On {target}": target for target in measured_targets(report)}
         self._found: dict[tuple[str | None, str, str], str] = {}
         for table in tables(report):
@@ -68,7 +69,7 @@ def _large(ask: Ask, target: str, cells: Cells) -> Markup:
     facts = [
         ("size", cells.read(file, "size"), f"{smaller} less than the teacher" if smaller else ""),
         ("median latency", cells.read(file, "median", target), f"{faster} the teacher's speed{_in_brackets(span)}" if faster else ""),
-        ("accuracy", cells.read(file, "accuracy"), _moved(figures.accuracy_drop(ask))),
+        (cells.led, cells.read(file, cells.led), _moved(figures.lead_drop(ask))),
         ("energy of one image", cells.read(file, "J/image", target), ""),
     ]
     shown = [tag("div", tag("dt", plain(what)), tag("dd", tag("b", plain(value)), tag("small", plain(more)))) for what, value, more in facts if value]
@@ -102,7 +103,7 @@ def beside(report: Report, cells: Cells) -> Markup:
     targets = measured_targets(report)
     energies = [target for target in targets if any(cells.read(each.name, "J/image", target) for each in files)]
     several = len(targets) > 1
-    heads = ["size", *(f"latency, {target}" if several else "latency" for target in targets), "accuracy"]
+    heads = ["size", *(f"latency, {target}" if several else "latency" for target in targets), cells.led]
     heads += [f"energy, {target}" if several else "energy" for target in energies]
     rows = [Row(each, _row(each, each != first, targets, energies, cells), each.name in shipped) for each in files]
     notes = []
@@ -123,7 +124,7 @@ def _row(artifact: Artifact, compared: bool, targets: Sequence[str], energies: S
     return [
         cell(read("size"), read("size ÷") if compared else ""),
         *(cell(read("median", target), read("speedup", target) if compared else "") for target in targets),
-        cell(read("accuracy"), moved),
+        cell(read(cells.led), moved),
         *(cell(read("J/image", target)) for target in energies),
     ]
 

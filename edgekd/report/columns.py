@@ -13,10 +13,18 @@ from edgekd.budget.choose import shipped_on
 from edgekd.budget.figures import Ask, Seen, Unknown
 from edgekd.record import Artifact, Measurement, Report
 from edgekd.report import groups
+from edgekd.report.domains import domains
+from edgekd.report.inherit import inherited
+from edgekd.report.kept import kept
+from edgekd.report.labels import labels
 from edgekd.report.steps import steps
 
 SHIPS = "*"
 """Marks the file that ships."""
+
+
+_SEVERAL = (("macro-F1", "macro_f1"), ("AUC", "auc"), ("all right", "accuracy"))
+"""What is shown where an image may have several labels, and its metric."""
 
 
 @dataclass(frozen=True)
@@ -37,8 +45,17 @@ class Table:
 
 
 def tables(report: Report) -> list[Table]:
-    """Files, one table a target, scores, steps from teacher to student: those that have a row."""
-    found = [_files(report), *(_speeds(report, target) for target in measured_targets(report)), _scores(report), _steps(report)]
+    """Files, one table a target, scores, labels, source and target, steps from teacher to student, what was kept, what it inherits: those that have a
+    row."""
+    found = [_files(report), *(_speeds(report, target) for target in measured_targets(report)), _scores(report), _labels(report)]
+    found += [_domains(report), _steps(report), *kept_tables(report)]
+    found += [_table(told.title, told.note, told.names, told.columns, first=told.first) for told in inherited(report)]
+    return [table for table in found if len(table.columns) > 1]
+
+
+def kept_tables(report: Report) -> list[Table]:
+    """Of each student that went on from another run, how it does on that run's test images and on its own."""
+    found = [_table(told.title, told.note, told.names, told.columns, first="images") for told in kept(report)]
     return [table for table in found if len(table.columns) > 1]
 
 
@@ -121,33 +138,58 @@ def _version(report: Report, measurement: Measurement) -> str:
     return host.runtimes.get(measurement.runtime, "") if host else ""
 
 
+def led(report: Report) -> str:
+    """What the figure is called that networks and files are judged by first."""
+    return "mAP" if report.leading == "map" else "accuracy"
+
+
+def capital(what: str) -> str:
+    """As a sentence begins; an abbreviation stays as it is."""
+    return what if what.startswith("mAP") else what[:1].upper() + what[1:]
+
+
 def _scores(report: Report) -> Table:
     rows = [artifact for artifact in report.artifacts if report.score(artifact.name) is not None]
     asks = [Ask(report, row) for row in rows]
     alone = [network for network in report.networks if network.role.startswith("alone") and network.test_accuracy is not None]
     drops = [_drop(ask) for ask in asks]
+    several = report.leading == "map"
 
     def column(read: Callable[[Ask], Seen], text: units.Text) -> list[str]:
         return [_value(read(ask), text) for ask in asks] + [units.NOTHING] * len(alone)
 
-    accuracies = [*column(partial(figures.metric, "accuracy"), units.percent_text)]
+    accuracies = [*column(figures.lead, units.percent_text)]
     accuracies[len(rows) :] = [units.percent_text(network.test_accuracy.value) for network in alone if network.test_accuracy]
     columns = [
-        ("accuracy", accuracies),
+        (led(report), accuracies),
         ("kept", [_kept(ask) for ask in asks] + [units.NOTHING] * len(alone)),
         ("lost, points", [bare(_value(each, units.points_text)) for each in drops] + [units.NOTHING] * len(alone)),
         ("95 % interval", [bare(_interval(each, units.points_text)) for each in drops] + [units.NOTHING] * len(alone)),
         ("balanced", column(partial(figures.metric, "balanced_accuracy"), units.percent_text)),
+        *([(head, column(partial(figures.metric, name), units.percent_text)) for head, name in _SEVERAL] if several else []),
         *((head, [*cells, *[units.NOTHING] * len(alone)]) for head, cells in groups.columns(report, rows)),
         ("agreement", column(partial(figures.paired, "agreement"), units.percent_text)),
         ("ECE", column(partial(figures.metric, "ece"), units.percent_text)),
         ("NLL", column(partial(figures.metric, "nll"), units.number_text)),
     ]
-    counts = sorted({score.n for score in report.scores if score.split == "test"})
-    note = f"test images: {' or '.join(map(str, counts))}; kept, lost and agreement: against the teacher on the same images"
+    counts, first = sorted({score.n for score in report.scores if score.split == "test"}), reference(report)
+    note = f"test images: {' or '.join(map(str, counts))}"
+    if first is not None:
+        note = f"{note}; kept, lost and agreement: against the teacher on the same images"
+    note += "; mAP, macro-F1 and AUC: means over the labels; all right: images without a wrong label" if several else ""
     note = "; ".join(filter(None, [note, groups.rule(report)]))
     names = [_label(row.name, set(report.shipped.values())) for row in rows] + [f"{network.role}/{network.name}" for network in alone]
     return _table("Scores", note if counts else "", names, columns)
+
+
+def _labels(report: Report) -> Table:
+    note, names, columns = labels(report)
+    return _table("Label by label", note, names, columns, first="label")
+
+
+def _domains(report: Report) -> Table:
+    note, names, columns = domains(report)
+    return _table("Source and target", note, names, columns)
 
 
 def _steps(report: Report) -> Table:
@@ -156,16 +198,16 @@ def _steps(report: Report) -> Table:
 
 
 def _kept(ask: Ask) -> str:
-    """Accuracy as a share of the teacher's."""
+    """Accuracy, or what leads in its place, as a share of the teacher's."""
     first = reference(ask.report)
-    own, whole = figures.metric("accuracy", ask), Unknown("") if first is None else figures.metric("accuracy", Ask(ask.report, first))
+    own, whole = figures.lead(ask), Unknown("") if first is None else figures.lead(Ask(ask.report, first))
     return units.NOTHING if isinstance(own, Unknown) or isinstance(whole, Unknown) or not whole[0] else units.percent_text(own[0] / whole[0])
 
 
 def _drop(ask: Ask) -> Seen:
     """The teacher's own file has nothing to lose against itself."""
     first = reference(ask.report)
-    return Unknown("") if first is not None and first.name == ask.artifact.name else figures.accuracy_drop(ask)
+    return Unknown("") if first is not None and first.name == ask.artifact.name else figures.lead_drop(ask)
 
 
 def _median(measurement: Measurement) -> float | None:

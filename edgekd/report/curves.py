@@ -10,6 +10,7 @@ from edgekd import units
 from edgekd.record import CurvePoint, Network, Report
 from edgekd.report import axes
 from edgekd.report.axes import Axis
+from edgekd.report.columns import led
 from edgekd.report.markup import NONE, Markup, folded, grid, name, plain, tag
 from edgekd.report.pictures import anchored, frame, legend, short, stretched
 
@@ -44,7 +45,7 @@ def _figure(report: Report, network: Network, together: Sequence[Network]) -> Ma
     x = Axis(0.0, max(each.training.curve[-1].epoch for _, each in lines) or 1.0, partial(units.number_text, digits=None))
     panels = [panel for panel in (_accuracy(report, network, lines, x), _loss(curve, x), _temperature(curve, x), _shares(curve, x)) if panel]
     drawn = [panel(number == len(panels) - 1, number == 0) for number, panel in enumerate(panels)]
-    return tag("figure", *drawn, tag("figcaption", _legend(report, network, lines)), _listed(network.training.curve))
+    return tag("figure", *drawn, tag("figcaption", _legend(report, network, lines)), _listed(network.training.curve, led(report)))
 
 
 Panel = Callable[[bool, bool], Markup]
@@ -77,7 +78,7 @@ def _accuracy(report: Report, network: Network, lines: Sequence[Line], x: Axis) 
     )
     drawn += [drawing for kind, points in reversed(found.items()) for drawing in line(points, x, y, kind)]
     told = "; ".join(f"{kind} ends at {units.percent_text(points[-1][1])}" for kind, points in found.items())
-    return _panel("validation accuracy", told, x, y, 190, network.training.curve, drawn)
+    return _panel(f"validation {led(report)}", told, x, y, 190, network.training.curve, drawn)
 
 
 def _loss(curve: Sequence[CurvePoint], x: Axis) -> Panel:
@@ -207,10 +208,10 @@ def _legend(report: Report, network: Network, lines: Sequence[Line]) -> Markup:
     return legend(entries)
 
 
-def _listed(curve: Sequence[CurvePoint]) -> Markup:
+def _listed(curve: Sequence[CurvePoint], what: str) -> Markup:
     """The numbers of the picture."""
     rows, terms = thinned(curve, _MOST_ROWS), _terms(curve)
-    heads = ["epoch", "phase", "validation accuracy", "loss", "T", *(f"share of {term}" for term in terms), "learning rate"]
+    heads = ["epoch", "phase", f"validation {what}", "loss", "T", *(f"share of {term}" for term in terms), "learning rate"]
     cells = [
         [
             plain(units.number_text(point.epoch, None)),

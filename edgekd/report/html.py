@@ -13,7 +13,7 @@ from edgekd.record import Report
 from edgekd.report import words
 from edgekd.report.answer import answer
 from edgekd.report.classes import recalls
-from edgekd.report.columns import measured_targets, tables
+from edgekd.report.columns import capital, kept_tables, led, measured_targets, tables
 from edgekd.report.confusions import confusions
 from edgekd.report.curves import training
 from edgekd.report.disagreements import disagreements
@@ -23,6 +23,7 @@ from edgekd.report.origins import origins
 from edgekd.report.pictures import against_latency
 from edgekd.report.reliability import reliabilities
 from edgekd.report.rows import energies, losses, sizes, spreads
+from edgekd.report.steadiness import steadiness
 from edgekd.report.sustained import sustained
 from edgekd.report.text import firm
 
@@ -98,17 +99,19 @@ def section(title: str, *parts: Markup, note: str = "") -> Markup:
 
 def _pictures(report: Report) -> list[Markup]:
     targets = measured_targets(report)
-    title = "Accuracy against latency"
+    title = f"{capital(led(report))} against latency"
     return [
         *(section(title if len(targets) == 1 else f"{title} on {target}", against_latency(report, target)) for target in targets),
         section("What it costs", losses(report), sizes(report), *(energies(report, target) for target in targets)),
         section("How steady it runs", *(spreads(report, target) for target in targets)),
         section("How it holds under load", *_unfolded(sustained(report))),
         section("How it was taught", *_unfolded(training(report))),
+        section("What it kept", *map(columned, kept_tables(report))),
         section("Class by class", *_unfolded(recalls(report))),
         section("What it mixes up", *_unfolded(confusions(report))),
         section("Where it differs from its teacher", *_unfolded(disagreements(report)), note=_DIFFERS),
         section("How sure it is", *_unfolded(reliabilities(report))),
+        section("What the student inherits", *_unfolded(steadiness(report))),
         section("Where the bytes and the time are" if timed(report) else "Where the bytes are", *_unfolded(layers(report))),
     ]
 
@@ -119,4 +122,6 @@ def _unfolded(found: Iterable[tuple[str, Markup]]) -> list[Markup]:
 
 
 def _figures(report: Report) -> list[Markup]:
-    return [section("All figures", *map(columned, tables(report))), section("How to repeat it", origins(report))]
+    above = kept_tables(report)
+    every = [table for table in tables(report) if table not in above]
+    return [section("All figures", *map(columned, every)), section("How to repeat it", origins(report))]

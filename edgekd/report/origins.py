@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from edgekd import units
 from edgekd.record import Artifact, Host, Measurement, Report
+from edgekd.report.columns import led
 from edgekd.report.markdown import recipe_text
 from edgekd.report.markup import NONE, Markup, folded, grid, lines, name, plain, tag
 
@@ -20,7 +21,7 @@ def origins(report: Report) -> Markup:
 def _networks(report: Report) -> Markup:
     if not report.networks:
         return NONE
-    heads = ["network", "came by its weights", "parameters", "MACs", "steps", "time", "seed", "validation accuracy"]
+    heads = ["network", "came by its weights", "parameters", "MACs", "steps", "time", "seed", f"validation {led(report)}"]
     rows = [
         [
             name(f"{network.role}/{network.name}"),

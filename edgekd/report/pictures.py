@@ -14,7 +14,7 @@ from edgekd.budget.figures import Ask, Unknown
 from edgekd.record import Artifact, Report
 from edgekd.report import axes
 from edgekd.report.axes import Axis
-from edgekd.report.columns import reference
+from edgekd.report.columns import capital, led, reference
 from edgekd.report.markup import NONE, Markup, clean, percent, plain, tag
 from edgekd.report.text import without_middle
 
@@ -101,12 +101,14 @@ def against_latency(report: Report, target: str) -> Markup:
     """Every file that was timed on the target and scored; nothing where there are fewer than two."""
     points, first = points_of(report, target), reference(report)
     ships = [point for point in points if point.artifact.name in shipped_on(report, target)]
-    title = f"Accuracy against latency on {target}"
+    title = f"{capital(led(report))} against latency on {target}"
     named = [point for point in points if point.artifact == first]
-    return plane(title, points, ships, named, _roles(points)) if len(points) > 1 else NONE
+    return plane(title, points, ships, named, _roles(points), led(report)) if len(points) > 1 else NONE
 
 
-def plane(title: str, points: Sequence[Point], ships: Sequence[Point], named: Sequence[Point], keys: Sequence[tuple[Markup, str]]) -> Markup:
+def plane(
+    title: str, points: Sequence[Point], ships: Sequence[Point], named: Sequence[Point], keys: Sequence[tuple[Markup, str]], what: str = "accuracy"
+) -> Markup:
     """Points by latency and accuracy with their front. Those that ship are ringed, they, the front and `named` have their names beside them."""
     x = axes.scaled((point.ms for point in points), lambda ms: units.ms_text(ms, None))
     y = axes.around((point.accuracy for point in points), units.percent_text, least=0.01, ends=(0.0, 1.0))
@@ -117,7 +119,7 @@ def plane(title: str, points: Sequence[Point], ships: Sequence[Point], named: Se
         *_labels([p for p in points if p in best or p in ships or p in named], points, x, y),
     ]
     told = f"{len(points)} files; left is faster, up is more accurate. On the front: {'; '.join(point.said for point in best)}."
-    svg = frame(title, told, x, y, drawn, height=_HEIGHT, notes=("median latency", "accuracy on test images"))
+    svg = frame(title, told, x, y, drawn, height=_HEIGHT, notes=("median latency", f"{what} on test images"))
     return tag("figure", svg, tag("figcaption", _legend(points, keys, bool(ships))))
 
 
@@ -135,7 +137,7 @@ def points_of(report: Report, target: str) -> list[Point]:
     timed = {each.artifact: each.timing.samples for each in reversed(report.measurements) if each.target == target and each.timing.samples}
     found = []
     for artifact in report.artifacts:
-        accuracy = figures.metric("accuracy", Ask(report, artifact))
+        accuracy = figures.lead(Ask(report, artifact))
         if artifact.name in timed and not isinstance(accuracy, Unknown):
             found.append(Point(artifact, stats.median(timed[artifact.name]), accuracy[0]))
     return found

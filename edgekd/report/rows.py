@@ -15,7 +15,7 @@ from edgekd.budget.figures import Ask, Seen, Unknown
 from edgekd.record import Artifact, Measurement, Report
 from edgekd.report import axes
 from edgekd.report.axes import Axis
-from edgekd.report.columns import bare, reference
+from edgekd.report.columns import bare, capital, led, reference
 from edgekd.report.markup import NONE, Markup, framed, lines, name, percent, plain, tag
 from edgekd.report.pictures import anchored, stretched
 from edgekd.report.text import firm
@@ -126,7 +126,7 @@ def _bars(report: Report, caption: str, what: str, rows: Sequence[tuple[Artifact
 def losses(report: Report) -> Markup:
     """What each file loses to the teacher's own, paired image by image, with its interval; and the images that it has wrong and the teacher right."""
     first = reference(report)
-    seen = [(artifact, figures.accuracy_drop(Ask(report, artifact))) for artifact in report.artifacts if artifact != first]
+    seen = [(artifact, figures.lead_drop(Ask(report, artifact))) for artifact in report.artifacts if artifact != first]
     known = [(artifact, drop) for artifact, drop in seen if not isinstance(drop, Unknown)]
     if not known:
         return NONE
@@ -144,7 +144,7 @@ def losses(report: Report) -> Markup:
     note = (
         "Against the teacher's own file on the same test images, with 95 % intervals; right of the line is worse. Newly wrong: the teacher is right."
     )
-    return by_network("Accuracy lost to the teacher", heads, rows, note=note, class_=PICTURED)
+    return by_network(f"{capital(led(report))} lost to the teacher", heads, rows, note=note, class_=PICTURED)
 
 
 def _points(share: float) -> str:

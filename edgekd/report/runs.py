@@ -65,6 +65,8 @@ QUANTITIES = [
     Quantity("energy, mJ", "energy_joules", figures.energy, partial(_plain, per=1e-3)),
     Quantity("accuracy, %", "accuracy", partial(figures.metric, "accuracy"), _percent),
     Quantity("lost, points", "accuracy_drop", figures.accuracy_drop, _percent),
+    Quantity("mAP, %", "map", partial(figures.metric, "map"), _percent),
+    Quantity("AUC, %", "auc", partial(figures.metric, "auc"), _percent),
     Quantity("balanced, %", "balanced_accuracy", partial(figures.metric, "balanced_accuracy"), _percent),
     Quantity("agreement, %", "agreement", partial(figures.paired, "agreement"), _percent),
     Quantity("ECE, %", "ece", partial(figures.metric, "ece"), _percent),

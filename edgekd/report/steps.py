@@ -27,12 +27,17 @@ def steps(report: Report) -> tuple[str, list[str], list[tuple[str, list[str]]]]:
     compared = tested if None not in tested else validated
     behind = [_less(compared, _taught_by(place, networks, first), place) for place in range(len(networks))]
     in_all = [_less(compared, first if network.role in ("assistant", "student") else None, place) for place, network in enumerate(networks)]
+    several = report.leading == "map"
+
+    def what(split: str) -> str:
+        return f"of mAP it has on the {split} images" if several else f"of the {split} images it has right"
+
     whom = "the teachers together" if networks[first].role == "ensemble" else "the teacher"
     return (
-        f"behind: how many points fewer of the test images it has right than the network that taught it; in all: than {whom}; the interval takes the "
-        "two as independent"
+        f"behind: how many points fewer {what('test')} than the network that taught it; in all: than {whom}; the interval takes the two as "
+        "independent"
         if compared is tested
-        else f"behind: how many points fewer of the validation images it has right than the network that taught it; in all: than {whom}",
+        else f"behind: how many points fewer {what('validation')} than the network that taught it; in all: than {whom}",
         [f"{network.role}/{network.name}" for network in networks],
         [
             ("params", [units.count_text(network.params) if network.params else units.NOTHING for network in networks]),
@@ -52,11 +57,11 @@ def _taught_by(place: int, networks: Sequence[Network], first: int) -> int | Non
 
 
 def _tested(report: Report, network: Network) -> Interval | None:
-    """Accuracy on the test images, with its interval: taken when it had learnt, else of its first file."""
+    """Accuracy, or what leads in its place, on the test images, with its interval: taken when it had learnt, else of its first file."""
     if network.test_accuracy is not None:
         return network.test_accuracy.value, network.test_accuracy.low, network.test_accuracy.high
     own = next((artifact for artifact in report.artifacts if (artifact.role, artifact.network) == (network.role, network.name)), None)
-    seen = Unknown("") if own is None else figures.metric("accuracy", Ask(report, own))
+    seen = Unknown("") if own is None else figures.lead(Ask(report, own))
     return None if isinstance(seen, Unknown) else seen
 
 

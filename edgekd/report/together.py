@@ -12,7 +12,7 @@ from edgekd.budget.choose import shipped_on
 from edgekd.record import Network
 from edgekd.report import axes
 from edgekd.report.axes import Axis
-from edgekd.report.columns import measured_targets
+from edgekd.report.columns import capital, led, measured_targets
 from edgekd.report.curves import line, thinned
 from edgekd.report.html import ALONE, moment, page, section
 from edgekd.report.markup import NONE, Markup, columned, grid, lines, name, plain, tag
@@ -32,12 +32,17 @@ def together(runs: Sequence[Run]) -> str:
     parts = [
         opening,
         section("What differs", _differences(runs)),
-        section("Accuracy against latency", *_planes(runs)),
+        section(f"{capital(_led(runs))} against latency", *_planes(runs)),
         section("How the students were taught", _training(runs)),
         section("Figures", columned(figured)) if figured is not None else NONE,
     ]
     versions = " and ".join(dict.fromkeys(run.report.edgekd for run in runs))
     return page(title, parts, f"Written by edgekd {versions} from report.json of each run. {ALONE}")
+
+
+def _led(runs: Sequence[Run]) -> str:
+    """What the figure is called that the runs are judged by first."""
+    return " or ".join(dict.fromkeys(led(run.report) for run in runs))
 
 
 def _named(run: Run) -> Markup:
@@ -71,7 +76,12 @@ def _planes(runs: Sequence[Run]) -> Iterator[Markup]:
                 keys = [(mark("fp32", _colour(numbers[run.letter])), run.said) for run in group]
                 where = target if len(groups) == 1 else f"{target} ({letters(group)})"
                 hollow = [(mark("fp32", "plain hollow"), "hollow: a teacher's")] if any(point.artifact.role == "teacher" for point in points) else []
-                yield lines([tag("h3", name(f"On {where}")), plane(f"Accuracy against latency on {where}", points, ships, [], [*keys, *hollow])])
+                yield lines([tag("h3", name(f"On {where}")), _plane(group, where, points, ships, [*keys, *hollow])])
+
+
+def _plane(group: Sequence[Run], where: str, points: Sequence[Point], ships: Sequence[Point], keys: Sequence[tuple[Markup, str]]) -> Markup:
+    what = _led(group)
+    return plane(f"{capital(what)} against latency on {where}", points, ships, [], keys, what)
 
 
 def _points(run: Run, target: str, number: int) -> list[Point]:
@@ -99,7 +109,8 @@ def _training(runs: Sequence[Run]) -> Markup:
     y = axes.around((value for _, _, curve in found for _, value in curve), units.percent_text, least=0.01, ends=(0.0, 1.0))
     drawn = [part for _, colour, curve in found for part in line(curve, x, y, colour)]
     told = "; ".join(f"{whose} ends at {units.percent_text(curve[-1][1])}" for whose, _, curve in found)
-    svg = frame("Validation accuracy of each student", told, x, y, drawn, height=260, notes=("epochs", "validation accuracy"))
+    what = _led(runs)
+    svg = frame(f"Validation {what} of each student", told, x, y, drawn, height=260, notes=("epochs", f"validation {what}"))
     entries = [(f"line {colour}", f"{whose}, {units.percent_text(curve[-1][1])}") for whose, colour, curve in found]
     return tag("figure", svg, tag("figcaption", legend(entries)))
 

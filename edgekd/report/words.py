@@ -9,13 +9,15 @@ from edgekd import stats, units
 from edgekd.budget import figures
 from edgekd.budget.figures import Ask, Unknown
 from edgekd.record import Artifact, Metric, Network, Report
-from edgekd.report.columns import reference
+from edgekd.report import kept
+from edgekd.report.columns import led, reference
 from edgekd.stats import Interval
 
 
 def sentences(report: Report) -> list[str]:
-    """One headline a student, then what ships on each target and what the teacher's own quantised files would have given."""
-    found = headlines(report)
+    """What students that learnt on kept, one headline a student, then what ships on each target and what the teacher's own quantised files would
+    have given."""
+    found = [*kept.sentences(report), *headlines(report)]
     for key, name in report.shipped.items():
         target, _, _ = key.rpartition("/")
         found += [shipping(report, target, name), quantising(report, target, name)]
@@ -33,7 +35,7 @@ def headlines(report: Report) -> list[str]:
 
 def _headline(report: Report, teacher: Artifact, student: Artifact) -> str:
     first, second = (_accuracy(report, artifact.name) for artifact in (teacher, student))
-    kept = f" at {units.percent_text(second[0] / first[0])} of the teacher's accuracy" if first and second and first[0] else ""
+    kept = f" at {units.percent_text(second[0] / first[0])} of the teacher's {led(report)}" if first and second and first[0] else ""
     bought = _bought(report, student)
     return f"{student.network}: {_change(student.params, teacher.params)} parameters{kept}{f'; {bought}' if bought else ''}."
 
@@ -76,7 +78,7 @@ def shipping(report: Report, target: str, name: str) -> str:
     accuracy = _accuracy(report, name)
     parts = [units.bytes_text(artifact.size)]
     parts += [f"{units.ratio_text(faster[0])} the speed of the teacher"] if faster else []
-    parts += [f"{units.percent_text(accuracy[0])} accuracy"] if accuracy else []
+    parts += [f"{units.percent_text(accuracy[0])} {led(report)}"] if accuracy else []
     allowed = report.recipe.get("max_drop")
     within = f" that lost at most {_allowed(allowed)} to its own fp32 file on validation images" if allowed is not None else ""
     return f"On {target}, {name} ships, the fastest file{within}: {', '.join(parts)}."
@@ -96,10 +98,10 @@ def quantising(report: Report, target: str, name: str) -> str:
     mine, theirs = _accuracy(report, name), _accuracy(report, own.name)
     ahead = [_times(own.size / student.size, "smaller", "larger")]
     ahead += [_times(quick[0] / slow[0], "faster", "slower")] if quick and slow and quick[0] and slow[0] else []
-    loss = f", for {_more(theirs[0] - mine[0])}" if mine and theirs else ""
+    loss = f", for {_more(theirs[0] - mine[0], led(report))}" if mine and theirs else ""
     facts = [units.bytes_text(own.size)]
     facts += [f"{units.ratio_text(slow[0])} its fp32 speed"] if slow else []
-    facts += [f"{units.percent_text(theirs[0])} accuracy"] if theirs else []
+    facts += [f"{units.percent_text(theirs[0])} {led(report)}"] if theirs else []
     wins = own.size > student.size or (quick is not None and slow is not None and quick[0] > slow[0])
     verdict = (
         f"The student's is {' and '.join(ahead)}{loss}"
@@ -113,10 +115,10 @@ def _times(ratio: float, more: str, less: str) -> str:
     return f"{units.ratio_text(ratio)} {more}" if ratio >= 1 else f"{units.ratio_text(1 / ratio)} {less}"
 
 
-def _more(loss: float) -> str:
+def _more(loss: float, what: str) -> str:
     if units.points_text(abs(loss)) == units.points_text(0.0):
-        return "the same accuracy"
-    return f"{units.points_text(abs(loss))} {'less' if loss > 0 else 'more'} accuracy"
+        return f"the same {what}"
+    return f"{units.points_text(abs(loss))} {'less' if loss > 0 else 'more'} {what}"
 
 
 def _quantised(report: Report, target: str) -> Artifact | None:
@@ -145,7 +147,7 @@ def _named(report: Report, name: str) -> Artifact | None:
 
 def _accuracy(report: Report, name: str) -> Interval | None:
     artifact = _named(report, name)
-    seen = figures.metric("accuracy", Ask(report, artifact)) if artifact else None
+    seen = figures.lead(Ask(report, artifact)) if artifact else None
     return None if seen is None or isinstance(seen, Unknown) else seen
 
 

@@ -11,6 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgekd.errors import UsageError
+from edgekd.recipe import Phase
+from edgekd.terms import FEATURE_TERMS
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -41,6 +43,11 @@ def check_losses(names: Iterable[str], classes: int) -> None:
     for name in names:
         if name not in fitting:
             raise UsageError(f"with {classes} classes the losses that fit are {', '.join(fitting)}, got {name!r}. Use one of them.")
+
+
+def check_phases(phases: Sequence[Phase], classes: int) -> None:
+    """Refuse losses on logits that do not fit so many classes; raises as `check_losses`. Terms that compare features fit any."""
+    check_losses({type(term).__name__.lower() for phase in phases for term in phase.terms if not isinstance(term, FEATURE_TERMS)}, classes)
 
 
 def check_labels(labels: NDArray[Any], classes: Sequence[str], where: str) -> None:

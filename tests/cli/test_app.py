@@ -25,6 +25,7 @@ COMMANDS = [
     "distill",
     "export",
     "evaluate",
+    "robustness",
     "bench",
     "predict",
     "pack",

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from edgekd.cli.asked import origin, parse_size, recipe_from, run_name
 from edgekd.cli.options import Flags
 from edgekd.errors import RecipeError, UsageError
-from edgekd.recipe import Recipe, Student, Teacher, Temperature
+from edgekd.recipe import Previous, Recipe, Student, Teacher, Temperature
 from edgekd.recipefile import decode_recipe
 from edgekd.record import Preprocess
 
@@ -71,6 +71,23 @@ def test_students_by_flags() -> None:
     start = decode_recipe('student = [{ model = "resnet20" }]')
     assert asked(start, student_weights="pretrained").student == (Student(model="resnet20", weights="pretrained"),)
     assert asked(start, no_student=True).student == ()
+
+
+def test_a_run_to_go_on_from_by_flags() -> None:
+    """Its folder and its old images are found from where edgekd was started; the recipe's other options stay."""
+    assert asked(previous="runs/old").previous == Previous(run="runs/old")
+    assert asked(previous="runs/old", replay="10 %").previous == Previous(run="runs/old", replay="10 %")
+    start = decode_recipe('previous = { run = "elsewhere", weight = 0.5 }')
+    assert asked(start).previous == Previous(run="elsewhere", weight=0.5)
+    moved = asked(start, base=HERE / "recipes", previous="runs/old", replay="folder:old").previous
+    assert moved == Previous(run="../runs/old", weight=0.5, replay="folder:../old")
+    assert asked(start, replay="0.2").previous == Previous(run="elsewhere", weight=0.5, replay="0.2")
+
+
+def test_old_images_of_no_run() -> None:
+    """--replay alone names nothing to go on from."""
+    with pytest.raises(UsageError, match=r"and none is named\. Add --from RUN"):
+        asked(replay="10 %")
 
 
 def test_assistants_by_flags() -> None:

@@ -40,6 +40,15 @@ def test_json_has_it_all() -> None:
     assert found["pairs"] == []
 
 
+def test_a_transformers_attention_layers_are_listed() -> None:
+    """What each is given, and how many heads it has; as text in 80 columns, and in the document."""
+    text = CliRunner().invoke(app, ["taps", "cifar-deit-1-128"]).stdout.splitlines()
+    assert text[3].split(maxsplit=2) == ["heads1", "blocks.0.attn", "65 × 128, 2 heads"]
+    assert max(map(len, text)) <= 80
+    found = json.loads(CliRunner().invoke(app, ["taps", "cifar-deit-1-128", "--json"]).stdout)
+    assert found["landmarks"][3] == {"name": "heads1", "module": "blocks.0.attn", "shape": [65, 128], "heads": 2}
+
+
 def test_an_unknown_network_is_a_usage_error() -> None:
     """Exit 2, and what a model may be."""
     result = CliRunner().invoke(app, ["taps", "nope"])

@@ -102,7 +102,7 @@ def test_bare_files_need_images() -> None:
         (("bench", "a.onnx", "b.toml"), "give one recipe, one run, or .onnx files only; got a.onnx, b.toml"),
         (("bench", "a.onnx", "--max-time", "0"), "--max-time takes seconds above 0, got 0"),
         (("bench", "a.onnx", "--dim", "batch"), "--dim takes AXIS=N with a whole number above 0"),
-        (("bench", "--max-time", "3"), "--max-time, --fps and --dim are for bare files"),
+        (("bench", "--max-time", "3"), "--max-time, --fps, --dim and --host are for bare files"),
         (("bench", "nope.onnx"), "no file at nope.onnx"),
         (("bench", "a.onnx", "--sustained", "60"), "--sustained takes a time from 1 s to 60 min with its unit, as in 60s or 10min; got '60'"),
         (("bench", "a.onnx", "--sustained", "2h"), "a time is written as 12 ms"),

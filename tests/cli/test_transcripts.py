@@ -36,6 +36,7 @@ USES = {
     "init": ["--data", "npz:images.npz", "--teacher", "nets.py:wide", "--yes", "--out", "mine{n}.toml"],
     **{step: UNTIMED for step in ("compress", "teach", "distill", "export", "evaluate")},
     "label": ["npz:photos.npz", "--teacher", "bright.onnx", "--out", "labels{n}"],
+    "robustness": ["runs/images", "--images", "12"],
     "bench": [TEACHER, STUDENT, "--max-time", "1"],
     "predict": [STUDENT, "grey.png"],
     "check": ["cifar10.json", "--limit", "size=1MB"],
@@ -52,7 +53,7 @@ USES = {
     "targets show": ["cpu"],
 }
 """An ordinary use of each command, in a folder with a finished run, a report and a picture; {n} is 1 on the terminal and 2 in the pipe."""
-VOLATILE = ("init", "pack", "label", "compress", "teach", "distill", "export", "evaluate", "bench", "predict", "doctor")
+VOLATILE = ("init", "pack", "label", "compress", "teach", "distill", "export", "evaluate", "robustness", "bench", "predict", "doctor")
 """What depends on the machine: trained there, or timed."""
 pytestmark = pytest.mark.timeout(900)
 CONTROL = re.compile(r"[\x00-\x09\x0b-\x1f\x7f-\x9f]")

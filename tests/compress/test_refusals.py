@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from edgekd import files as whole_files
-from edgekd.errors import EdgekdError, MissingError, RunError, TrainingError, UsageError
+from edgekd.errors import DeviceError, EdgekdError, MissingError, RunError, TrainingError, UsageError
 from edgekd.events import Note, silent
 from edgekd.recipe import Export, Limit, Optimizer, Phase, Recipe, Student, Subset, Teacher, Temperature
 from edgekd.recipefile import encode_recipe
@@ -71,9 +71,15 @@ def test_an_unknown_target_before_anything_is_trained(base: Path) -> None:
     assert not list((base / "run").glob("teach*"))
 
 
-def test_a_host_over_ssh(base: Path) -> None:
-    """Not yet, and said before anything is trained."""
-    refused(base, UsageError, "ssh hosts are not supported yet, got 'user@orin'", on={"cpu": "user@orin"})
+def test_a_host_that_is_none(base: Path) -> None:
+    """Nothing is handed to ssh that it would take for an option."""
+    refused(base, UsageError, "a host is 'local' or what `ssh` takes, as user@orin", on={"cpu": "-oProxyCommand=reboot"})
+
+
+def test_a_host_that_is_not_reached(base: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Found before the teacher is taught, and not after."""
+    monkeypatch.setenv("EDGEKD_SSH", "false")
+    refused(base, DeviceError, r"user@orin cannot be reached: ssh said nothing\. Try it by hand: ssh user@orin", on={"cpu": "user@orin"})
 
 
 def test_an_onnx_teacher_of_other_classes_or_size(base: Path) -> None:

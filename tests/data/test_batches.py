@@ -104,6 +104,16 @@ def test_prefetched_batches_are_read_once() -> None:
     assert len(data._coming) == batches._MOST_AHEAD
 
 
+def test_two_views_of_an_image_take_one_read() -> None:
+    """The image as it is and a view of it, as they are had one after the other."""
+    reads: list[int] = []
+    data, positions = Batches(streamed(reads=reads)), torch.tensor([4, 0, 19])
+    plain, view = data.plain_and_view(positions, 3, AUGMENT, 5)
+    assert reads == [3]
+    assert torch.equal(plain, data.plain(positions)[0])
+    assert torch.equal(view, data.view(positions, 3, AUGMENT, 5)[0])
+
+
 def test_what_does_not_fit_is_streamed(monkeypatch: pytest.MonkeyPatch) -> None:
     """Images too large for a quarter of the device's free memory are not copied there."""
     monkeypatch.setattr(memory, "free_bytes", lambda device: 4 * 20 * 8 * 6 * 3 - 1)

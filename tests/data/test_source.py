@@ -314,3 +314,72 @@ def test_groups_stay_whole_in_a_long_tail(tmp_path: Path, write_images: WriteIma
     groups = [row.rsplit(",", 1)[1] for row in rows]
     assert len(source.train) + len(source.valid) == 48
     assert not {groups[index] for index in source.train.index} & {groups[index] for index in source.valid.index}
+
+
+# Several labels an image ----------------------------------------------------------------------------------------------
+
+
+def several_arrays(train: int = 40, test: int = 8, names: str = "abc") -> Arrays:
+    """Toy images, each of which shows the labels that the bits of its number plus one name."""
+    arrays = toy_arrays(train=train, test=test)
+    for split, count in (("train", train), ("test", test)):
+        arrays[f"y_{split}"] = ((np.arange(count)[:, None] + 1) >> np.arange(len(names))) & 1
+    return arrays | {"classes": np.array(list(names))}
+
+
+def test_labels_stay_with_their_images(tmp_path: Path) -> None:
+    """Through the cut of validation images, a row an image."""
+    source = load(npz(tmp_path / "d.npz", several_arrays()), several=True)
+    assert (source.classes, sizes(source)) == (("a", "b", "c"), (36, 4, 8))
+    for images in (source.train, source.valid, source.test):
+        assert images.labels.tolist() == [[(number + 1) >> bit & 1 for bit in range(3)] for number in numbers(images)]
+    assert class_counts(source.train.labels, 3).tolist() == source.train.labels.sum(axis=0).tolist()
+    assert (source.valid.labels == 1).any(axis=0).all()
+
+
+def test_the_hash_knows_every_label(tmp_path: Path) -> None:
+    """One label that is not known any more is other data."""
+    arrays = several_arrays()
+    first = load(npz(tmp_path / "d.npz", arrays), several=True).sha256
+    arrays["y_test"] = arrays["y_test"].astype(np.float64)
+    assert load(npz(tmp_path / "e.npz", arrays), several=True).sha256 == first
+    arrays["y_test"][0, 1] = np.nan
+    assert load(npz(tmp_path / "f.npz", arrays), several=True).sha256 != first
+
+
+def test_unseen_images_bring_their_labels_by_name(tmp_path: Path) -> None:
+    """In the data's order; what they do not tell of a label is not known; one that the data lacks is refused where it is shown."""
+    spec = npz(tmp_path / "d.npz", several_arrays())
+    other = several_arrays(train=8, test=6, names="cxa")
+    other["y_test"][:, 1] = 0
+    source = load(spec, test=npz(tmp_path / "t.npz", other), several=True)
+    assert source.test.labels.tolist() == [[(n + 1) >> 2 & 1, -1, (n + 1) & 1] for n in range(6)]
+    other["y_test"][0, 1] = 1
+    with pytest.raises(UsageError, match=r"every class of --test .* must be one of the data's \(a, b, c\); it also has x"):
+        load(spec, test=npz(tmp_path / "u.npz", other), several=True)
+
+
+def test_tasks_and_labels_that_do_not_fit(tmp_path: Path, unsplit: str) -> None:
+    """Both ways round, and kinds of data that have one label an image."""
+    spec, one = npz(tmp_path / "d.npz", several_arrays()), npz(tmp_path / "o.npz", toy_arrays(train=20, test=6))
+    with pytest.raises(
+        UsageError, match=r"labels are one whole number an image; y_train .* \(40, 3\)\. .* Several labels an image: task = \"multilabel\""
+    ):
+        load(spec)
+    with pytest.raises(UsageError, match=r"labels are a matrix of 0 and 1, .*y_train .* \(20,\)\. Where each image has one label, leave task"):
+        load(one, several=True)
+    for other in ("digits", unsplit, "hf:pets", "cifar10:sets"):
+        with pytest.raises(UsageError, match=r"has one label an image\. Several come from npz:FILE"):
+            load(other, several=True)
+
+
+def test_several_labels_that_cannot_be_learnt_or_tested(tmp_path: Path) -> None:
+    """No image shows any; no test image does; one that only test images show."""
+    arrays = several_arrays()
+    with pytest.raises(UsageError, match=r"no training image of .* shows any of its labels: there is nothing to learn"):
+        load(npz(tmp_path / "a.npz", arrays | {"y_train": np.zeros((40, 3))}), several=True)
+    with pytest.raises(UsageError, match=r"no test image of .* does\. Take others"):
+        load(npz(tmp_path / "b.npz", arrays | {"y_test": np.full((8, 3), -1)}), several=True)
+    lacking = arrays["y_train"] * [1, 1, 0]
+    with pytest.raises(UsageError, match=r"test images of .* have classes that train lacks: c"):
+        load(npz(tmp_path / "c.npz", arrays | {"y_train": lacking}), several=True)

@@ -105,3 +105,48 @@ def test_so_many_of_each_class_are_kept() -> None:
     assert np.bincount(labels[kept], minlength=3).tolist() == [20, 5, 0]
     assert np.array_equal(kept, keep(labels, np.array([20, 5, 0]), 0))
     assert not np.array_equal(kept, keep(labels, np.array([20, 5, 0]), 1))
+
+
+# Several labels an image ----------------------------------------------------------------------------------------------
+
+
+@given(
+    labels=st.integers(2, 6),
+    n=st.integers(20, 120),
+    rate=st.floats(0.02, 0.6),
+    fraction=st.floats(0.05, 0.5),
+    seed=st.integers(0, 1000),
+)
+@settings(max_examples=50, deadline=None)
+def test_rare_labels_stand_on_both_sides(labels: int, n: int, rate: float, fraction: float, seed: int) -> None:
+    """Whatever comes together, each label that is shown is among the images that are left; one that two images show alone is held, too."""
+    marks = (np.random.default_rng(seed).random((n, labels)) < rate).astype(np.int64)
+    held = hold_out(marks, fraction, seed)
+    alone = marks * (marks.sum(axis=1, keepdims=True) == 1)
+    for label in np.flatnonzero(marks.any(axis=0)):
+        assert marks[~held, label].any()
+        if alone[:, label].sum() == marks[:, label].sum() >= 2:
+            assert marks[held, label].any()
+
+
+def test_several_labels_keep_their_proportions() -> None:
+    """About a tenth of each label and of all images; the same for the same seed; labels that are not known do not count."""
+    marks = (np.random.default_rng(0).random((2000, 5)) < np.array([0.5, 0.2, 0.1, 0.05, 0.01])).astype(np.int64)
+    held = hold_out(marks, 0.1, 0)
+    assert np.abs(marks[held].sum(axis=0) - 0.1 * marks.sum(axis=0)).max() <= 12
+    assert abs(int(held.sum()) - 200) <= 20
+    assert np.array_equal(held, hold_out(marks, 0.1, 0))
+    assert not np.array_equal(held, hold_out(marks, 0.1, 1))
+    assert np.array_equal(held, hold_out(np.where(marks == 0, -1, marks), 0.1, 0))
+
+
+def test_groups_stay_whole_where_images_have_several_labels() -> None:
+    """A patient is on one side, each label on both, the rare one too."""
+    marks = (np.random.default_rng(1).random((300, 3)) < [0.4, 0.3, 0.02]).astype(np.int64)
+    groups = [f"p{number // 3}" for number in range(300)]
+    for seed in range(10):
+        held = hold_out(marks, 0.2, seed, groups)
+        assert not {groups[place] for place in np.flatnonzero(held)} & {groups[place] for place in np.flatnonzero(~held)}
+        assert 0.1 < held.mean() < 0.3
+        assert marks[held].any(axis=0).all()
+        assert marks[~held].any(axis=0).all()

@@ -70,7 +70,7 @@ def test_groups_are_handed_on(images: Path) -> None:
         ("", r"needs a header .* it has: nothing"),
         ("path,label\n", r"lists no images: below its header there is nothing"),
         ("path,label\nimages/000.png,\n", r"line 2: each image needs a path and a label, got path 'images/000\.png' and label ''"),
-        ("path,label\nimages/000.png,cat;dog\n", r"line 2: classify works with one label an image, got 'cat;dog'\. Several labels are not"),
+        ("path,label\nimages/000.png,cat;dog\n", r"line 2: classify works with one label an image, got 'cat;dog'\. For several set task"),
         ("path,label\nimages/000.png,cat|dog\n", r"classify works with one label an image, got 'cat\|dog'"),
         ("path,label,split\nimages/000.png,a,dev\n", r"split is one of train, val, .*; got 'dev'"),
         ("path,label\nimages/000.png,a\nimages/000.png,b\n", r"lists .*000\.png twice; an image has one row"),
@@ -101,3 +101,51 @@ def test_a_table_that_is_no_text(images: Path) -> None:
     (images / "table.csv").write_bytes(b"path,label\n\xff\xfe,a\n")
     with pytest.raises(UsageError, match=r"does not read as CSV in UTF-8"):
         csv(images / "table.csv", Wanted(), silent)
+
+
+# Several labels an image ----------------------------------------------------------------------------------------------
+
+
+def read_several(folder: Path, text: str) -> Found:
+    """The same where an image may have several labels."""
+    (folder / "table.csv").write_text(text, encoding="utf-8-sig")
+    return csv(folder / "table.csv", Wanted(several=True), silent)
+
+
+def test_several_labels_in_a_cell(images: Path) -> None:
+    """As lists of X-rays have them; images without any stay."""
+    text = "path,label,split\nimages/000.png,Mass|Nodule,train\nimages/001.png,No Finding,train\nimages/002.png,Nodule,test\nimages/003.png,,\n"
+    found = read_several(images, text)
+    assert found.classes == ("Mass", "Nodule")
+    assert found.train.labels.tolist() == [[1, 1], [0, 0], [0, 0]]
+    assert found.test is not None
+    assert found.test.labels.tolist() == [[0, 1]]
+
+
+def test_a_column_for_each_label(images: Path) -> None:
+    """Named as in the header; nothing in a cell: not known. A column `group` is none of them."""
+    found = read_several(images, "path,Mass,Nodule,group\nimages/000.png,1,0,p\nimages/001.png,,1,p\nimages/002.png,-1.0,0.0,q\n")
+    assert found.classes == ("Mass", "Nodule")
+    assert found.train.labels.tolist() == [[1, 0], [-1, 1], [-1, 0]]
+    assert found.groups == ["p", "p", "q"]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("file,class\nimages/000.png,a\n", r"needs a header with the column path, and label \(several in a cell, .*; it has: file, class"),
+        ("path,split\nimages/000.png,train\n", r"or a column of 0 and 1 for each label"),
+        ("", r"it has: nothing"),
+        ("path,label\n", r"lists no images"),
+        ("path,label\n,a|b\n", r"line 2: each image needs a path, and this row has none"),
+        ("path,label\nimages/000.png,a\n", r'has 1 label\(s\) in its training images; with task = "multilabel" there are 2 or more'),
+        ("path,label,split\nimages/000.png,a|b,\nimages/001.png,c,test\n", r"line 3: a label can only be tested .* no training image shows 'c'"),
+        ("path,label,split\nimages/000.png,a|b,dev\n", r"line 2: split is one of train, val, .*; got 'dev'"),
+        ("path,a,b\nimages/000.png,1,2\n", r"line 2: a label's column says 1 \(shown\), .* 'b' has '2'"),
+        ("path,Mass,mass\nimages/000.png,1,0\n", r"has two columns called 'mass'"),
+    ],
+)
+def test_tables_of_several_labels_that_cannot_be_used(images: Path, text: str, message: str) -> None:
+    """Each mistake has its own words."""
+    with pytest.raises(UsageError, match=message):
+        read_several(images, text)

@@ -1,18 +1,23 @@
 """edgekd.distill.bridges: the student's features brought to the teacher's shapes."""
 
 from collections.abc import Sequence
+from typing import TypeAlias
 
 import pytest
 import torch
 from torch import Tensor
 
-from edgekd.distill.bridges import bridge, resized, vector
+from edgekd.distill.bridges import bridge, placed, resized, vector
 from edgekd.errors import UsageError
 from edgekd.models.taps import Tap
-from edgekd.terms import Attention, Contrast, Feature, FeatureTerm, Relation, Review
+from edgekd.terms import Attention, Contrast, Feature, Relation, Review
+
+Compared: TypeAlias = Feature | Attention | Relation | Contrast | Review
 
 STAGES = [(Tap("a", (4, 8, 8)), Tap("x", (6, 8, 8))), (Tap("b", (8, 4, 4)), Tap("y", (12, 2, 2)))]
 HEADS = [(Tap("p", (8,)), Tap("q", (12,)))]
+TOKENS = [(Tap("t", (17, 6)), Tap("x", (5, 8, 8)))]
+"""A transformer's beside a convolutional network's: a class token and 4×4 patches."""
 
 
 def features(pairs: Sequence[tuple[Tap, Tap]]) -> list[tuple[Tensor, Tensor]]:
@@ -30,9 +35,14 @@ def features(pairs: Sequence[tuple[Tap, Tap]]) -> list[tuple[Tensor, Tensor]]:
         (Relation(), STAGES, [(3, 4), (3, 8)], False),
         (Contrast(width=5), HEADS, [(3, 5)], True),
         (Review(), STAGES, [(3, 6, 8, 8), (3, 12, 2, 2)], True),
+        (Feature(), TOKENS, [(3, 5, 8, 8)], True),
+        (Attention(), TOKENS, [(3, 6, 8, 8)], False),
+        (Review(), TOKENS, [(3, 5, 8, 8)], True),
+        (Relation(), TOKENS, [(3, 6)], False),
+        (Contrast(width=5), TOKENS, [(3, 5)], True),
     ],
 )
-def test_pairs_come_out_comparable(term: FeatureTerm, pairs: list[tuple[Tap, Tap]], shapes: list[tuple[int, ...]], learns: bool) -> None:
+def test_pairs_come_out_comparable(term: Compared, pairs: list[tuple[Tap, Tap]], shapes: list[tuple[int, ...]], learns: bool) -> None:
     """Each term gets the shapes that its loss takes, from modules that learn only where the term's source has them learn."""
     module = bridge(term, pairs)
     matched = module(features(pairs))
@@ -70,10 +80,34 @@ def test_maps_and_tokens_become_vectors() -> None:
 
 
 @pytest.mark.parametrize("term", [Attention(), Review()])
-def test_vectors_have_no_places(term: FeatureTerm) -> None:
+def test_vectors_have_no_places(term: Attention | Review) -> None:
     """The error names the tap and its shape."""
     with pytest.raises(UsageError, match=r"compares maps .*; the tap p is \(8,\)\. Choose a stage"):
         bridge(term, HEADS)
+
+
+def test_tokens_are_placed_as_their_patches_lie() -> None:
+    """Row by row, without what stands before them; maps and vectors stay."""
+    tokens = torch.arange(2 * 6.0).view(1, 6, 2)
+    assert placed(tokens).tolist() == [[[[4, 6], [8, 10]], [[5, 7], [9, 11]]]]
+    maps, words = torch.ones(1, 2, 3, 3), torch.ones(1, 2)
+    assert placed(maps) is maps
+    assert placed(words) is words
+
+
+def test_a_projection_goes_both_ways() -> None:
+    """A convolutional student's maps are brought to a transformer's patches."""
+    ((ours, theirs),) = bridge(Feature(), [(TOKENS[0][1], TOKENS[0][0])])([(torch.ones(3, 5, 8, 8), torch.ones(3, 17, 6))])
+    assert ours.shape == theirs.shape == (3, 6, 4, 4)
+
+
+@pytest.mark.parametrize("tap", [Tap("s", (33, 6)), Tap("s", (9, 6), square=False)])
+def test_tokens_of_no_square_have_no_places(tap: Tap) -> None:
+    """Neither where their number is none, nor where the picture is none."""
+    with pytest.raises(UsageError, match=rf"compares maps .*; the tap s is \({tap.shape[0]}, 6\)\. Choose a stage"):
+        bridge(Attention(), [(tap, TOKENS[0][1])])
+    with pytest.raises(UsageError, match=r"compares maps with maps or vectors with vectors; s is"):
+        bridge(Feature(), [(tap, TOKENS[0][1])])
 
 
 def test_maps_and_vectors_do_not_go_together() -> None:

@@ -3,20 +3,23 @@
 import signal
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Literal
 
 import msgspec
 import pytest
 import torch
 
 from edgekd.data.batches import Batches
-from edgekd.distill import distill
-from edgekd.distill.inside import pairs_of
+from edgekd.distill import distill, independent
+from edgekd.distill.inside import Inside, Look, pairs_of
+from edgekd.distill.objective import Objective, Seen
 from edgekd.errors import UsageError
-from edgekd.events import Event, Note, Trained
+from edgekd.events import Event, Note, Trained, silent
+from edgekd.models.deit import Deit
 from edgekd.models.load import build
 from edgekd.models.network import Network
-from edgekd.recipe import Phase
-from edgekd.terms import Attention, Contrast, Feature, FeatureTerm, Kd, Label, Relation, Review
+from edgekd.recipe import Optimizer, Phase
+from edgekd.terms import Attention, Contrast, Feature, FeatureTerm, Heads, Kd, Label, Relation, Review, Tokens, Values
 from tests.distill import nets
 from tests.toys import brightness
 
@@ -126,3 +129,130 @@ def test_an_onnx_teacher_has_no_features(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="is an ONNX file and shows its answers alone"):
         distill(student, teacher, data=nets.data(), data_sha256="toy", phases=(phase(Relation(), Kd()),), train=nets.TRAIN, folder=tmp_path / "run")
     assert not list((tmp_path / "run").rglob("*.pt"))
+
+
+# Transformers ---------------------------------------------------------------------------------------------------------
+
+ADAMW = msgspec.structs.replace(nets.TRAIN, optimizer=Optimizer(name="adamw", lr=3e-3))
+UNLIKE = "unlike networks look at unlike things"
+
+
+def deit(seed: int = 1, *, depth: int = 1, heads: int = 2, distilled: bool = False, name: str = "student", classes: int = nets.CLASSES) -> Network:
+    """A transformer of four patches for the tests' images."""
+    torch.manual_seed(seed)
+    found = nets.network(Deit(depth, 8 * heads, classes, 3, heads=heads, distilled=distilled), seed=seed, name=name)
+    found.classes = classes
+    return found
+
+
+def pass_on(folder: Path, student: Network, teacher: Network, *phases: Phase, stop: int | None = None) -> list[Event]:
+    """Teach any student, stopped by a signal at a step where asked; what was said on the way."""
+    heard: list[Event] = []
+    steps = 0
+
+    def count(module: torch.nn.Module, args: object) -> None:
+        nonlocal steps
+        steps += module.training
+        if module.training and steps == stop:
+            signal.raise_signal(signal.SIGINT)
+
+    student.body.get_submodule("norm" if isinstance(student.body, Deit) else "first.0").register_forward_pre_hook(count)
+    distill(student, teacher, data=nets.data(), data_sha256="toy", phases=phases, train=ADAMW, folder=folder, seed=3, emit=heard.append)
+    return heard
+
+
+@pytest.mark.parametrize("term", [Heads(), Values(), Tokens(), Tokens(form="soft")], ids=["heads", "values", "tokens", "tokens soft"])
+def test_each_term_on_transformers_teaches(tmp_path: Path, term: FeatureTerm) -> None:
+    """Alone, it moves the student towards a teacher of more layers and heads; its state is as it was made."""
+    student = deit(distilled=isinstance(term, Tokens))
+    names = student.state_dict().keys()
+    events = pass_on(tmp_path, student, deit(9, depth=2, heads=4, name="teacher"), phase(term, epochs=6))
+    losses = [event.loss for event in events if isinstance(event, Trained)]
+    kind = type(term).__name__.lower()
+    assert losses[-1] < losses[0]
+    assert [event.shares for event in events if isinstance(event, Trained)][-1] == {kind: 1.0}
+    assert student.state_dict().keys() == names
+    told = [event.text for event in events if isinstance(event, Note) and event.text.startswith(kind)]
+    assert told == ([] if isinstance(term, Tokens) else [f"{kind} compares heads1 with heads2: no pairs were named"])
+
+
+def test_a_stopped_transformer_ends_with_the_same_bits(tmp_path: Path) -> None:
+    """From attention to a distillation token, stopped in the first phase."""
+    teacher = deit(9, depth=2, name="teacher")
+    phases = phase(Heads(), Values(weight=0.5), Feature(), epochs=1.5), phase(Tokens(), Label(), epochs=1, name="tokens")
+    whole, stopped, resumed = (deit(distilled=True) for _ in range(3))
+    pass_on(tmp_path / "whole", whole, teacher, *phases)
+    with pytest.raises(KeyboardInterrupt):
+        pass_on(tmp_path / "stopped", stopped, teacher, *phases, stop=4)
+    pass_on(tmp_path / "stopped", resumed, teacher, *phases)
+    assert nets.same(whole, resumed)
+
+
+@pytest.mark.parametrize("reverse", [False, True], ids=["to a transformer", "from a transformer"])
+def test_between_networks_of_two_kinds(tmp_path: Path, reverse: bool) -> None:
+    """Every term on features and logits goes both ways; attention says what to expect of it."""
+    student, teacher = (toy(), deit(9, name="teacher")) if reverse else (deit(), toy(seed=9, name="teacher"))
+    events = pass_on(tmp_path, student, teacher, phase(*ALL, Kd(), Label(), epochs=1))
+    shares = [event.shares for event in events if isinstance(event, Trained)][-1]
+    assert set(shares) == {"feature", "attention", "relation", "contrast", "review", "kd", "label"}
+    warned = [event.text for event in events if isinstance(event, Note) and event.level == "warning"]
+    kinds = ("convolutions", "transformer") if reverse else ("transformer", "convolutions")
+    assert [UNLIKE in text and f"student ({kinds[0]}) and teacher ({kinds[1]})" in text for text in warned] == [True]
+
+
+def convolutions(groups: int) -> Network:
+    layers = torch.nn.Sequential(torch.nn.Conv2d(3, 6, 3, stride=2, padding=1), torch.nn.Conv2d(6, 6, 3, padding=1, groups=groups))
+    return nets.network(torch.nn.Sequential(layers, torch.nn.AdaptiveAvgPool2d(1), torch.nn.Flatten(), torch.nn.Linear(6, nets.CLASSES)))
+
+
+@pytest.mark.parametrize(("ours", "theirs", "warns"), [(6, 1, True), (1, 6, True), (6, 6, False), (1, 2, False)])
+def test_which_networks_look_at_unlike_things(ours: int, theirs: int, warns: bool) -> None:
+    """Convolutions channel by channel beside full ones; groups are none; and only the term that compares where they look says so."""
+    student, teacher = convolutions(ours), convolutions(theirs)
+    for term in (Attention(), Relation()):
+        heard: list[Event] = []
+        Inside(student, teacher, [phase(term)], seed=0, emit=heard.append, adjusted=lambda logits: logits)
+        warned = any(isinstance(event, Note) and event.level == "warning" and UNLIKE in event.text for event in heard)
+        assert warned is (warns and isinstance(term, Attention))
+
+
+@pytest.mark.parametrize("terms", [(Label(), Tokens(weight=0.0)), (Label(weight=0.0), Tokens()), (Kd(), Tokens(weight=0.0))])
+def test_each_head_learns_its_own(terms: tuple[Label | Kd, Tokens]) -> None:
+    """Labels and a teacher's logits teach the class token's head, tokens the distillation token's, and neither the other's."""
+    student, teacher = deit(distilled=True), toy(seed=9, name="teacher")
+    inside = Inside(student, teacher, [phase(*terms)], seed=0, emit=silent, adjusted=lambda logits: logits)
+    images, labels, _ = nets.data(8).plain(torch.arange(8))
+    logits, ours = inside.student.train()(images)
+    answers, theirs = inside.answer(images)
+    loss = Objective(phase(*terms), inside.looks(phase(*terms)))(logits, answers, labels, progress=0, seen=Seen(ours, theirs))
+    loss.total.backward()  # type: ignore[no-untyped-call]
+    head = student.body.get_submodule("head").weight.grad
+    assert isinstance(head, torch.Tensor)
+    reached = [bool(half.any()) for half in head.chunk(2, dim=1)]
+    assert reached == ([False, True] if terms[0].weight == 0 else [True, False])
+
+
+@pytest.mark.parametrize("form", ["hard", "soft"])
+def test_a_token_learns_several_labels(form: Literal["hard", "soft"]) -> None:
+    """Each a yes or no of its own: what the teacher says of it, hard where its logit is above 0, or softened."""
+    term, (student, teacher) = Tokens(form=form), torch.randn(2, 5, 4, generator=torch.Generator().manual_seed(0))
+    look = Look((("pooled", "logits"),), torch.nn.Identity())
+    seen = Seen({"pooled": torch.zeros(5, 4)}, {"logits": student})
+    loss = Objective(phase(term), {0: look})(torch.ones(5, 4), teacher, torch.ones(5, 4, dtype=torch.int64), progress=0, seen=seen)
+    hard, soft = independent.bce(student, (teacher > 0).long()), independent.kd(student, teacher, torch.full((5,), 3.0))
+    assert loss.total.item() == pytest.approx((hard if form == "hard" else soft).item())
+
+
+def test_an_onnx_teacher_teaches_a_token(tmp_path: Path) -> None:
+    """It answers, which is all that is asked of it."""
+    teacher = build(str(brightness(tmp_path / "t.onnx")), classes=2, shape=(4, 4, 1))
+    events = pass_on(tmp_path / "run", deit(distilled=True, classes=2), teacher, phase(Tokens()))
+    assert [event.step for event in events if isinstance(event, Trained)][-1] == 8
+
+
+def test_a_term_that_does_not_fit_is_refused_before_anything_is_learnt(tmp_path: Path) -> None:
+    """A convolutional network has neither attention nor a distillation token."""
+    for term, words in ((Heads(), "has none that is read"), (Tokens(), "distillation token; student has none")):
+        with pytest.raises(UsageError, match=words):
+            pass_on(tmp_path, toy(), deit(9, name="teacher"), phase(term))
+    assert not list(tmp_path.rglob("*.pt"))

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from edgekd.distill import losses
+from edgekd.distill import independent, losses
 from edgekd.distill.objective import Objective
 from edgekd.recipe import Phase, Temperature
 from edgekd.terms import Dist, Dkd, Kd, Label, Levels, Term
@@ -158,3 +158,23 @@ def test_progress_moves_the_temperature() -> None:
     """Linear from 3 to 1, halfway through the phase: 2."""
     spec = Temperature(start=3, end=1, shape="linear")
     assert objective(Kd(), temperature=spec)(STUDENT, TEACHER, LABEL, progress=0.5, confidence=None).temperature.item() == 2.0
+
+
+# Several labels an image ----------------------------------------------------------------------------------------------
+
+
+def test_rows_of_labels_are_compared_one_by_one() -> None:
+    """`label` and `kd` are those of `independent`, with the term's own options; the counts are of images that lack and that show each label."""
+    student, teacher, _ = batch()
+    labels = torch.tensor([[1, 0, -1, 0], [0, 0, 1, 1], [0, 0, 0, 0], [1, 1, 1, 1], [-1, 0, 1, 0]])
+    counts = torch.tensor([[90, 50, 1, 10], [10, 50, 99, 0]])
+    phase = Phase(name="p", epochs=1, terms=(Kd(weight=0.9), Label(weight=0.5, smoothing=0.2), Label(class_balance=0.99)), temperature=2.0)
+    loss = Objective(phase, counts=counts)(student, teacher, labels, progress=0)
+    expected = [
+        0.9 * independent.kd(student, teacher, torch.full((5,), 2.0)),
+        0.5 * independent.bce(student, labels, smoothing=0.2),
+        independent.bce(student, labels, positive=independent.positive_weights(counts, 0.99)),
+    ]
+    torch.testing.assert_close(loss.parts, torch.stack(expected))
+    shares = Objective(phase, counts=counts).gradient_shares(student, teacher, labels, progress=0)
+    assert sum(shares.values()) == pytest.approx(1)

@@ -124,3 +124,27 @@ def test_an_empty_subset_is_refused(by: Rule) -> None:
     """The message names the rule, what it found and what to do."""
     with pytest.raises(TrainingError, match=rf"the subset '{by}' is made of images that the teacher has right, and it has none.*class order"):
         positions(by, 0.5, labels=1 - TEACHER.argmax(1))
+
+
+# Several labels an image ----------------------------------------------------------------------------------------------
+
+SEVERAL = torch.tensor([[1, 0]] * 6 + [[0, 1]] * 2 + [[1, 1]] + [[0, -1]] * 3)
+
+
+def test_balanced_takes_rare_labels_first() -> None:
+    """Of 12 images a half: all three that show the rare label, and as many as that leaves of the others, those without a label among them."""
+    for seed in range(5):
+        chosen = positions("balanced", 0.5, labels=SEVERAL, teacher=None, student=None, seed=seed)
+        marks = SEVERAL[chosen]
+        assert len(chosen) == 6
+        assert (marks[:, 1] == 1).sum() >= 2
+        assert (marks[:, 0] == 1).sum() >= 2
+        assert (marks != 1).all(1).sum() >= 1
+
+
+def test_balanced_of_one_label_in_a_row_is_balanced_of_one_label() -> None:
+    """A row with a single 1 says what the number of its column does."""
+    rows = torch.nn.functional.one_hot(LABELS)
+    for fraction in (1 / 3, 2 / 3, 1.0):
+        chosen = [positions("balanced", fraction, labels=labels, teacher=None, student=None, seed=3) for labels in (LABELS, rows)]
+        assert Counter(LABELS[chosen[0]].tolist()) == Counter(LABELS[chosen[1]].tolist())

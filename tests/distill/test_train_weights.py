@@ -7,7 +7,8 @@ import msgspec
 import pytest
 import torch
 
-from edgekd.distill.train import Job, build_optimizer, fit
+from edgekd.distill.optimizer import build_optimizer
+from edgekd.distill.train import Job, fit
 from edgekd.events import Event, Trained
 from edgekd.recipe import Optimizer
 from tests.distill import nets

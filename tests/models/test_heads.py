@@ -1,11 +1,13 @@
 """edgekd.models.heads: where a head is, a new one in its place, its outputs in another order."""
 
+from collections.abc import Callable
+
 import pytest
 import torch
 from torch import Tensor, nn
 
 from edgekd.errors import UsageError
-from edgekd.models.heads import find_head, head_parameters, outputs, permute_head, replace_head
+from edgekd.models.heads import find_head, head_parameters, outputs, permute_head, replace_head, take_over
 from tests.models.nets import Tiny, noise
 
 
@@ -73,3 +75,35 @@ def test_a_network_without_a_head_of_so_many_outputs() -> None:
     """A reordering of five outputs cannot be one of four."""
     with pytest.raises(UsageError, match=r"a head is a linear layer or 1×1 convolution with 5 outputs; Tiny has none"):
         permute_head(Tiny(4), [0, 1, 2, 3, 4])
+
+
+@pytest.mark.parametrize("make", [Tiny, squeezed, lambda classes: squeezed(classes, bias=False)])
+def test_a_network_takes_over_what_another_learnt(make: Callable[[int], nn.Module]) -> None:
+    """It answers the old classes as before, and the others by rows of its own, which stay as they were."""
+    old, new = make(3).eval(), make(5).eval()
+    before: Tensor = new(noise(2))
+    found = find_head(new)
+    assert found is not None
+    own = found[1].weight[3:].detach().clone()
+    take_over(new, old)
+    torch.testing.assert_close(new(noise(2))[:, :3], old(noise(2)))
+    assert torch.equal(found[1].weight[3:], own)
+    assert not torch.equal(new(noise(2)), before)
+
+
+def test_as_many_outputs_are_taken_over_whole() -> None:
+    """Where nothing is new, the two are one."""
+    old, new = Tiny(4).eval(), Tiny(4).eval()
+    take_over(new, old)
+    torch.testing.assert_close(new(noise(2)), old(noise(2)))
+
+
+def test_a_network_of_another_kind_is_not_taken_over() -> None:
+    """Nor one with more outputs; what differs is listed, and nothing was changed."""
+    new = squeezed(4)
+    before = {name: tensor.clone() for name, tensor in new.state_dict().items()}
+    with pytest.raises(UsageError, match=r"but for more outputs of its head 2; these differ: 2\.bias, 2\.weight"):
+        take_over(new, squeezed(5))
+    with pytest.raises(UsageError, match=r"must be as that one was, .*Build it as it was built then"):
+        take_over(new, Tiny(4))
+    assert all(torch.equal(tensor, before[name]) for name, tensor in new.state_dict().items())

@@ -9,6 +9,7 @@ import pytest
 from PIL import Image
 
 from edgekd.data import source
+from edgekd.data.noise import flipped
 from edgekd.errors import MissingError, UsageError
 from edgekd.events import silent
 from edgekd.pack.chosen import chosen
@@ -64,6 +65,18 @@ def test_data_that_moved_is_said_with_the_remedy(tmp_path: Path) -> None:
     seen = of(run, *pictures(tmp_path))
     assert [int(image.mean()) for image in seen.pixels] == [0, 100, 200]
     assert (seen.pixels.shape, seen.origins) == ((3, 4, 4, 1), ["0.png", "1.png", "2.png"])
+
+
+@pytest.mark.parametrize(("changes", "imbalance", "share"), [({"label_noise": "20 %"}, 1.0, 0.2), ({"imbalance": 2.0}, 2.0, 0.0)])
+def test_images_are_loaded_as_the_run_had_them(tmp_path: Path, changes: dict[str, object], imbalance: float, share: float) -> None:
+    """With labels that were flipped, or as a long tail: the hash is that run's, and the test images are the same."""
+    run = finished(tmp_path)
+    report = read_report(run)
+    assert report.data is not None
+    had = flipped(source.load("npz:images.npz", imbalance=imbalance, base=tmp_path), share)
+    assert had.sha256 != report.data.sha256
+    rewritten(run, report, recipe=report.recipe | changes, data=msgspec.structs.replace(report.data, sha256=had.sha256))
+    assert len(of(run).pixels) == 3
 
 
 def test_data_that_changed_is_said(tmp_path: Path) -> None:
