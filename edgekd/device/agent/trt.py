@@ -72,8 +72,7 @@ def build(
     parser = trt.OnnxParser(network, log)  # it must not outlive the network, nor the network it
     data = Path(path).read_bytes()
     if not parser.parse(data):
-        told = "; ".join(parser.get_error(number).desc() for number in range(parser.num_errors)) or "; ".join(log.words)
-        raise RefusedError("TensorRT does not take this file: {}".format(told[:400]))
+        raise RefusedError("TensorRT does not take this file: {}".format(_refusal(parser, log)))
     config = maker.create_builder_config()
     config.profiling_verbosity = trt.ProfilingVerbosity.DETAILED
     profile = _profile(maker, network, config, batches)
@@ -91,7 +90,7 @@ def build(
     Path(out).write_bytes(plan)
     if cache is not None and timings is not None:
         Path(timings).write_bytes(bytes(cache.serialize()))
-    del monitor
+    del monitor  # alive until here: the builder holds no reference of its own
     return {
         "library": library,
         "version": trt.__version__,
@@ -104,6 +103,11 @@ def build(
         "layers": layers(network),
         "warnings": log.words[:20],
     }
+
+
+def _refusal(parser: Any, log: Any) -> str:
+    told = "; ".join(parser.get_error(number).desc() for number in range(parser.num_errors)) or "; ".join(log.words)
+    return told[:400]
 
 
 def layers(network: Any) -> List[Dict[str, str]]:
