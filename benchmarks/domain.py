@@ -23,7 +23,6 @@ import json
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -32,8 +31,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from benchmarks.result import WORK, commit, data_file, save, saved_rows, tell
-from edgekd import stats
+from benchmarks.result import WORK, commit, data_file, gap, keep, saved_rows, tell
 from edgekd.data import source
 from edgekd.data.batches import Batches
 from edgekd.data.images import Images
@@ -255,24 +253,10 @@ def figures(rows: Sequence[Mapping[str, Any]]) -> dict[str, float]:
         shared = sorted(set(seeds) & set(by["source_only"])) if way in WAYS[1:] else []
         for where in ("source", "target") if shared else ():
             gaps = [seeds[seed][f"{where}_accuracy"] - by["source_only"][seed][f"{where}_accuracy"] for seed in shared]
-            found |= _gap(f"{way}_minus_source_only_{where}", gaps)
+            found |= gap(f"{way}_minus_source_only_{where}", gaps)
         if way in WAYS[1:] and seeds:
             found[f"{way}_largest_gradient"] = max(row["largest_gradient"] for row in seeds.values())
     return found
-
-
-def _gap(name: str, gaps: Sequence[float]) -> dict[str, float]:
-    """The mean difference, with its interval where there are seeds enough."""
-    if len(gaps) < 2:
-        return {name: gaps[0]}
-    mean, low, high = stats.mean_interval(gaps)
-    return {name: mean, f"{name}_low": low, f"{name}_high": high}
-
-
-def keep(rows: Mapping[tuple[str, int], Row], *, quick: bool) -> Path:
-    """Write what is known so far."""
-    listed = [rows[what] for what in sorted(rows)]
-    return save(NAME, figures=figures(listed), rows=listed, seconds=sum(row["seconds"] for row in listed), quick=quick)
 
 
 def main() -> None:
@@ -293,7 +277,7 @@ def main() -> None:
                 continue
             rows[way, seed] = setting.row(way, seed)
             print(json.dumps(rows[way, seed]), flush=True)
-            keep(rows, quick=args.quick)
+            keep(NAME, figures, rows, quick=args.quick)
 
 
 if __name__ == "__main__":

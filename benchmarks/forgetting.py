@@ -23,16 +23,14 @@ import dataclasses
 import functools
 import json
 import time
-from collections.abc import Iterator, Mapping
-from pathlib import Path
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from benchmarks.result import WORK, commit, data_file, save, saved_rows, tell
-from edgekd import stats
+from benchmarks.result import WORK, commit, data_file, gap, keep, saved_rows, tell
 from edgekd.data import source
 from edgekd.data.batches import Batches
 from edgekd.data.images import Images
@@ -210,29 +208,15 @@ def figures(rows: list[Row]) -> dict[str, float]:
     for way in ways[1:]:
         for what in ("old", "new", "all", "aligned_all"):
             found[f"{way}_{what}"] = _mean([by[way][seed][what] for seed in seeds])
-        found |= _gap(f"{way}_forgotten", [by["before"][seed]["old"] - by[way][seed]["old"] for seed in seeds])
+        found |= gap(f"{way}_forgotten", [by["before"][seed]["old"] - by[way][seed]["old"] for seed in seeds])
     for first, second in (("lwf", "fine_tuning"), ("lwf_replay", "lwf"), ("lwf_replay", "replay")):
         if first in ways and second in ways:
-            found |= _gap(f"{first}_minus_{second}", [by[first][seed]["all"] - by[second][seed]["all"] for seed in seeds])
+            found |= gap(f"{first}_minus_{second}", [by[first][seed]["all"] - by[second][seed]["all"] for seed in seeds])
     return found
 
 
 def _mean(values: list[float]) -> float:
     return float(np.mean(values))
-
-
-def _gap(name: str, gaps: list[float]) -> dict[str, float]:
-    """The mean difference, with its interval where there are seeds enough."""
-    if len(gaps) < 2:
-        return {name: gaps[0]}
-    mean, low, high = stats.mean_interval(gaps)
-    return {name: mean, f"{name}_low": low, f"{name}_high": high}
-
-
-def keep(rows: Mapping[tuple[str, int], Row], *, quick: bool) -> Path:
-    """Write what is known so far."""
-    listed = [rows[what] for what in sorted(rows)]
-    return save("forgetting", figures=figures(listed), rows=listed, seconds=sum(row["seconds"] for row in listed), quick=quick)
 
 
 def main() -> None:
@@ -249,7 +233,7 @@ def main() -> None:
     for row in missing(setting, args.seeds[:1] if args.quick else args.seeds, args.ways, rows):
         rows[row["way"], row["seed"]] = row
         print(json.dumps(row), flush=True)
-        keep(rows, quick=args.quick)
+        keep("forgetting", figures, rows, quick=args.quick)
         if time.monotonic() - begun > 60 * args.minutes:
             return
 

@@ -19,8 +19,7 @@ import dataclasses
 import functools
 import json
 import time
-from collections.abc import Iterator, Mapping
-from pathlib import Path
+from collections.abc import Iterator
 from statistics import fmean
 from typing import Any
 
@@ -29,8 +28,7 @@ import numpy as np
 import torch
 
 from benchmarks.cifar10 import IMAGENET, TEACHER, scaled
-from benchmarks.result import WORK, commit, data_file, save, saved_rows, tell
-from edgekd import stats
+from benchmarks.result import WORK, commit, data_file, gap, keep, saved_rows, tell
 from edgekd.data import source
 from edgekd.data.batches import Batches
 from edgekd.data.noise import flipped
@@ -206,22 +204,8 @@ def figures(rows: list[dict[str, Any]]) -> dict[str, float]:
         student, lonely = by.get((setting, "student"), {}), by.get(("noisy" if setting == "taught" else setting, "alone"), {})
         both = sorted(set(student) & set(lonely))
         for key in PAIRED if both else ():
-            found |= _gap(f"{setting}_student_minus_alone_{key}", [student[seed][key] - lonely[seed][key] for seed in both])
+            found |= gap(f"{setting}_student_minus_alone_{key}", [student[seed][key] - lonely[seed][key] for seed in both])
     return found
-
-
-def _gap(name: str, gaps: list[float]) -> dict[str, float]:
-    """The mean difference, with its interval where there are seeds enough."""
-    if len(gaps) < 2:
-        return {name: gaps[0]}
-    mean, low, high = stats.mean_interval(gaps)
-    return {name: mean, f"{name}_low": low, f"{name}_high": high}
-
-
-def keep(rows: Mapping[tuple[str, str, int], dict[str, Any]], *, quick: bool) -> Path:
-    """Write what is known so far."""
-    listed = [rows[what] for what in sorted(rows)]
-    return save("inherit", figures=figures(listed), rows=listed, seconds=sum(row["seconds"] for row in listed), quick=quick)
 
 
 def main() -> None:
@@ -240,7 +224,7 @@ def main() -> None:
         for row in missing(setting, args.seeds[:1] if args.quick else args.seeds, rows):
             rows[row["setting"], row["way"], row["seed"]] = row
             print(json.dumps(row), flush=True)
-            keep(rows, quick=args.quick)
+            keep("inherit", figures, rows, quick=args.quick)
             if time.monotonic() - begun > 60 * args.minutes:
                 return
 

@@ -22,8 +22,7 @@ import dataclasses
 import functools
 import json
 import time
-from collections.abc import Iterator, Mapping
-from pathlib import Path
+from collections.abc import Iterator
 from typing import Any, Literal
 
 import msgspec
@@ -31,8 +30,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from benchmarks.result import WORK, commit, data_file, save, saved_rows, tell
-from edgekd import stats
+from benchmarks.result import WORK, commit, data_file, gap, keep, saved_rows, tell
 from edgekd.data import source
 from edgekd.data.batches import Batches
 from edgekd.data.source import class_counts
@@ -251,22 +249,8 @@ def figures(rows: list[Row]) -> dict[str, float]:
         for other, them in {**{way: by[way] for way in WAYS[1:]}, **{way: dict.fromkeys(whole, a) for way, a in teachers.items()}}.items():
             if whole and whole <= set(them):
                 gaps = [by["two_phase"][seed] - them[seed] for seed in sorted(whole)]
-                found |= _gap(f"{prefix}two_phase_minus_{other}", gaps)
+                found |= gap(f"{prefix}two_phase_minus_{other}", gaps)
     return found
-
-
-def _gap(name: str, gaps: list[float]) -> dict[str, float]:
-    """The mean difference, with its interval where there are seeds enough."""
-    if len(gaps) < 2:
-        return {name: gaps[0]}
-    mean, low, high = stats.mean_interval(gaps)
-    return {name: mean, f"{name}_low": low, f"{name}_high": high}
-
-
-def keep(rows: Mapping[tuple[str, int, str, int], Row], *, quick: bool) -> Path:
-    """Write what is known so far."""
-    listed = [rows[what] for what in sorted(rows)]
-    return save("longtail", figures=figures(listed), rows=listed, seconds=sum(row["seconds"] for row in listed), quick=quick)
 
 
 def main() -> None:
@@ -287,7 +271,7 @@ def main() -> None:
             for row in missing(setting, args.seeds[:1] if args.quick else args.seeds, args.ways, rows):
                 rows[row["data"], row["imbalance"], row["way"], row["seed"]] = row
                 print(json.dumps(row), flush=True)
-                keep(rows, quick=args.quick)
+                keep("longtail", figures, rows, quick=args.quick)
                 if time.monotonic() - begun > 60 * args.minutes:
                     return
 

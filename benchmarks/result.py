@@ -9,10 +9,11 @@ import os
 import shlex
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from edgekd import stats
 from edgekd.device.agent import machine
 from edgekd.events import Event, Note, StageFinished, Trained
 from edgekd.files import write_atomic
@@ -53,6 +54,20 @@ def save(name: str, *, figures: Mapping[str, float], rows: Sequence[Mapping[str,
     file = (WORK / "quick" if quick else RESULTS) / f"{name}.json"
     write_atomic(file, json.dumps(document, indent=1, ensure_ascii=False) + "\n")
     return file
+
+
+def keep(name: str, figures: Callable[[list[dict[str, Any]]], Mapping[str, float]], rows: Mapping[Any, Mapping[str, Any]], *, quick: bool) -> Path:
+    """Write what is known so far: rows by what tells them apart, in its order, and the figures that they come to."""
+    listed = [dict(rows[what]) for what in sorted(rows)]
+    return save(name, figures=figures(listed), rows=listed, seconds=sum(row["seconds"] for row in listed), quick=quick)
+
+
+def gap(name: str, gaps: Sequence[float]) -> dict[str, float]:
+    """The mean of paired differences, with its interval where there are seeds enough."""
+    if len(gaps) < 2:
+        return {name: gaps[0]}
+    mean, low, high = stats.mean_interval(gaps)
+    return {name: mean, f"{name}_low": low, f"{name}_high": high}
 
 
 def saved_rows(name: str) -> list[dict[str, Any]]:

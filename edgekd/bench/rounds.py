@@ -58,7 +58,7 @@ def bench(
     for what, host in where:
         fitting = [Contender(artifact, path) for artifact, path in files if fits(artifact, what)]
         if fitting:
-            with connect(host, () if host == "local" else python) as session:
+            with connect(host, python) as session:
                 end = time.monotonic() + max_s / len(where)
                 Bout(session, what, fitting, plan, max_s / len(where) * (PART if pairs else 1), way, emit).measure(result)
                 _compare(result, session, what, fitting, pairs, plan=plan, way=way, deadline=end, emit=emit)

@@ -62,7 +62,7 @@ def sustain(
         moments: list[Moment] = []
         doubts: list[str] = []
         try:
-            with connect(host, () if host == "local" else python) as session, session.start() as agent:
+            with connect(host, python) as session, session.start() as agent:
                 agent.ask("open", path=session.place(path), provider=what.provider, threads=what.threads, short_spin=fps is None)
                 for moment in _moments(agent, what, way, seconds):
                     moments.append(moment)

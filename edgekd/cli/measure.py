@@ -282,7 +282,7 @@ def _opened(file: Path, host: str = "local", python: Sequence[str] = ()) -> "Ite
     from edgekd.device.host import connect
     from edgekd.device.predict import open_predict
 
-    with connect(host, () if host == "local" else python) as session, open_predict(session, file) as answer:
+    with connect(host, python) as session, open_predict(session, file) as answer:
         yield answer
 
 

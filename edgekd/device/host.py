@@ -11,6 +11,7 @@ import sys
 import tempfile
 import zipapp
 from collections.abc import Iterator, Mapping, Sequence
+from functools import cache
 from pathlib import Path, PurePath
 from typing import Any, Literal
 
@@ -31,8 +32,9 @@ def check_host(host: str) -> None:
         raise UsageError(f"a host is 'local' or what `ssh` takes, as user@orin or a name in ~/.ssh/config; got {host!r}.")
 
 
+@cache
 def pack() -> bytes:
-    """The agent as one file that Python runs, `agent.pyz`."""
+    """The agent as one file that Python runs, `agent.pyz`; each agent on another machine is sent it."""
     packed = io.BytesIO()
     zipapp.create_archive(Path(__file__).parent, packed, main="agent:main", filter=_is_agent, compressed=True)
     return packed.getvalue()
@@ -47,7 +49,7 @@ def connect(host: str, python: Sequence[str] = ()) -> Iterator["Session"]:
     """A session with a host; its agents and its folders are gone when it ends, however it ends.
 
     Args:
-        python: the command that starts Python over there; (): this one here, the first that has ONNX Runtime elsewhere.
+        python: the command that starts Python on another machine; (): the first there that has ONNX Runtime. Here it is always this one.
 
     Raises:
         UsageError: no host's name. MissingError: there is no ssh here. DeviceError: the host is not to be reached, or has no Python.
@@ -63,7 +65,7 @@ def connect(host: str, python: Sequence[str] = ()) -> Iterator["Session"]:
 
 def _session(host: str, folder: Path, python: Sequence[str]) -> "Session":
     if host == "local":
-        return Session(host, folder, python)
+        return Session(host, folder)
     from edgekd.device.remote import RemoteSession
 
     return RemoteSession(host, folder, python)
@@ -72,10 +74,9 @@ def _session(host: str, folder: Path, python: Sequence[str]) -> "Session":
 class Session:
     """An open line to one host, here this machine, with a folder of its own on either side."""
 
-    def __init__(self, host: str, folder: Path, python: Sequence[str] = ()) -> None:
+    def __init__(self, host: str, folder: Path) -> None:
         self.host = host
         self.folder = folder
-        self._python = list(python)
         self._agents: list[Agent] = []
         self._begin()
 
@@ -89,7 +90,7 @@ class Session:
         return agent
 
     def _agent(self, nonce: str) -> Agent:
-        return Agent([*(self._python or [sys.executable]), str(self.folder / "agent.pyz"), nonce], nonce)
+        return Agent([sys.executable, str(self.folder / "agent.pyz"), nonce], nonce)
 
     def place(self, file: Path, room: str | None = None) -> str:
         """A file's path over there, where it is brought if it does not lie there: to be kept, or into a room. Here both ends see the same files."""

@@ -171,6 +171,10 @@ class RemoteAgent(Agent):
 class RemoteSession(Session):
     """A session with another machine: agents over ssh, files brought by their hash, answers fetched from rooms."""
 
+    def __init__(self, host: str, folder: Path, python: Sequence[str] = ()) -> None:
+        self._python = list(python)
+        super().__init__(host, folder)
+
     def _begin(self) -> None:
         self._ssh = Line(self.host)
         self._rooms: list[str] = []

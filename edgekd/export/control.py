@@ -13,6 +13,7 @@ import numpy as np
 import onnx
 from numpy.typing import NDArray
 
+from edgekd.evaluate.metrics import log_shares
 from edgekd.events import Emit, Note, Progress
 from edgekd.export.feed import Feed, open_session
 from edgekd.export.int8 import METHODS, Flavour, Method, Quantiser
@@ -49,7 +50,7 @@ class Judge:
         images, before = self.images[:most], self.before[:most]
         session: Any = open_session(model.SerializeToString(), self.name, layouts=False)
         after = self.feed.answer(session, images, self.feed.batch or BATCH)
-        shares = _each_log_share if self.several else _log_shares
+        shares = _each_log_share if self.several else log_shares
         first, second = shares(before), shares(after)
         divergence = float((np.exp(first) * (first - second)).reshape(len(images), -1).sum(axis=1).mean())
         if self.labels is None:
@@ -74,15 +75,17 @@ def chosen(quantiser: Quantiser, flavour: Flavour, judge: Judge, *, max_drop: fl
 
     None where even all but one layer in float lose more: there is no int8 of this network then.
     """
+    models: dict[Method, onnx.ModelProto] = {}
     costs: dict[Method, Cost] = {}
     for method in METHODS:
-        costs[method] = judge.cost(quantiser.made(flavour, method, reduce_range=reduce_range))
+        models[method] = quantiser.made(flavour, method, reduce_range=reduce_range)
+        costs[method] = judge.cost(models[method])
         if costs[method].divergence <= ENOUGH and _holds(costs[method], max_drop):
             break
     best = min(costs, key=lambda method: costs[method].divergence)
     tried: dict[str, float] = {method: cost.divergence for method, cost in costs.items()}
     if _holds(costs[best], max_drop):
-        return Choice(quantiser.made(flavour, best, reduce_range=reduce_range), best, (), costs[best], tried)
+        return Choice(models[best], best, (), costs[best], tried)
     order = _by_harm(quantiser, flavour, best, judge, reduce_range=reduce_range, emit=emit)
     count = 1
     while count < len(order):
@@ -118,9 +121,3 @@ def _each_log_share(logits: NDArray[np.float32]) -> NDArray[np.float64]:
     """(n, classes, 2): of each class that it is there, and that it is not."""
     wide = logits.astype(np.float64)
     return np.stack([-np.logaddexp(0, -wide), -np.logaddexp(0, wide)], axis=-1)
-
-
-def _log_shares(logits: NDArray[np.float32]) -> NDArray[np.float64]:
-    wide = logits.astype(np.float64)
-    wide -= wide.max(axis=1, keepdims=True)
-    return np.asarray(wide - np.log(np.exp(wide).sum(axis=1, keepdims=True)))

@@ -5,7 +5,7 @@ from collections.abc import Collection
 import onnx
 from onnx import TensorProto
 
-__all__ = ["halved"]
+__all__ = ["halved", "name_nodes"]
 
 
 def halved(model: onnx.ModelProto, floats: Collection[str] = ()) -> onnx.ModelProto:
@@ -20,6 +20,15 @@ def halved(model: onnx.ModelProto, floats: Collection[str] = ()) -> onnx.ModelPr
     _pass_on(half.graph)
     OnnxModel.graph_topological_sort(half.graph)  # the converter leaves its casts at the end
     return half
+
+
+def name_nodes(model: onnx.ModelProto) -> None:
+    """Give every node a name of its own, by which it can be kept in float."""
+    names: set[str] = set()
+    for number, node in enumerate(model.graph.node):
+        if not node.name or node.name in names:
+            node.name = f"{node.op_type}/{number}"
+        names.add(node.name)
 
 
 def _pass_on(graph: onnx.GraphProto) -> None:

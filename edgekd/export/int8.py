@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 
 from edgekd.events import Emit, Progress
 from edgekd.export.feed import Feed
-from edgekd.export.halves import halved
+from edgekd.export.halves import halved, name_nodes
 
 Flavour: TypeAlias = Literal["int8-cpu", "int8-trt"]
 Method: TypeAlias = Literal["minmax", "percentile", "entropy"]
@@ -120,11 +120,7 @@ def _ready(model: onnx.ModelProto) -> onnx.ModelProto:
         onnx.save(model, source)  # from a file: it would empty a model in memory of its weights
         quant_pre_process(source, ready, skip_symbolic_shape=True)
         found = onnx.load(ready)
-    names: set[str] = set()
-    for number, node in enumerate(found.graph.node):
-        if not node.name or node.name in names:
-            node.name = f"{node.op_type}/{number}"
-        names.add(node.name)
+    name_nodes(found)
     return found
 
 

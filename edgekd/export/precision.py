@@ -11,7 +11,7 @@ from onnx import TensorProto
 
 from edgekd.errors import EdgekdError
 from edgekd.export.feed import Feed, open_session
-from edgekd.export.halves import halved
+from edgekd.export.halves import halved, name_nodes
 
 FP16_MAX = 65504.0
 """The largest number that fp16 holds."""
@@ -29,25 +29,15 @@ def to_fp16(model: onnx.ModelProto, images: NDArray[np.float32], feed: Feed, nam
     Raises:
         EdgekdError: an activation is not finite in fp32 already, or nothing would be left in fp16.
     """
-    named = _named(model)
+    named = onnx.ModelProto()
+    named.CopyFrom(model)
+    name_nodes(named)
     large = _large_weights(named) | _large_activations(named, images, feed, name)
     kept = [node.name for node in named.graph.node if large.intersection([*node.input, *node.output])]
     weighted = [node.name for node in named.graph.node if _has_weights(named, node)]
     if kept and set(weighted) <= set(kept):
         raise EdgekdError(f"fp16 holds numbers up to {FP16_MAX:.0f}, and every layer of {name} has larger ones. {_WITHOUT['fp16']}")
     return halved(named, kept), kept
-
-
-def _named(model: onnx.ModelProto) -> onnx.ModelProto:
-    """A copy in which every node has a name of its own."""
-    copy = onnx.ModelProto()
-    copy.CopyFrom(model)
-    names: set[str] = set()
-    for number, node in enumerate(copy.graph.node):
-        if not node.name or node.name in names:
-            node.name = f"{node.op_type}/{number}"
-        names.add(node.name)
-    return copy
 
 
 def _has_weights(model: onnx.ModelProto, node: onnx.NodeProto) -> bool:

@@ -14,11 +14,11 @@ from edgekd.recipe import Previous, Recipe, Student, Teacher, Temperature
 from edgekd.recipefile import decode_recipe
 from edgekd.record import Preprocess
 
-HERE = Path("/work")
+HERE = Path("/desk")
 
 
 def asked(start: Recipe | None = None, base: Path = HERE, **flags: Any) -> Recipe:
-    """The recipe for flags typed in /work."""
+    """The recipe for flags typed in /desk."""
     return recipe_from(start or Recipe(), Flags(**flags), base=base, cwd=HERE)
 
 
@@ -95,7 +95,7 @@ def test_assistants_by_flags() -> None:
     start = decode_recipe('assistants = ["resnet32"]')
     assert asked(start).assistants == ("resnet32",)
     assert asked(start, assistant=["resnet32", "nets.py:middle"]).assistants == ("resnet32", "nets.py:middle")
-    moved = recipe_from(Recipe(), Flags(assistant=["nets.py:middle", "resnet20"]), base=Path("/work/recipes"), cwd=Path("/work"))
+    moved = recipe_from(Recipe(), Flags(assistant=["nets.py:middle", "resnet20"]), base=Path("/desk/recipes"), cwd=Path("/desk"))
     assert moved.assistants == ("../nets.py:middle", "resnet20")
 
 

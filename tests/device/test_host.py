@@ -90,9 +90,9 @@ def test_a_runtime_that_is_not_installed(pyz: Path) -> None:
             agent.ask("start")
 
 
-def test_the_oldest_python_over_there() -> None:
-    """A session can start its agent under another Python than its own."""
-    with connect("local", [python38()]) as session, session.start() as agent:
+def test_the_oldest_python_over_there(pyz: Path) -> None:
+    """The agent tells its facts under another Python than edgekd's own."""
+    with Agent([python38(), str(pyz), "n"], "n") as agent:
         assert agent.ask("facts")["python"].startswith("3.8.")
 
 

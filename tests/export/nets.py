@@ -31,6 +31,13 @@ class Toy(nn.Module):
         return logits
 
 
+class Wide(nn.Sequential):
+    """Weights enough that they outweigh the graph: 8,256 of them."""
+
+    def __init__(self) -> None:
+        super().__init__(nn.Flatten(), nn.Linear(192, 40), nn.ReLU6(), nn.Linear(40, 4))
+
+
 PARAMS = 8 * 27 + 8 + 8 * 9 + 8 + 8 * 4 + 4
 """Of a Toy's file: each BatchNorm has become a bias."""
 MACS = 64 * 8 * 27 + 64 * 8 * 9 + 8 * 4
@@ -55,3 +62,7 @@ def pixels(count: int, seed: int = 0, size: int = 8) -> NDArray[np.uint8]:
     """Smooth pictures, uint8 (count, size, size, 3)."""
     coarse = np.random.default_rng(seed).integers(0, 256, (count, 2, 2, 3))
     return coarse.repeat(size // 2, axis=1).repeat(size // 2, axis=2).astype(np.uint8)
+
+
+PREPARED: NDArray[np.float32] = np.random.default_rng(0).normal(0, 1, (20, 3, 8, 8)).astype(np.float32)
+"""Images as a network is given them."""

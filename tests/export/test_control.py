@@ -11,16 +11,8 @@ from edgekd.events import Event, Note, silent
 from edgekd.export.control import ENOUGH, Cost, Judge, chosen
 from edgekd.export.feed import Feed, open_session
 from edgekd.export.int8 import Quantiser
-from edgekd.export.onnx import to_onnx
-from tests.export.nets import Toy
 
 IMAGES: NDArray[np.float32] = np.random.default_rng(0).normal(0, 1, (160, 3, 8, 8)).astype(np.float32)
-
-
-@pytest.fixture(scope="module")
-def toy() -> onnx.ModelProto:
-    """A Toy in fp32."""
-    return to_onnx(Toy(), (3, 8, 8), opset=20, batch=None)
 
 
 @pytest.fixture(scope="module")

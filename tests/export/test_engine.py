@@ -5,10 +5,8 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-import numpy as np
 import onnx
 import pytest
-from numpy.typing import NDArray
 from onnx import TensorProto, helper
 
 from edgekd import target
@@ -19,12 +17,10 @@ from edgekd.events import Event, Progress, silent
 from edgekd.export.engine import engines, read_engine
 from edgekd.export.feed import Feed
 from edgekd.export.int8 import Quantiser
-from edgekd.export.onnx import to_onnx
 from edgekd.export.precision import to_fp16
-from tests.export.nets import Toy
+from tests.export.nets import PREPARED as IMAGES
 from tests.needs import need_package
 
-IMAGES: NDArray[np.float32] = np.random.default_rng(0).normal(0, 1, (20, 3, 8, 8)).astype(np.float32)
 RTX = [target.load(name) for name in ("rtx-3060", "rtx-4090", "rtx-5090")]
 
 
@@ -32,12 +28,6 @@ RTX = [target.load(name) for name in ("rtx-3060", "rtx-4090", "rtx-5090")]
 def _library() -> None:
     """TensorRT for RTX, which builds without a GPU."""
     need_package("tensorrt_rtx")
-
-
-@pytest.fixture(scope="module")
-def toy() -> onnx.ModelProto:
-    """A Toy in fp32, any batch."""
-    return to_onnx(Toy(), (3, 8, 8), opset=20, batch=None)
 
 
 @pytest.fixture(scope="module")

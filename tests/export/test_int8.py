@@ -9,34 +9,11 @@ import onnx
 import pytest
 from numpy.typing import NDArray
 from onnx import TensorProto, numpy_helper
-from torch import nn
 
 from edgekd.events import silent
 from edgekd.export.feed import Feed, open_session
 from edgekd.export.int8 import METHODS, Method, Quantiser, saturates
-from edgekd.export.onnx import to_onnx
-from tests.export.nets import Toy
-
-IMAGES: NDArray[np.float32] = np.random.default_rng(0).normal(0, 1, (20, 3, 8, 8)).astype(np.float32)
-
-
-class Wide(nn.Sequential):
-    """Weights enough that they outweigh the graph: 8,256 of them."""
-
-    def __init__(self) -> None:
-        super().__init__(nn.Flatten(), nn.Linear(192, 40), nn.ReLU6(), nn.Linear(40, 4))
-
-
-@pytest.fixture(scope="module")
-def toy() -> onnx.ModelProto:
-    """A Toy in fp32."""
-    return to_onnx(Toy(), (3, 8, 8), opset=20, batch=None)
-
-
-@pytest.fixture(scope="module")
-def wide() -> onnx.ModelProto:
-    """A Wide in fp32."""
-    return to_onnx(Wide(), (3, 8, 8), opset=20, batch=None)
+from tests.export.nets import PREPARED as IMAGES
 
 
 def answered(model: onnx.ModelProto) -> NDArray[np.float32]:

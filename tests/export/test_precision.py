@@ -1,38 +1,13 @@
 """export/precision.py: half the bytes, and what stays in float32."""
 
-import numpy as np
 import onnx
 import pytest
-from numpy.typing import NDArray
 from onnx import TensorProto, numpy_helper
-from torch import nn
 
 from edgekd.errors import EdgekdError
 from edgekd.export.feed import Feed
-from edgekd.export.onnx import to_onnx
 from edgekd.export.precision import to_fp16
-from tests.export.nets import Toy
-
-IMAGES: NDArray[np.float32] = np.random.default_rng(0).normal(0, 1, (20, 3, 8, 8)).astype(np.float32)
-
-
-class Wide(nn.Sequential):
-    """Weights enough that they outweigh the graph: 8,256 of them."""
-
-    def __init__(self) -> None:
-        super().__init__(nn.Flatten(), nn.Linear(192, 40), nn.ReLU6(), nn.Linear(40, 4))
-
-
-@pytest.fixture(scope="module")
-def toy() -> onnx.ModelProto:
-    """A Toy in fp32."""
-    return to_onnx(Toy(), (3, 8, 8), opset=20, batch=None)
-
-
-@pytest.fixture(scope="module")
-def wide() -> onnx.ModelProto:
-    """A Wide in fp32."""
-    return to_onnx(Wide(), (3, 8, 8), opset=20, batch=None)
+from tests.export.nets import PREPARED as IMAGES
 
 
 def test_fp16_takes_half_the_bytes(wide: onnx.ModelProto) -> None:
