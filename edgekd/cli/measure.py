@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from edgekd.cli.carried import aligned, class_names, metadata, opened, preprocess_of, several, thresholds_for
 from edgekd.cli.face import Face
 from edgekd.cli.jobs import job_from, run_job, show_report
 from edgekd.cli.options import Flags, Out, typed_as
 
 if TYPE_CHECKING:
-    from edgekd.evaluate import Predict
-    from edgekd.record import Preprocess
+    pass
 
 What = Annotated[list[Path] | None, typer.Argument(metavar="RECIPE.toml|RUN|FILE.onnx", help="A recipe, a run's folder, or bare files.")]
 File = Annotated[Path, typer.Argument(metavar="FILE.onnx", help="A classifier that carries its Preprocess, as edgekd exports it.")]
@@ -179,111 +179,27 @@ def _evaluate_bare(face: Face, files: list[Path], flags: Flags, host: str, pytho
         raise UsageError("bare files are scored on images of yours: add --data SPEC, as in --data folder:photos")
     every = [*([Path(flags.teacher)] if flags.teacher else []), *files]
     report = bare_report(every)
-    carried = {file: _carried(file) for file in every}
+    carried = {file: preprocess_of(file) for file in every}
     # Each file takes them down to its own size: none may see pictures that were made smaller for another.
     largest = max(every, key=lambda file: math.prod(carried[file].size or (0, 0)))
     size = parse_size(flags.size, "--size") if flags.size else carried[largest].size
     scores, against, theirs = [], None, list[float]()
     with face.watching() as emit:
         wanted: dict[str, Any] = {"size": size, "channels": flags.channels, "crop_fraction": carried[largest].crop_fraction}
-        wanted["several"] = _several(every)
+        wanted["several"] = several(every)
         images = source.load(flags.data, test=flags.test, download=flags.download, emit=emit, **wanted)
         for file, artifact in zip(every, report.artifacts, strict=True):
             against = against if host == "local" else None
             for where in dict.fromkeys(("local", host)):
-                with _opened(file, where, python) as answer:
-                    aligned, own = _aligned(answer, file, images.classes), _thresholds(file, images.classes)
+                with opened(file, where, python) as answer:
+                    ordered, own = aligned(answer, file, images.classes), thresholds_for(file, images.classes)
                     one, logits = score(
-                        aligned, images.test, artifact=artifact.name, split="test", classes=images.classes, host=where,
+                        ordered, images.test, artifact=artifact.name, split="test", classes=images.classes, host=where,
                         teacher_logits=against, thresholds=own, teacher_thresholds=theirs, emit=emit,
                     )  # fmt: skip
                 scores.append(one)
                 against, theirs = (logits, own) if (flags.teacher and against is None) or where != host else (against, theirs)
     show_report(face, msgspec.structs.replace(report, scores=scores, doubts=list(images.notes)))
-
-
-def _aligned(answer: "Predict", file: Path, classes: Sequence[str]) -> "Predict":
-    """The file's logits in the order of the data's classes, where the file names its own.
-
-    Raises:
-        UsageError: it was made for other classes.
-    """
-    from edgekd.errors import UsageError
-
-    own = _class_names(file)
-    if own is None or own == list(classes):
-        return answer
-    if sorted(own) != sorted(classes):
-        raise UsageError(f"{file} tells {', '.join(own[:10])} apart, the data has {', '.join(classes[:10])}. Give the data that it was made for.")
-    order = [own.index(name) for name in classes]
-    return lambda arrays: {"logits": answer(arrays)["logits"][:, order]}
-
-
-def _several(files: Sequence[Path]) -> bool:
-    """Whether these files tell several labels of an image, as they carry thresholds.
-
-    Raises:
-        UsageError: some do and some do not.
-    """
-    from edgekd.errors import UsageError
-    from edgekd.record import carried_thresholds
-
-    found = {file: carried_thresholds(_metadata(file), file) is not None for file in files}
-    if len(set(found.values())) > 1:
-        one, many = (next(file for file, several in found.items() if several is wanted) for wanted in (False, True))
-        raise UsageError(f"files are compared on one task, and {many} tells several labels of an image, {one} one. Evaluate them apart.")
-    return any(found.values())
-
-
-def _thresholds(file: Path, classes: Sequence[str]) -> list[float]:
-    """The file's thresholds in the order of the data's labels; none where it tells one label of an image."""
-    from edgekd.record import carried_thresholds
-
-    found, own = carried_thresholds(_metadata(file), file) or [], _class_names(file) or list(classes)
-    return [found[own.index(name)] for name in classes] if found else []
-
-
-# What a file carries --------------------------------------------------------------------------------------------------
-
-
-def _metadata(file: Path) -> Mapping[str, str]:
-    from edgekd.graph import summary
-
-    return summary(file).metadata
-
-
-def _class_names(file: Path) -> list[str] | None:
-    import msgspec
-
-    text = _metadata(file).get("edgekd.classes")
-    return None if text is None else msgspec.json.decode(text, type=list[str])
-
-
-def _carried(file: Path) -> "Preprocess":
-    """The file's Preprocess.
-
-    Raises:
-        UsageError: it carries none, or one that does not read.
-    """
-    from edgekd.errors import UsageError
-    from edgekd.record import carried_preprocess
-
-    found = carried_preprocess(_metadata(file), file)
-    if found is None:
-        raise UsageError(
-            f"{file} does not say how it wants its images. Bring it once with "
-            f"edgekd compress --no-student --teacher {file} --teacher-mean M,M,M --teacher-std S,S,S --teacher-size HxW --data SPEC; its export does."
-        )
-    return found
-
-
-@contextlib.contextmanager
-def _opened(file: Path, host: str = "local", python: Sequence[str] = ()) -> "Iterator[Predict]":
-    from edgekd.device.host import connect
-    from edgekd.device.predict import open_predict
-
-    with connect(host, python) as session, open_predict(session, file) as answer:
-        yield answer
 
 
 # Pictures -------------------------------------------------------------------------------------------------------------
@@ -297,8 +213,8 @@ def _answering(file: Path) -> Iterator[Any]:
     from edgekd.record import carried_thresholds
     from edgekd.tasks.multilabel import probabilities
 
-    preprocess, names, thresholds = _carried(file), _class_names(file), carried_thresholds(_metadata(file), file)
-    with _opened(file) as answer:
+    preprocess, names, thresholds = preprocess_of(file), class_names(file), carried_thresholds(metadata(file), file)
+    with opened(file) as answer:
 
         def top(path: Path) -> list[dict[str, Any]]:
             logits = answer({"images": _picture(path, preprocess)[None]})["logits"][0].astype(np.float64)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from edgekd.cli.carried import aligned, opened, preprocess_of, several
 from edgekd.cli.face import Face
 from edgekd.cli.options import Flags
 
@@ -57,7 +58,6 @@ def _run(face: Face, path: Path, images: int) -> None:
 
 def _bare(face: Face, files: Sequence[Path], data: str | None, teacher: Path | None, images: int) -> None:
     """Files that carry their Preprocess, on any images of their classes."""
-    from edgekd.cli.measure import _aligned, _carried, _opened, _several
     from edgekd.data import source
     from edgekd.errors import UsageError
     from edgekd.evaluate import robustness as asking
@@ -67,9 +67,9 @@ def _bare(face: Face, files: Sequence[Path], data: str | None, teacher: Path | N
         raise UsageError("bare files are asked about images of yours: add --data SPEC, as in --data folder:photos")
     every = [*([] if teacher is None else [teacher]), *files]
     names = [artifact.network for artifact in bare_report(every).artifacts]
-    if _several(every):
+    if several(every):
         raise UsageError("robustness is measured of one label an image; several labels an image have no such figures yet.")
-    carried = [_carried(file) for file in every]
+    carried = [preprocess_of(file) for file in every]
     # Each file takes images down to its own size: none may see pictures that were made smaller for another.
     largest = max(carried, key=lambda each: math.prod(each.size or (0, 0)))
     found, answers = [], None
@@ -77,8 +77,8 @@ def _bare(face: Face, files: Sequence[Path], data: str | None, teacher: Path | N
         held = source.load(data, size=largest.size, crop_fraction=largest.crop_fraction, emit=emit)
         exam = asking.Exam(held.valid, held.test, held.classes, images=images)
         for file, name in zip(every, names, strict=True):
-            with _opened(file) as opened:
-                predict = _aligned(opened, file, held.classes)
+            with opened(file) as answer:
+                predict = aligned(answer, file, held.classes)
                 if file is teacher:
                     found.append(asking.examined(exam, predict, name=f"teacher/{name}", role="teacher", emit=emit))
                     answers = asking.answers(exam, predict, name=f"teacher/{name}", emit=emit)

@@ -24,10 +24,10 @@ import torch
 from torch import Tensor, nn
 
 from edgekd import units
-from edgekd.data.batches import Batches, order
+from edgekd.data.batches import Batches
 from edgekd.distill.batchnorm import by_batch
+from edgekd.distill.beside import Passes
 from edgekd.distill.consistency import balanced, consistency, ramp, sure, warmed
-from edgekd.distill.schedule import steps_per_pass
 from edgekd.files import sha256_json
 from edgekd.recipe import Augment, Domain
 from edgekd.tasks.classify import Frequencies
@@ -95,7 +95,7 @@ class SelfTeaching:
                 "steps": steps,
             }
         )
-        self._order, self._order_of = torch.empty(0, dtype=torch.int64), -1
+        self._passes = Passes(len(target), self.batch, seed)
         self._plain = torch.empty(0)
 
     def guests(self, step: int, *, plain: bool) -> Tensor | None:
@@ -112,10 +112,7 @@ class SelfTeaching:
 
     def chosen(self, step: int) -> tuple[Tensor, int]:
         """Positions of a step's images, and the number of the pass over the target that it belongs to, which is that of its view."""
-        number, slot = divmod(step, steps_per_pass(len(self.target), self.batch))
-        if self._order_of != number:
-            self._order, self._order_of = order(len(self.target), self.seed, number), number
-        return self._order[slot * self.batch : (slot + 1) * self.batch], number
+        return self._passes.at(step)
 
     @torch.no_grad()
     def _answers(self, images: Tensor, source: Tensor, step: int) -> tuple[Tensor, Tensor]:

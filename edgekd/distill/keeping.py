@@ -26,9 +26,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from edgekd.data.batches import Batches, order
+from edgekd.data.batches import Batches
 from edgekd.distill import losses
-from edgekd.distill.schedule import steps_per_pass
+from edgekd.distill.beside import Passes
 from edgekd.recipe import Augment, Optimizer, Train
 
 KEEP, REPLAY = "keep", "replay"
@@ -67,27 +67,21 @@ class Replay:
     """
 
     def __init__(self, images: Batches, size: int, *, augment: Augment, view_seed: int, seed: int) -> None:
-        self.images, self.size, self.augment, self.view_seed, self.seed = images, min(size, len(images)), augment, view_seed, seed
-        self._order, self._order_of = torch.empty(0, dtype=torch.int64), -1
+        self.images, self.size, self.augment, self.view_seed = images, min(size, len(images)), augment, view_seed
+        self._passes = Passes(len(images), self.size, seed)
 
     def __len__(self) -> int:
         return len(self.images)
 
     def shown(self, step: int, *, plain: bool = False) -> tuple[Tensor, Tensor]:
         """Images (size, c, h, w) and labels (size,) of a step: the next ones of a pass, in the view that bears the pass's number, or as they are."""
-        positions, number = self._chosen(step)
+        positions, number = self._passes.at(step)
         images, labels, _ = self.images.plain(positions) if plain else self.images.view(positions, number, self.augment, self.view_seed)
         return images, labels
 
     def labels(self, step: int) -> Tensor:
         """Labels (size,) of a step alone."""
-        return self.images.labels[self._chosen(step)[0].to(self.images.device)]
-
-    def _chosen(self, step: int) -> tuple[Tensor, int]:
-        number, slot = divmod(step, steps_per_pass(len(self.images), self.size))
-        if self._order_of != number:
-            self._order, self._order_of = order(len(self.images), self.seed, number), number
-        return self._order[slot * self.size : (slot + 1) * self.size], number
+        return self.images.labels[self._passes.at(step)[0].to(self.images.device)]
 
 
 class Keeping:

@@ -110,7 +110,7 @@ def test_what_a_step_shows_depends_on_step_and_seed_alone() -> None:
 def test_old_images_are_shown_plain_where_the_others_are() -> None:
     """The same ones, without a change that would tell them from the step's own."""
     again = replay()
-    positions = again._chosen(4)[0]
+    positions = again._passes.at(4)[0]
     plain, labels = again.shown(4, plain=True)
     assert torch.equal(plain, again.images.plain(positions)[0])
     assert torch.equal(labels, again.shown(4)[1])
