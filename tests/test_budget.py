@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from edgekd.budget import exit_code, judge
 from edgekd.errors import UsageError
 from edgekd.recipe import Limit
-from edgekd.record import OWN_SPLIT, Artifact, Metric, Report, Verdict
+from edgekd.record import OWN_SPLIT, Artifact, Report, Verdict
+from edgekd.scores import Metric
 from tests.report.sample import SHIPPED, TEACHER, sample_report
 
 REPORT = sample_report()

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from edgekd.errors import EdgekdError, UsageError
 from edgekd.evaluate import Labels, Logits, Predict, compare, evaluate, score
 from edgekd.events import Event, Progress
-from edgekd.record import Score
+from edgekd.scores import Score
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ import pytest
 
 from edgekd import files
 from edgekd.errors import EdgekdError, MissingError, RunError
-from edgekd.record import Metric
+from edgekd.scores import Metric
 
 
 def test_a_file_is_written_with_its_folder(tmp_path: Path) -> None:

@@ -7,14 +7,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edgekd import record, reportfile
+from edgekd import record, reportfile, scores
 from edgekd.errors import EdgekdError, MissingError, UsageError
 
 GOLDEN = Path(__file__).parent / "golden" / "report-v1.json"
 
 numbers = st.floats(allow_nan=False, allow_infinity=False)
 words = st.text(max_size=8)
-metrics = st.builds(record.Metric, value=numbers, low=numbers, high=numbers, n=st.integers(0, 10**6))
+metrics = st.builds(scores.Metric, value=numbers, low=numbers, high=numbers, n=st.integers(0, 10**6))
 artifacts = st.builds(
     record.Artifact,
     role=st.sampled_from(["teacher", "student", "file"]),
@@ -57,7 +57,7 @@ measurements = st.builds(
     states=st.lists(st.builds(record.State, when=st.sampled_from(["before", "during", "after"]), load=st.none() | numbers), max_size=2),
 )
 disagreements = st.builds(
-    record.Disagreement,
+    scores.Disagreement,
     index=st.integers(0, 10**6),
     label=words,
     teacher=words,
@@ -74,13 +74,13 @@ reports = st.builds(
     artifacts=st.lists(artifacts, max_size=2),
     scores=st.lists(
         st.builds(
-            record.Score,
+            scores.Score,
             artifact=words,
             split=st.just("test"),
             host=words,
             n=st.integers(0, 9),
             metrics=st.dictionaries(words, metrics, max_size=2),
-            reliability=st.lists(st.builds(record.Bin, images=st.integers(0, 9), confidence=numbers, accuracy=numbers), max_size=2),
+            reliability=st.lists(st.builds(scores.Bin, images=st.integers(0, 9), confidence=numbers, accuracy=numbers), max_size=2),
             confusion=st.dictionaries(words, st.dictionaries(words, st.integers(1, 9), max_size=2), max_size=2),
             disagreements=st.lists(disagreements, max_size=2),
         ),
@@ -117,7 +117,7 @@ def full() -> record.Report:
         calibration={"method": "minmax", "images": 512, "sha256": "cd" * 32},
         parity={"1": 0.01, "2": 0.01, "7": 0.02},
     )
-    metric = record.Metric(value=0.92, low=0.915, high=0.925, n=10_000)
+    metric = scores.Metric(value=0.92, low=0.915, high=0.925, n=10_000)
     launch = record.Launch(load_ms=12.0, first_ms=3.0, rounds=[[1.0, 1.1], [1.2]])
     return record.Report(
         edgekd="0.1.0",
@@ -155,7 +155,7 @@ def full() -> record.Report:
         ],
         artifacts=[artifact],
         scores=[
-            record.Score(
+            scores.Score(
                 artifact=artifact.name,
                 split="test",
                 host="a",
@@ -239,7 +239,7 @@ def test_what_a_later_edgekd_adds_within_a_schema_is_no_hindrance() -> None:
 def test_numbers_that_are_not_finite_are_refused_by_place(number: float) -> None:
     """JSON would hold null and nobody would know."""
     report = msgspec.structs.replace(
-        full(), scores=[record.Score(artifact="a", split="test", host="", n=1, metrics={"nll": record.Metric(value=number, low=0, high=0, n=1)})]
+        full(), scores=[scores.Score(artifact="a", split="test", host="", n=1, metrics={"nll": scores.Metric(value=number, low=0, high=0, n=1)})]
     )
     with pytest.raises(EdgekdError, match=rf"report\.scores\[0\]\.metrics\.nll\.value is {number}, and only finite numbers are written"):
         reportfile.encode_report(report)

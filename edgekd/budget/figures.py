@@ -10,7 +10,8 @@ from typing import Literal, TypeAlias
 
 from edgekd import stats
 from edgekd.budget import choose
-from edgekd.record import Artifact, Measurement, Metric, Report, Score
+from edgekd.record import Artifact, Measurement, Report
+from edgekd.scores import Metric, Score
 from edgekd.stats import Interval
 
 

@@ -12,7 +12,7 @@ from edgekd.cli.face import Face
 from edgekd.cli.options import Flags
 
 if TYPE_CHECKING:
-    from edgekd.record import Robustness
+    from edgekd.scores import Robustness
 
 What = Annotated[list[Path], typer.Argument(metavar="RUN|FILE.onnx", help="A run's folder (or its recipe), or bare files.")]
 Data = Annotated[str | None, typer.Option("--data", metavar="SPEC", help="The images that bare files are asked about.")]

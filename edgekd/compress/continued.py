@@ -29,7 +29,7 @@ from edgekd.files import sha256_json
 from edgekd.models.heads import take_over
 from edgekd.models.load import Network, fingerprint
 from edgekd.recipe import Phase, Student
-from edgekd.record import Held, Kept, Score
+from edgekd.scores import Held, Kept, Score
 
 _NEVER = 100.0
 """How far below its least logit an old student is taken to answer a class that it does not know."""

@@ -22,7 +22,8 @@ from edgekd.evaluate import Images, Predict
 from edgekd.evaluate import evaluate as score
 from edgekd.evaluate.auc import macro_auc
 from edgekd.models.load import Network
-from edgekd.record import Artifact, DomainScore, Metric
+from edgekd.record import Artifact
+from edgekd.scores import DomainScore, Metric
 from edgekd.tasks.classify import Frequencies
 
 _SCORED = 1

@@ -24,8 +24,9 @@ from edgekd.events import Note
 from edgekd.files import sha256_json
 from edgekd.models.load import Network, fingerprint, macs, parameters
 from edgekd.recipe import Teacher
-from edgekd.record import Metric, Training
 from edgekd.record import Network as Told
+from edgekd.record import Training
+from edgekd.scores import Metric
 
 
 @dataclass

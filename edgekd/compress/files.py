@@ -31,7 +31,8 @@ from edgekd.export.int8 import Flavour
 from edgekd.files import atomic_path
 from edgekd.models.load import fingerprint
 from edgekd.recipe import Recipe
-from edgekd.record import Artifact, Host, Measurement, Ratio, Report, Score
+from edgekd.record import Artifact, Host, Measurement, Ratio, Report
+from edgekd.scores import Score
 from edgekd.stats import median
 from edgekd.tasks import several
 from edgekd.tasks.multilabel import THRESHOLD

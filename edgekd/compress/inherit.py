@@ -23,7 +23,8 @@ from edgekd.evaluate import Predict, evaluate
 from edgekd.evaluate import robustness as asking
 from edgekd.evaluate.calibration import COLDEST, HOTTEST, fitted
 from edgekd.models.load import Network, OnnxTeacher, fingerprint
-from edgekd.record import Artifact, Inheritance, NetworkRole
+from edgekd.record import Artifact
+from edgekd.scores import Inheritance, NetworkRole
 
 _STAGES = "robustness"
 """What their names begin with."""

@@ -23,9 +23,10 @@ from edgekd.events import Note
 from edgekd.models.load import Network, build, load_weights, macs, parameters, save_weights
 from edgekd.models.small import factory
 from edgekd.recipe import Phase, Student, Teacher, Train
-from edgekd.record import How, Metric, NetworkRole, Preprocess, Role, Training
+from edgekd.record import How, Preprocess, Role, Training
 from edgekd.record import Network as Told
 from edgekd.run import Stage
+from edgekd.scores import Metric, NetworkRole
 from edgekd.tasks import several
 from edgekd.userfile import code_hash, is_userfile
 

@@ -34,11 +34,12 @@ from edgekd.models.weights import read_metadata
 from edgekd.models.zoo import published_preprocess
 from edgekd.recipe import Limit, Recipe, Student, Teacher
 from edgekd.recipefile import encode_recipe, recipe_table
-from edgekd.record import OWN_SPLIT, ClassGroups, DataSummary, DomainSummary, NetworkRole, Preprocess, Report, carried_preprocess
+from edgekd.record import OWN_SPLIT, DataSummary, Preprocess, Report, carried_preprocess
 from edgekd.report.html import html
 from edgekd.report.markdown import markdown
 from edgekd.reportfile import encode_report
 from edgekd.run import Run
+from edgekd.scores import ClassGroups, DomainSummary, NetworkRole
 from edgekd.tasks.multilabel import THRESHOLD
 
 PICTURES = ("folder:", "csv:", "hf:")

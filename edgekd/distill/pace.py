@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from edgekd.record import Struct
+from edgekd.scores import Struct
 from edgekd.tasks import several
 
 ROUNDS = 4

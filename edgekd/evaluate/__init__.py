@@ -30,7 +30,7 @@ from edgekd.evaluate import drawings, metrics, severally
 from edgekd.evaluate.groups import group_recalls
 from edgekd.evaluate.metrics import Labels, Logits
 from edgekd.events import Emit, Progress, silent
-from edgekd.record import ClassGroups, Metric, Score
+from edgekd.scores import ClassGroups, Metric, Score
 from edgekd.tasks import classify, several, task_of
 
 __all__ = ["Images", "Labels", "Logits", "Predict", "Split", "compare", "evaluate", "score"]

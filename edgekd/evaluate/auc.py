@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgekd.evaluate.metrics import Labels, Logits, log_shares
-from edgekd.record import Metric
+from edgekd.scores import Metric
 
 _Z = 1.96
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from edgekd.errors import EdgekdError, UsageError
 from edgekd.evaluate import Labels, Logits, score
-from edgekd.record import Calibration, Score
+from edgekd.scores import Calibration, Score
 
 COLDEST, HOTTEST = 0.05, 20.0
 """Where T ends at the latest."""

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgekd.evaluate.metrics import BINS, Labels, Logits, bin_of, log_shares
-from edgekd.record import Bin, Disagreement
+from edgekd.scores import Bin, Disagreement
 
 LONGEST = 64
 """Pixels of the longer side of a kept picture."""

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgekd import stats
-from edgekd.record import ClassGroups, Metric
+from edgekd.scores import ClassGroups, Metric
 
 MANY, FEW = 100, 20
 """Training images above which a class is of the head, and below which of the tail, where that leaves no group empty (Liu et al. 2019,

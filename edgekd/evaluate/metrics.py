@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgekd import stats
-from edgekd.record import Metric
+from edgekd.scores import Metric
 from edgekd.tasks import classify
 
 Logits: TypeAlias = NDArray[np.float32]

@@ -21,7 +21,7 @@ from edgekd.evaluate.calibration import calibration
 from edgekd.evaluate.corruptions import SEVERITIES, Corruption, corrupt, fitting
 from edgekd.evaluate.metrics import share
 from edgekd.events import Emit, Progress, silent
-from edgekd.record import Inheritance, Metric, NetworkRole, Robustness
+from edgekd.scores import Inheritance, Metric, NetworkRole, Robustness
 from edgekd.tasks import classify
 
 if TYPE_CHECKING:

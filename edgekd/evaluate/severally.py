@@ -28,7 +28,7 @@ from numpy.typing import NDArray
 from edgekd import stats
 from edgekd.evaluate import metrics, ranking
 from edgekd.evaluate.metrics import Labels, Logits
-from edgekd.record import LabelScore, Metric, Score
+from edgekd.scores import LabelScore, Metric, Score
 from edgekd.tasks.multilabel import THRESHOLD, decided, probabilities
 
 _GUESSES = 100

@@ -5,13 +5,14 @@ from collections.abc import Sequence
 from functools import partial
 
 from edgekd import units
-from edgekd.record import Artifact, Metric, Report, Score
+from edgekd.record import Artifact, Report
 from edgekd.report import axes, groups
 from edgekd.report.axes import Axis
 from edgekd.report.columns import reference
 from edgekd.report.markup import NONE, Markup, folded, framed, grid, lines, name, percent, plain, tag
 from edgekd.report.pictures import keyed, mark
 from edgekd.report.rows import PICTURED, cell, head, scale, strip
+from edgekd.scores import Metric, Score
 
 _OPEN, _MOST = 12, 400
 """Classes that are drawn, and listed behind a click."""

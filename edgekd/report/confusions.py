@@ -7,13 +7,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from edgekd import units
-from edgekd.record import Report, Score
+from edgekd.record import Report
 from edgekd.report import axes
 from edgekd.report.axes import Axis
 from edgekd.report.classes import shown, teachers
 from edgekd.report.markup import NONE, Markup, folded, framed, grid, lines, name, percent, plain, tag
 from edgekd.report.pictures import keyed, mark, short
 from edgekd.report.rows import PICTURED, cell, head, scale, strip
+from edgekd.scores import Score
 
 _OPEN, _MOST = 12, 200
 """Pairs of classes that are drawn, and listed behind a click."""

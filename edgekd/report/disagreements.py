@@ -6,10 +6,11 @@ The images stand in the report as small PNG files. A page holds only so many byt
 from collections.abc import Sequence
 
 from edgekd import units
-from edgekd.record import Disagreement, Report
+from edgekd.record import Report
 from edgekd.report.classes import shown
 from edgekd.report.markup import NONE, Markup, lines, name, plain, tag
 from edgekd.report.text import firm
+from edgekd.scores import Disagreement
 
 _MOST = 480_000
 """Characters of images on a page, all students together."""

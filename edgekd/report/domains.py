@@ -4,7 +4,8 @@ In: a report with a domain. Out: columns of text, a row a file and place; none w
 """
 
 from edgekd import units
-from edgekd.record import Metric, Report
+from edgekd.record import Report
+from edgekd.scores import Metric
 
 
 def domains(report: Report) -> tuple[str, list[str], list[tuple[str, list[str]]]]:

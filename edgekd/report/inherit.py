@@ -8,7 +8,8 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from edgekd import units
-from edgekd.record import Artifact, Calibration, Inheritance, Metric, Report, Robustness
+from edgekd.record import Artifact, Report
+from edgekd.scores import Calibration, Inheritance, Metric, Robustness
 
 _LONGEST = 22
 """Characters of a network's name over its column."""

@@ -8,7 +8,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from edgekd import units
-from edgekd.record import Held, Kept, Metric, Report
+from edgekd.record import Report
+from edgekd.scores import Held, Kept, Metric
 
 _FEW = 20
 """So many classes have rows of their own."""

@@ -14,11 +14,12 @@ import msgspec
 
 from edgekd import units
 from edgekd.events import Event, Note, PhaseStarted, Progress, StageFinished, StageStarted, Trained, Wrote
-from edgekd.record import CurvePoint, How, Network, NetworkRole, Report, Training
+from edgekd.record import CurvePoint, How, Network, Report, Training
 from edgekd.report.curves import training
 from edgekd.report.html import page, section
 from edgekd.report.markup import NONE, Markup, grid, lines, name, percent, plain, tag
 from edgekd.report.text import firm
+from edgekd.scores import NetworkRole
 
 _NOTES = 20
 """So many notes are shown, the last first."""

@@ -6,12 +6,13 @@ from collections.abc import Sequence
 from functools import partial
 
 from edgekd import stats, units
-from edgekd.record import Bin, Report, Score
+from edgekd.record import Report
 from edgekd.report import axes
 from edgekd.report.axes import Axis
 from edgekd.report.classes import shown, teachers
 from edgekd.report.markup import NONE, Markup, folded, grid, percent, plain, tag
 from edgekd.report.pictures import anchored, frame, keyed, mark, stretched
+from edgekd.scores import Bin, Score
 
 _HEIGHT, _COUNTS = 280, 60
 """px: of the diagram, and of the images in each bin under it."""

@@ -6,13 +6,14 @@ from collections.abc import Sequence
 from functools import partial
 
 from edgekd import units
-from edgekd.record import Inheritance, Report, Robustness
+from edgekd.record import Report
 from edgekd.report import axes
 from edgekd.report.axes import Axis
 from edgekd.report.curves import line
 from edgekd.report.inherit import ordered
 from edgekd.report.markup import Markup, folded, grid, plain, tag
 from edgekd.report.pictures import frame, legend
+from edgekd.scores import Inheritance, Robustness
 
 _HEIGHT = 150
 """px of each picture."""

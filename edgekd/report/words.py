@@ -8,9 +8,10 @@ from collections.abc import Sequence
 from edgekd import stats, units
 from edgekd.budget import figures
 from edgekd.budget.figures import Ask, Unknown
-from edgekd.record import Artifact, Metric, Network, Report
+from edgekd.record import Artifact, Network, Report
 from edgekd.report import kept
 from edgekd.report.columns import led, reference
+from edgekd.scores import Metric
 from edgekd.stats import Interval
 
 

@@ -16,8 +16,9 @@ from edgekd.models.load import build
 from edgekd.models.weights import read_metadata
 from edgekd.recipe import Optimizer, Previous, Recipe, Student, Teacher
 from edgekd.recipefile import decode_recipe
-from edgekd.record import Kept, Report
+from edgekd.record import Report
 from edgekd.report.columns import tables
+from edgekd.scores import Kept
 from edgekd.terms import Relation
 from tests.compress.jobs import PHASES, images, recipe, run, workplace
 from tests.toys import brightness

@@ -15,8 +15,9 @@ from edgekd.events import Event, Note, StageFinished
 from edgekd.files import sha256_file
 from edgekd.recipe import Phase, Recipe, Teacher
 from edgekd.recipefile import decode_recipe
-from edgekd.record import Metric, Preprocess, Report
+from edgekd.record import Preprocess, Report
 from edgekd.report.columns import tables
+from edgekd.scores import Metric
 from edgekd.terms import Feature, Kd
 from tests.compress.jobs import recipe, run, workplace
 

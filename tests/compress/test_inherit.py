@@ -17,8 +17,9 @@ from edgekd.device.predict import prepare
 from edgekd.errors import UsageError
 from edgekd.events import Event, Note, StageFinished
 from edgekd.recipe import Export, Recipe, Teacher
-from edgekd.record import Artifact, Inheritance, Report
+from edgekd.record import Artifact, Report
 from edgekd.reportfile import read_report
+from edgekd.scores import Inheritance
 from tests.compress.jobs import images, recipe, run, workplace
 
 IMAGES = 12

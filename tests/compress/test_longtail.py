@@ -10,8 +10,9 @@ from edgekd.compress.story import Story
 from edgekd.compress.students import phases_of
 from edgekd.events import Event, Note, PhaseStarted
 from edgekd.recipe import TWO_PHASES, Recipe, Subset, Teacher
-from edgekd.record import ClassGroups, Report
+from edgekd.record import Report
 from edgekd.reportfile import read_report
+from edgekd.scores import ClassGroups
 from tests.compress.jobs import recipe, run, workplace
 
 

@@ -25,8 +25,9 @@ from edgekd.events import Event, Note, PhaseStarted
 from edgekd.pack import pack
 from edgekd.recipe import TWO_PHASES, Export, Limit, Recipe, Subset, Teacher
 from edgekd.recipefile import convert_recipe
-from edgekd.record import Artifact, Launch, Measurement, Metric, Report, Score, Timing
+from edgekd.record import Artifact, Launch, Measurement, Report, Timing
 from edgekd.reportfile import read_report
+from edgekd.scores import Metric, Score
 from edgekd.terms import Dkd, Kd, Label
 from tests.compress.jobs import NETS, recipe, run
 

@@ -14,7 +14,7 @@ from PIL import Image
 from edgekd.evaluate import Logits, evaluate
 from edgekd.evaluate.drawings import LONGEST, confusion, disagreements, png, reliability, shrunk
 from edgekd.evaluate.metrics import BINS, metrics
-from edgekd.record import Disagreement
+from edgekd.scores import Disagreement
 from tests.test_evaluate import answering, made, numbered, reader, scored
 
 CLASSES = ["cat", "dog", "deer"]

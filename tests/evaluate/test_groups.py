@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from edgekd import stats
 from edgekd.evaluate import score
 from edgekd.evaluate.groups import grouped
-from edgekd.record import ClassGroups
+from edgekd.scores import ClassGroups
 
 NAMES = [f"class {number}" for number in range(10)]
 

@@ -12,8 +12,9 @@ from sklearn.metrics import accuracy_score, average_precision_score, f1_score, l
 from edgekd.errors import EdgekdError, UsageError
 from edgekd.evaluate import compare, evaluate, score
 from edgekd.evaluate.severally import fit_thresholds, guessing, mean_average_precision
-from edgekd.record import Report, Score
+from edgekd.record import Report
 from edgekd.reportfile import decode_report, encode_report
+from edgekd.scores import Score
 from tests.test_evaluate import numbered, reader
 
 NAMES = ["a", "b", "c", "d"]

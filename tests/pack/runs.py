@@ -12,9 +12,10 @@ from edgekd.data import source
 from edgekd.files import sha256_file
 from edgekd.recipe import Recipe
 from edgekd.recipefile import encode_recipe, recipe_table
-from edgekd.record import Artifact, DataSummary, Metric, Preprocess, Report, Score
+from edgekd.record import Artifact, DataSummary, Preprocess, Report
 from edgekd.reportfile import encode_report
 from edgekd.run import Manifest
+from edgekd.scores import Metric, Score
 from tests.toys import brightness
 
 GREY = Preprocess(size=(4, 4), mean=(0.0,), std=(1.0,), colour="grey")

@@ -15,18 +15,17 @@ from edgekd.record import (
     Host,
     Launch,
     Measurement,
-    Metric,
     Network,
     Precision,
     Preprocess,
     Ratio,
     Report,
     Role,
-    Score,
     State,
     Timing,
     Training,
 )
+from edgekd.scores import Metric, Score
 
 IMAGES = 2000
 CLASSES = ["cat", "dog", "deer"]

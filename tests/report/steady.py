@@ -4,7 +4,8 @@ import msgspec
 
 from edgekd import stats
 from edgekd.evaluate.corruptions import FAMILIES
-from edgekd.record import Calibration, Inheritance, Metric, Report, Robustness
+from edgekd.record import Report
+from edgekd.scores import Calibration, Inheritance, Metric, Robustness
 from tests.report.pages import drawn_report
 from tests.report.sample import SHIPPED
 

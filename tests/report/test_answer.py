@@ -2,8 +2,8 @@
 
 import msgspec
 
-from edgekd.record import Metric
 from edgekd.report.answer import Cells, answer, beside, doubts, verdicts
+from edgekd.scores import Metric
 from tests.report.pages import Page, large_report
 from tests.report.sample import SHIPPED, judged_report, sample_report
 

@@ -2,8 +2,9 @@
 
 import msgspec
 
-from edgekd.record import Metric, Report, Score
+from edgekd.record import Report
 from edgekd.report.classes import recalls, shown
+from edgekd.scores import Metric, Score
 from tests.report.pages import Page
 from tests.report.sample import SHIPPED, TEACHER, sample_report
 

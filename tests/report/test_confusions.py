@@ -4,8 +4,9 @@ import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edgekd.record import Report, Score
+from edgekd.record import Report
 from edgekd.report.confusions import Pair, confusions, pairs
+from edgekd.scores import Score
 from tests.report.pages import Page, drawn_report
 from tests.report.sample import SHIPPED, TEACHER, sample_report
 

@@ -4,8 +4,8 @@ import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edgekd.record import Disagreement
 from edgekd.report.disagreements import disagreements, fitting
+from edgekd.scores import Disagreement
 from tests.report.pages import DOT, Page, drawn_report
 from tests.report.sample import SHIPPED, sample_report
 

@@ -2,13 +2,14 @@
 
 import msgspec
 
-from edgekd.record import CurvePoint, DomainScore, DomainSummary, Metric, Report
+from edgekd.record import CurvePoint, Report
 from edgekd.report.columns import tables
 from edgekd.report.domains import domains
 from edgekd.report.html import html
 from edgekd.report.live import Told, live
 from edgekd.report.markdown import markdown
 from edgekd.report.text import text
+from edgekd.scores import DomainScore, DomainSummary, Metric
 from tests.report.sample import TEACHER, sample_report
 
 replace = msgspec.structs.replace

@@ -3,11 +3,12 @@
 import msgspec
 import pytest
 
-from edgekd.record import ClassGroups, Metric, Report
+from edgekd.record import Report
 from edgekd.report import groups
 from edgekd.report.classes import recalls
 from edgekd.report.columns import tables
 from edgekd.report.markdown import markdown
+from edgekd.scores import ClassGroups, Metric
 from tests.report.pages import Page
 from tests.report.sample import TEACHER, sample_report
 

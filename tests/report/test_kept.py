@@ -4,12 +4,13 @@ import msgspec
 import pytest
 
 from edgekd import stats
-from edgekd.record import Held, Kept, Metric, Report
+from edgekd.record import Report
 from edgekd.report.html import html
 from edgekd.report.kept import kept, sentences
 from edgekd.report.markdown import markdown
 from edgekd.report.text import text
 from edgekd.reportfile import decode_report, encode_report
+from edgekd.scores import Held, Kept, Metric
 from tests.report.pages import HOSTILE, Page
 from tests.report.sample import sample_report
 

@@ -2,9 +2,10 @@
 
 import msgspec
 
-from edgekd.record import LabelScore, Report
+from edgekd.record import Report
 from edgekd.report.columns import tables
 from edgekd.report.labels import labels
+from edgekd.scores import LabelScore
 from tests.report.sample import SHIPPED, TEACHER, sample_report
 
 

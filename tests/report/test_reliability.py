@@ -2,8 +2,8 @@
 
 import msgspec
 
-from edgekd.record import Bin
 from edgekd.report.reliability import reliabilities
+from edgekd.scores import Bin
 from tests.report.pages import Page, drawn_report
 from tests.report.sample import SHIPPED, sample_report
 

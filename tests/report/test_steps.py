@@ -2,13 +2,14 @@
 
 import msgspec
 
-from edgekd.record import Metric, Network, NetworkRole, Report, Training
+from edgekd.record import Network, Report, Training
 from edgekd.report.columns import tables
 from edgekd.report.html import html
 from edgekd.report.live import Told, live
 from edgekd.report.markdown import markdown
 from edgekd.report.steps import steps
 from edgekd.report.text import text
+from edgekd.scores import Metric, NetworkRole
 from tests.report.sample import sample_report
 
 replace = msgspec.structs.replace

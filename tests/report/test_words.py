@@ -5,8 +5,9 @@ from typing import Any
 import msgspec
 import pytest
 
-from edgekd.record import Metric, Report
+from edgekd.record import Report
 from edgekd.report import words
+from edgekd.scores import Metric
 from tests.report.sample import SHIPPED, sample_report
 
 replace = msgspec.structs.replace
