@@ -75,7 +75,7 @@ def teacher() -> Network:
 def train_settings(recipe: Recipe) -> Train:
     """The recipe's, with what is open filled in; precision pinned, so that all ways are computed alike."""
     settings = filled(recipe.train, images=len(images().train), shape=(32, 32, 3), flip=True, brought=False)
-    return msgspec.structs.replace(settings, precision="bf16", channels_last=True)
+    return msgspec.structs.replace(settings, precision="bf16", channels_last=True, compile=False)
 
 
 def scaled(phases: tuple[Phase, ...], epochs: float) -> tuple[Phase, ...]:

@@ -187,7 +187,7 @@ class Setting:
 
     def train(self) -> Train:
         """The settings of all ways."""
-        settings = Train(batch=BATCH, views=1 if self.quick else 4, precision="fp32", channels_last=False)
+        settings = Train(batch=BATCH, views=1 if self.quick else 4, precision="fp32", channels_last=False, compile=False)
         return filled(settings, images=len(self.halves[0].train), shape=(32, 32, 3), flip=True, brought=False)
 
     def beside(self, way: str, student: Network, seed: int, train: Train) -> Looked | None:

@@ -67,7 +67,7 @@ class Setting:
             found = dataclasses.replace(found, **few)
         self.images, self.quick = found, quick
         self.folder = WORK / "forgetting" / ("quick" if quick else "cifar10")
-        self.settings = Train(batch=BATCH, precision="fp32", channels_last=False, views=0)
+        self.settings = Train(batch=BATCH, precision="fp32", channels_last=False, compile=False, views=0)
 
     def epochs(self, which: str) -> float:
         """Passes over what a network sees."""

@@ -71,7 +71,7 @@ class Setting:
         self.images = flipped(loaded(quick), NOISE[name])
         self.exam = Exam(self.images.valid, self.images.test, self.images.classes, images=20 if quick else images)
         self.folder = WORK / "inherit" / ("quick" if quick else "runs")
-        settings = Train(batch=BATCH, precision="fp32", channels_last=True, views=1 if quick else 8)
+        settings = Train(batch=BATCH, precision="fp32", channels_last=True, compile=False, views=1 if quick else 8)
         self.train = filled(settings, images=len(self.images.train), shape=(32, 32, 3), flip=True, brought=False)
 
     @functools.cached_property

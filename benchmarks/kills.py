@@ -32,7 +32,7 @@ JOB = Recipe(
     size=(16, 16),
     teacher=Teacher(model="resnet8"),
     student=(Student(model="resnet8"),),
-    train=Train(batch=64, views=2, teacher_epochs=1, precision="fp32", channels_last=False, threads=1),
+    train=Train(batch=64, views=2, teacher_epochs=1, precision="fp32", channels_last=False, compile=False, threads=1),
     phase=cifar10.scaled(TWO_PHASES, 3),
     export=Export(precisions=("fp32",)),
     on={},

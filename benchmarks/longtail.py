@@ -109,7 +109,7 @@ class Setting:
         pixels = found.train.read(np.arange(0, len(found.train), 4)) / 255
         mean, std = (tuple(round(float(v), 4) for v in values) for values in (pixels.mean((0, 1, 2)), pixels.std((0, 1, 2))))
         self.preprocess = Preprocess(mean=mean, std=std)
-        settings = Train(batch=BATCH, precision="fp32", channels_last=False, views=1 if quick else 8)
+        settings = Train(batch=BATCH, precision="fp32", channels_last=False, compile=False, views=1 if quick else 8)
         self.train = filled(settings, images=len(found.train), shape=found.train.shape, flip=True, brought=False)
 
     @functools.cached_property

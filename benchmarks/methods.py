@@ -187,7 +187,7 @@ def accuracy(setting: Setting, network: Network, split: Literal["valid", "test"]
 
 def row(name: str, setting: Setting, method: str, at: int, seed: int, *, epochs: float, test: bool, quick: bool) -> dict[str, Any]:
     """One student, trained and, where it counts, tested once."""
-    phases, train = scaled(METHODS[method][at], epochs), Train(views=1 if quick else 8, precision="fp32", channels_last=True)
+    phases, train = scaled(METHODS[method][at], epochs), Train(views=1 if quick else 8, precision="fp32", channels_last=True, compile=False)
     key = sha256_json({"phases": phases, "train": train, "data": setting.images.sha256, "student": setting.student})
     folder = WORK / NAME / ("quick" if quick else "runs") / f"{name}-{seed}-{key[:10]}"
     memory = WORK / NAME / f"memory-{name}{'-quick' if quick else ''}"
@@ -262,7 +262,7 @@ def teach(piece: int, *, quick: bool) -> None:
     """A piece of CIFAR-100's teacher by cross entropy, from the last piece's weights; its own in fp16 beside the results."""
     setting = dataclasses.replace(SETTINGS["cifar100"], few=quick)
     epochs, rate = PIECES[piece]
-    train = Train(precision="fp32", channels_last=True, optimizer=Optimizer(lr=rate))
+    train = Train(precision="fp32", channels_last=True, compile=False, optimizer=Optimizer(lr=rate))
     folder = WORK / NAME / f"teacher{'-quick' if quick else ''}-{piece}"
     network, training = taught(
         setting, setting.teacher, supervised(0.1 if quick else epochs), seed=piece, folder=folder, train=train, how="taught",

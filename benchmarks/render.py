@@ -77,6 +77,13 @@ def headline(found: dict[str, dict[str, Any]]) -> str:
             f"| CIFAR-10 cut to a long tail of 100:1: resnet32 → resnet8, few epochs, mean of seeds | two phases: {gains}, "
             f"{f['two_phase_minus_teacher']:+.2f} over the teacher | {f['two_phase']:.2f} % |"
         )
+    if "quantised_int8" in found.get("qat", {}).get("figures", {}):
+        f = found["qat"]["figures"]
+        gains = f"{f['quantised_minus_longer']:+.2f} points over the same steps without it, {f['quantised_minus_post_training']:+.2f} over two phases"
+        lines.append(
+            f"| CIFAR-10: resnet56 → cifar-mobilenet-v2 in int8, few epochs, mean of seeds | a quantised last phase: {gains} "
+            f"| {f['quantised_int8']:.2f} % ({f['quantised_fp32']:.2f} % in fp32) |"
+        )
     if "digits" in found:
         f = found["digits"]["figures"]
         lines.append(

@@ -8,8 +8,10 @@ EdgekdError            exit 3   anything that went wrong for a reason we can nam
 ├── RunError           exit 3   a run folder that cannot be used, or is in use
 ├── TrainingError      exit 3   training that cannot go on, as with a loss that is not a number
 └── DeviceError        exit 3   a device or runtime that refused, crashed or fell silent
+    └── HostsLostError exit 3   some of several hosts, while the others measured
 """
 
+from collections.abc import Mapping
 from typing import ClassVar
 
 
@@ -55,3 +57,11 @@ class TrainingError(EdgekdError):
 
 class DeviceError(EdgekdError):
     """A device or its runtime refused, crashed or fell silent."""
+
+
+class HostsLostError(DeviceError):
+    """Some of several hosts could not be measured; `report` (a record.Report) holds what the others came to."""
+
+    def __init__(self, hosts: Mapping[str, str], report: object) -> None:
+        super().__init__("; ".join(f"{host} was given up: {why}" for host, why in hosts.items()))
+        self.report = report

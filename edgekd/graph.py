@@ -127,6 +127,9 @@ _NO_WEIGHTS: dict[str, tuple[int, ...]] = {
 }
 """Inputs that hold scales, zero points, bounds or running statistics."""
 
+INSIDE = "edgekd/"
+"""What nodes are called that do a network's preprocessing (`export.inside`): they hold nothing that was learnt."""
+
 _ACTIVATIONS = {"Clip", "LeakyRelu", "Relu", "Sigmoid"}
 
 _INTEGER = {"ConvInteger", "MatMulInteger", "QGemm", "QLinearAdd", "QLinearConv", "QLinearGlobalAveragePool", "QLinearMatMul", "QLinearMul"}
@@ -254,6 +257,8 @@ class _Nodes:
         )
 
     def _weights(self, node: NodeProto) -> Iterable[TensorProto]:
+        if node.name.startswith(INSIDE):
+            return
         skipped = _NO_WEIGHTS.get(node.op_type, ())
         for place, name in enumerate(node.input):
             tensor = None if place in skipped else self._weight(name)

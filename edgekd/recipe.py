@@ -86,6 +86,10 @@ class Phase(Struct, frozen=True, kw_only=True):
     """Show the images as they are, without augmentation, as the student will see them once it is done (He et al. 2019, arXiv:1909.09148)."""
     batchnorm: Literal["running", "frozen"] = "running"
     """frozen: statistics stay as they were at the phase's start."""
+    quantised: bool | msgspec.UnsetType = msgspec.UNSET
+    """Round inputs and weights of layers as int8 does while the student learns, with BatchNorm's statistics frozen, so that its int8 file loses
+    less. For last phases: without rounding it would unlearn that. Left out: false."""
+    # Unset and not false: a recipe that does not name it keeps its bytes, and its stages their keys.
 
     def __post_init__(self) -> None:
         require(self.epochs > 0, "a phase's epochs must be above 0", self.epochs)
@@ -99,6 +103,11 @@ class Phase(Struct, frozen=True, kw_only=True):
     def soft(self) -> bool:
         """Whether any term asks the teacher."""
         return any(not isinstance(term, Label) for term in self.terms)
+
+    @property
+    def is_quantised(self) -> bool:
+        """Whether the student learns with int8's rounding."""
+        return self.quantised is True
 
     @property
     def looks_inside(self) -> bool:
@@ -159,7 +168,8 @@ class Train(Struct, frozen=True, kw_only=True):
     """At the end, compute BatchNorm statistics anew on a view of all training images."""
     precision: Literal["fp32", "bf16"] | None = None
     channels_last: bool | None = None
-    compile: bool = False
+    compile: bool | None = None
+    """Compile the network with torch first. None: in a long run it is tried, where a C++ compiler is there, and kept if its own time comes back."""
     threads: int | None = None
     teacher_epochs: float | None = None
     """How long a teacher without weights is taught; None: as long as the phases together."""
@@ -234,6 +244,10 @@ class Export(Struct, frozen=True, kw_only=True):
     calibration_images: int = 512
     calibrate: bool = False
     """Fit one temperature on validation images when a network has learnt, and fold it into its last layer: no answer changes, only how sure it is."""
+    preprocess: Literal["normalise", "resize"] | None = None
+    """What the files do with a picture themselves; they then take uint8 (n, height, width, channels). None: nothing."""
+    softmax: bool | None = None
+    """Whether files answer probabilities; None: logits."""
 
     def __post_init__(self) -> None:
         require(18 <= self.opset <= 24, "opset must be 18 to 24", self.opset)
@@ -349,6 +363,7 @@ class Recipe(Struct, frozen=True, kw_only=True):
             require(self.imbalance == 1, f"imbalance {rule}", self.imbalance)
             require(self.train.prior == "data", f"train.prior {rule}", self.train.prior)
             require(not self.co_teacher, f"co_teacher {rule}", [teacher.model for teacher in self.co_teacher])
+            require(not self.export.softmax, f"export.softmax {rule}", self.export.softmax)
         require(self.mixture == "mean" or bool(self.co_teacher), "mixture is of several teachers, so it needs a [[co_teacher]]", self.mixture)
         require(self.student != () or not self.assistants, "assistants teach students, so they need one", self.assistants)
         require(self.student != () or self.domain is None, "domain is for students, so it needs one", self.student)
@@ -368,5 +383,9 @@ class Recipe(Struct, frozen=True, kw_only=True):
         require(bool(self.phase), "a recipe needs at least one phase", self.phase)
         names = [phase.name for phase in self.phase]
         require(len(set(names)) == len(names), "phases need names of their own", names)
+        rounding = [phase.is_quantised for phase in self.phase]
+        require(rounding == sorted(rounding), "quantised phases are the last, as learning without rounding undoes them", names)
+        held = "int8" in self.export.precisions or not any(rounding)
+        require(held, 'a quantised phase is for an int8 file, so export.precisions needs "int8"', list(self.export.precisions))
         for name in names:
             require(re.fullmatch(r"[A-Za-z0-9._-]+", name) is not None, "a phase's name is made of letters, digits, '.', '_' and '-'", name)

@@ -12,6 +12,7 @@ from typing import Any, Literal, TypeAlias
 import msgspec
 
 from edgekd.errors import MissingError, UsageError
+from edgekd.measurements import Floor, Host, Measurement, Ratio
 from edgekd.scores import ClassGroups, DomainSummary, Kept, Metric, NetworkRole, Robustness, Score, Struct
 
 OWN_SPLIT = "edgekd split this data itself: a teacher brought with weights has probably seen the test images; --test SPEC names unseen ones"
@@ -107,6 +108,20 @@ class Layer(Struct, frozen=True, kw_only=True):
     precision: str
 
 
+class Parity(Struct, frozen=True, kw_only=True):
+    """How a file's logits compare with those of the step before, on `images` real images asked for `batch` at a time."""
+
+    batch: int
+    images: int
+    largest: float
+    """Absolute difference over the logits' standard deviation, as `mean`."""
+    mean: float
+    cosine: float
+    """Between the two answers to the image where they are least alike."""
+    agreement: float
+    """Share of images whose highest logit is the same class's."""
+
+
 class Artifact(Struct, frozen=True, kw_only=True):
     """A file that a device can run. Its name is `role/network/precision`, as in `student/resnet20/int8-cpu`."""
 
@@ -133,6 +148,8 @@ class Artifact(Struct, frozen=True, kw_only=True):
     """Method, image count and hash of what INT8 was calibrated on."""
     parity: dict[str, float] = {}
     """Largest absolute difference of the logits to the step before, by batch size, over the logits' standard deviation."""
+    parities: list[Parity] = []
+    """The same with mean, cosine and agreement; older reports have none."""
     temperature: float | None = None
     """What its logits were divided by, fitted on validation images, where that was asked for."""
     thresholds: list[float] = []
@@ -141,122 +158,6 @@ class Artifact(Struct, frozen=True, kw_only=True):
     @property
     def name(self) -> str:
         return f"{self.role}/{self.network}/{self.precision}"
-
-
-class Host(Struct, frozen=True, kw_only=True):
-    """Which machine measured: what must be equal before absolute times may be compared."""
-
-    cpu: str
-    architecture: str
-    cores: int
-    memory: int
-    instructions: list[str] = []
-    gpu: str | None = None
-    system: str = ""
-    power_mode: str | None = None
-    governor: str | None = None
-    driver: str | None = None
-    runtimes: dict[str, str] = {}
-    """Versions of what ran the files, as in {"onnxruntime": "1.32.0"}."""
-
-
-class State(Struct, frozen=True, kw_only=True):
-    """How the machine was at a moment. Goes with every measurement, feeds doubts, and is never compared."""
-
-    when: Literal["before", "during", "after"]
-    clock_mhz: list[float] = []
-    temperature_c: dict[str, float] = {}
-    load: float | None = None
-    """Runnable processes over one minute."""
-    throttled: bool | None = None
-
-
-class Launch(Struct, frozen=True, kw_only=True):
-    """One process's life with one artifact: load and first inference once, then warm samples by round; all ms per batch."""
-
-    load_ms: float
-    first_ms: float
-    rounds: list[list[float]]
-
-
-class Timing(Struct, frozen=True, kw_only=True):
-    """Every raw sample of an artifact on a target, launch by launch. Round r of launch l of two artifacts were taken in turn."""
-
-    launches: list[Launch]
-
-    @property
-    def samples(self) -> list[float]:
-        """All warm samples in the order they were taken, ms per batch."""
-        return [ms for launch in self.launches for block in launch.rounds for ms in block]
-
-
-class LayerTime(Struct, frozen=True, kw_only=True):
-    """What one operator, as the runtime calls it, took: µs by profiled run. `layer` of the artifact it is, as far as names tell."""
-
-    name: str
-    op: str
-    us: list[float]
-    layer: str | None = None
-
-
-class Moment(State, frozen=True, kw_only=True):
-    """A second or so of sustained load: its end in seconds from the start, the median of its inferences in ms per batch, the machine then."""
-
-    at_s: float
-    ms: float
-    inferences: int
-
-
-class Measurement(Struct, frozen=True, kw_only=True):
-    """How fast one artifact ran on one target of one host."""
-
-    artifact: str
-    target: str
-    host: str
-    """Key into `Report.hosts`."""
-    runtime: str
-    provider: str
-    batch: int
-    threads: int
-    timing: Timing
-    fps: float | None = None
-    """Inferences begun a second, as frames come from a camera; None: one after another."""
-    throughput: float | None = None
-    """Images per second, many in flight where the runtime can; else None."""
-    memory: int | None = None
-    """Peak resident bytes of a process that loads and runs only this artifact, less those of one that loads none."""
-    energy: float | None = None
-    """Joules per image; None with a reason in `energy_reason`."""
-    energy_above_rest: float | None = None
-    """The same less what the machine takes at rest in that time."""
-    energy_rail: str | None = None
-    """What was metered: energies of other rails or boards do not compare."""
-    energy_reason: str | None = None
-    layer_times: list[LayerTime] = []
-    sustained: list[Moment] = []
-    untold: str | None = None
-    """What the machine does not tell of itself in `sustained`, and why."""
-    states: list[State] = []
-    doubts: list[str] = []
-
-
-class Ratio(Struct, frozen=True, kw_only=True):
-    """A quantity of one artifact over another's, measured in turn in one session: `value` in [`low`, `high`] at `confidence`.
-
-    `launches` holds the ratio of each process that ran both, which the interval is drawn from; older reports have none.
-    """
-
-    artifact: str
-    against: str
-    target: str
-    quantity: Literal["latency", "throughput", "energy"]
-    value: float
-    low: float
-    high: float
-    confidence: float
-    method: str
-    seed: int | None = None
-    launches: list[float] = []
 
 
 class Verdict(Struct, frozen=True, kw_only=True):
@@ -359,6 +260,8 @@ class Report(Struct, frozen=True, kw_only=True):
     hosts: dict[str, Host] = {}
     measurements: list[Measurement] = []
     ratios: list[Ratio] = []
+    floors: list[Floor] = []
+    """Computed, of targets whose chip's data are known, at hand or not."""
     verdicts: list[Verdict] = []
     domain: DomainSummary | None = None
     """Where images look different from the run's data, and the students learnt there too."""

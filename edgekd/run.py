@@ -9,7 +9,7 @@
 
 In: where, whose run, the recipe. Out: `Stage` folders to work in, and their results. It does not know what a stage does,
 what its files mean, or in which order stages come; readers of a finished run (`report`, `check`) need no `Run`, only report.json.
-One process opens a run; in training with several, that is the main rank.
+One process opens a run; in training with several, that is the main rank, and the others follow it (`following`).
 """
 
 import errno
@@ -19,7 +19,7 @@ import platform
 import re
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
@@ -112,19 +112,24 @@ class Run:
             network = stage.result(Network)
 
     `emit` is handed on to whatever works inside: it writes each event to events.jsonl, then passes it to the listener.
+    Where several processes train, the others are told by `agree` what the main rank finds here.
     """
 
-    def __init__(self, folder: Path, origin: str, lock: int, listener: Emit) -> None:
+    main = True
+    """Whether this process writes what stands in the folder."""
+
+    def __init__(self, folder: Path, origin: str, lock: int, listener: Emit, agree: Callable[[Any], Any]) -> None:
         self.folder = folder
         self.origin = origin
         self._lock: int | None = lock
         self._listener = listener
+        self._agree = agree
         self._stages: list[Stage] = []
         _drop_torn_line(folder / "events.jsonl")
         self._events = (folder / "events.jsonl").open("ab", buffering=0)
 
     @classmethod
-    def open(cls, folder: Path, *, origin: str, recipe_toml: str, emit: Emit) -> "Run":
+    def open(cls, folder: Path, *, origin: str, recipe_toml: str, emit: Emit, agree: Callable[[Any], Any] = lambda value: value) -> "Run":
         """Start a run in a folder that is new or empty, or go on with this origin's run.
 
         `origin` names whose run it is: the recipe's path, or what the flags said. The recipe may have changed since: what it changed is redone.
@@ -145,7 +150,8 @@ class Run:
                 left.unlink(missing_ok=True)
             write_atomic(folder / _MANIFEST, _json(Manifest(origin=origin)))
             write_atomic(folder / "recipe.toml", recipe_toml)
-            return cls(folder, origin, lock, emit)
+            agree(None)
+            return cls(folder, origin, lock, emit, agree)
         except BaseException:
             _release(lock)
             raise
@@ -180,7 +186,7 @@ class Run:
 
     def stands(self, name: str, key: Mapping[str, Any]) -> bool:
         """Whether a stage was finished for that input; nothing is begun."""
-        return (_stage_folder(self.folder, name, key) / _STAGE).is_file()
+        return bool(self._agree((stage_folder(self.folder, name, key) / _STAGE).is_file()))
 
     def stage(self, name: str, key: Mapping[str, Any], *, anew: bool = False) -> "Stage":
         """The stage of that name for that input; `done` where its result stands and its files are what it wrote.
@@ -189,9 +195,10 @@ class Run:
         `anew` does it again where it stands.
         """
         if anew:
-            (_stage_folder(self.folder, name, key) / _STAGE).unlink(missing_ok=True)
+            (stage_folder(self.folder, name, key) / _STAGE).unlink(missing_ok=True)
         stage = Stage(self, name, key)
         self._stages.append(stage)
+        self._agree(stage.done)
         if stage.done:
             self.emit(StageFinished(stage=name, seconds=stage.seconds, reused=True))
         else:
@@ -226,7 +233,7 @@ class Stage:
         self.name = name
         self._run = run
         self._inputs: dict[str, Any] = dict(msgspec.to_builtins(key))
-        self.folder = _stage_folder(run.folder, name, key)
+        self.folder = stage_folder(run.folder, name, key)
         self._record = self._read()
         with roomy(self.folder):
             self.folder.mkdir(parents=True, exist_ok=True)
@@ -352,7 +359,7 @@ def _drop_torn_line(file: Path) -> None:
             os.truncate(file, data.rfind(b"\n") + 1)
 
 
-def _stage_folder(folder: Path, name: str, key: Mapping[str, Any]) -> Path:
+def stage_folder(folder: Path, name: str, key: Mapping[str, Any]) -> Path:
     """Where a stage of that name works on that input."""
     code = ".".join(__version__.split(".")[:2])
     return folder / f"{_path(name)}-{sha256_json({'stage': name, 'edgekd': code, 'key': key})[:8]}"

@@ -31,13 +31,17 @@ class Target(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
     name: str
     description: str
-    runtime: Literal["onnxruntime", "tensorrt", "tensorrt-rtx"]
+    runtime: Literal["onnxruntime", "openvino", "tensorrt", "tensorrt-rtx"]
     provider: str
     precisions: list[Literal["fp32", "fp16", "int8-cpu", "int8-trt"]]
     int8: Literal["int8-cpu", "int8-trt"]
     batch: int = 1
     threads: int = 0
     """0: all cores."""
+    cuda_graph: bool = True
+    """Launch an engine's inferences as a CUDA graph, where it can be one."""
+    spin_wait: bool = True
+    """Wait for the GPU by spinning, which is told sooner and keeps a core busy."""
     power_mode: str | None = None
     compute_capability: str | None = None
     """As NVIDIA numbers its chips, as in "8.9"; None for others."""
@@ -46,6 +50,16 @@ class Target(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     tested: bool = False
     """Whether edgekd has run on the real device."""
     chip: Chip = Chip()
+
+    @property
+    def on_cpu(self) -> bool:
+        """Whether the processor itself does the work."""
+        return self.provider in ("CPUExecutionProvider", "CPU")
+
+    @property
+    def by_engine(self) -> bool:
+        """Whether a file runs as an engine, which is built on the device."""
+        return self.runtime in ("tensorrt", "tensorrt-rtx")
 
 
 def folder() -> Path:

@@ -3,6 +3,7 @@
 import json
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import msgspec
@@ -10,11 +11,33 @@ import numpy as np
 import pytest
 import torch
 
-from benchmarks import cifar10, domain, forgetting, gate_noise, gpu, inherit, kills, longtail, methods, phase2_search, render, result, trust
+from benchmarks import (
+    cifar10,
+    domain,
+    engines,
+    forgetting,
+    gate_noise,
+    gpu,
+    inherit,
+    kills,
+    longtail,
+    methods,
+    overhead,
+    phase2_search,
+    qat,
+    render,
+    result,
+    rivals,
+    runtimes,
+    speed,
+    trust,
+)
+from benchmarks import export as exporting
 from edgekd.data.batches import Batches
 from edgekd.data.images import Images
 from edgekd.distill import alone
 from edgekd.distill.domain import SelfTeaching
+from edgekd.export.engine import Engine, EngineLayer
 from edgekd.models.load import build
 from edgekd.recipe import Augment, Recipe
 from edgekd.recipefile import read_recipe
@@ -167,6 +190,16 @@ def test_every_method_takes_the_same_steps() -> None:
             assert sum(phase.epochs for phase in methods.scaled(phases, 10.0)) == pytest.approx(10.0)
     order = methods.wanted(["dkd", "kd"], [0, 1])
     assert order == [("dkd", 0, 10), ("dkd", 1, 10), ("dkd", None, 0), ("kd", None, 0), ("dkd", None, 1), ("kd", None, 1)]
+
+
+def test_overhead_is_a_mean_over_launches() -> None:
+    """Of each launch its middle pair; one launch has no interval."""
+    rows = [{"ratios": [1.0, 1.01, 9.0], "loop_ms": [0.9]}, {"ratios": [1.03, 1.03, 0.1], "loop_ms": [1.1]}]
+    found = overhead.figures(rows)
+    assert found["overhead_percent"] == pytest.approx(100 * ((1.01 * 1.03) ** 0.5 - 1))
+    assert found["loop_ms"] == 1.0
+    assert found["overhead_percent_low"] < found["overhead_percent"] < found["overhead_percent_high"]
+    assert set(overhead.figures(rows[:1])) == {"overhead_percent", "loop_ms"}
 
 
 def test_trust_holds_a_session_against_the_others() -> None:
@@ -327,3 +360,171 @@ def test_a_gpus_figures_are_means_by_network() -> None:
     """Teachers apart, under the names that the students have in the literature."""
     rows = [{"network": n, "teacher": t, "test_accuracy": a} for n, t, a in (("a", "", 70.0), ("b", "a", 71.0), ("b", "a", 72.0))]
     assert gpu.figures(rows) == {"a, teacher": 70.0, "b": 71.5}
+
+
+def _bout(times: dict[runtimes.Way, float]) -> runtimes.Bout:
+    """Everybody takes just so many ms, in two launches of three rounds; all answer alike."""
+    logits = np.arange(8, dtype=np.float32).reshape(4, 2)
+    return runtimes.Bout({way: [[[ms, ms]] * 3] * 2 for way, ms in times.items()}, dict.fromkeys(times, logits))
+
+
+def test_an_int8_that_gains_nothing_is_said_and_not_picked() -> None:
+    """The target's file is held against the best of all others, and so is the faster of both runtimes' files."""
+    times = {(runtimes.ORT, "fp32"): 10.0, (runtimes.ORT, "int8-cpu"): 11.0, (runtimes.OPENVINO, "fp32"): 8.0, (runtimes.EAGER, "fp32"): 20.0}
+    bout = _bout(times)
+    bout.failures[runtimes.COMPILED, "fp32"] = "RuntimeError: no"
+    rows = {(row["runtime"], row["precision"]): row for row in exporting.compared(bout, {(runtimes.ORT, "int8-cpu"): 100})}
+    int8, fp32, vino = rows[runtimes.ORT, "int8-cpu"], rows[runtimes.ORT, "fp32"], rows[runtimes.OPENVINO, "fp32"]
+    assert (int8["speedup"], int8["gains"], int8["picked"], int8["size"]) == (0.909, False, False, 100)
+    assert (fp32["picked"], fp32["over_best"], fp32["best_other"]) == (True, 1.25, "openvino fp32")
+    assert (vino["picked_with_openvino"], vino["over_best"], vino["output_error"]) == (True, 0.8, 0.0)
+    assert rows[runtimes.COMPILED, "fp32"]["failed"] == "RuntimeError: no"
+
+
+@pytest.mark.parametrize(("vnni", "suffix"), [(True, ""), (False, "_without_vnni")])
+def test_a_cpu_without_vnni_has_figures_of_its_own_name(vnni: bool, suffix: str) -> None:
+    """The median is of the five convolutional networks, and of nothing less; what is lost and what is picked are the worst of all rows."""
+    rows: list[dict[str, Any]] = [
+        {"network": name, "runtime": runtimes.ORT, "precision": "int8-cpu", "vnni": vnni, "speedup": gain, "picked": True, "over_best": 1 / gain}
+        for name, gain in zip(exporting.CONVOLUTIONAL, [1.9, 0.8, 1.0, 4.0, 2.0], strict=True)
+    ]
+    rows.append({**rows[0], "network": "resnet20", "speedup": 9.0, "drop_points": 0.3, "picked": False})
+    found = exporting.figures(rows)
+    assert found[f"int8_speedup_median{suffix}"] == 1.9
+    assert found["int8_drop_points_max"] == 0.3
+    assert found["slower_than_best_max"] == pytest.approx(0.25)
+    assert [name for name in found if name.endswith("_without_vnni")] == [name for name in found if suffix and name.startswith("int8_speedup")]
+    assert f"int8_speedup_median{suffix}" not in exporting.figures(rows[1:])
+
+
+def test_random_networks_are_settled_on_real_images() -> None:
+    """BatchNorm's statistics are those of the images, so that the network tells them apart."""
+    torch.manual_seed(0)
+    network = build("resnet8", classes=10, shape=(32, 32, 3))
+    images = np.random.default_rng(0).normal(1, 2, (64, 3, 32, 32)).astype(np.float32)
+    exporting.settle(network, images)
+    with torch.no_grad():
+        inside = network.body.get_submodule("conv1")(torch.from_numpy(images))
+    norm = network.body.get_submodule("bn1")
+    assert isinstance(norm.running_mean, torch.Tensor)
+    assert torch.allclose(norm.running_mean, inside.mean((0, 2, 3)), atol=1e-4)
+    assert not any(module.training for module in network.modules())
+
+
+def test_how_far_answers_lie_is_told_in_their_own_spread() -> None:
+    """As much as their mean for every image would: 1; and nothing where they are the same."""
+    before = np.random.default_rng(0).normal(size=(16, 5)).astype(np.float32) + 100
+    assert exporting.error(before, before) == 0
+    assert exporting.error(np.repeat(before.mean(axis=0)[None], 16, axis=0), before) == pytest.approx(1)
+
+
+class _Lesson:
+    def learn(self, steps: int) -> None: ...
+
+
+def test_speed_is_told_in_ratios_of_one_slice() -> None:
+    """Over the floor, over floor and teacher, and how much longer the others take; resnet20's figures have its name."""
+    times = {"floor": [1.0, 2.0], "teacher": [0.5, 1.0], "remembered": [1.1, 2.2], "live": [1.8, 3.6], "tutorial": [5.5, 11.0]}
+    rows = speed.rows("resnet8", dict.fromkeys(times, _Lesson()), times, fill=2.0, steps=10)
+    found = speed.figures(rows)
+    ratios = {"remembered_over_floor": 1.1, "live_over_floor": 1.2, "tutorial_ratio": 5.0, "tutorial_ratio_live": 5.5 / 1.8, "fill_seconds": 16.0}
+    assert {name: found[name] for name in ratios} == {name: pytest.approx(value, abs=1e-3) for name, value in ratios.items()}
+    assert not any(name.startswith("torchdistill") for name in found)
+    assert set(speed.figures([{**row, "student": "resnet20"} for row in rows])) == {f"resnet20_{name}" for name in found}
+
+
+def test_everybody_takes_as_many_slices(monkeypatch: pytest.MonkeyPatch) -> None:
+    """After one that is dropped, each as long."""
+    monkeypatch.setattr(speed, "REST_S", 0.0)
+    asked: dict[str, list[int]] = {"a": [], "b": []}
+    lessons: dict[str, speed.Lesson] = {name: SimpleNamespace(learn=steps.append) for name, steps in asked.items()}
+    times = speed.sliced(lessons, slices=3, steps=8)
+    assert asked == {"a": [2, 8, 8, 8], "b": [2, 8, 8, 8]}
+    assert {name: len(values) for name, values in times.items()} == {"a": 3, "b": 3}
+
+
+def test_the_tutorials_loop_learns(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The student moves, its teacher does not."""
+    monkeypatch.setattr(rivals, "WORKERS", 0)
+    torch.manual_seed(0)
+    heads = [torch.nn.Linear(3 * 8 * 8, 3) for _ in range(2)]
+    before = [head.weight.detach().clone() for head in heads]
+    student, teacher = (torch.nn.Sequential(torch.nn.Flatten(), head) for head in heads)
+    pixels = np.random.default_rng(0).integers(0, 256, (12, 8, 8, 3), np.uint8)
+    loop = rivals.Tutorial(student, teacher, rivals.Photos(pixels, np.arange(12) % 3, cifar10.IMAGENET), 4)
+    loop.learn(5)
+    assert np.isfinite(loop.loss)
+    assert not torch.equal(heads[0].weight, before[0])
+    assert torch.equal(heads[1].weight, before[1])
+
+
+def test_every_way_to_int8_begins_alike() -> None:
+    """The same two phases; the two ways with a third take as many steps in it, and differ in whether it rounds."""
+    found = qat.ways(4.0, 0.5)
+    assert tuple(found) == qat.WAYS
+    assert {phases[:2] for phases in found.values()} == {found["post_training"]}
+    longer, rounded = found["longer"][2], found["quantised"][2]
+    assert (longer.is_quantised, rounded.is_quantised) == (False, True)
+    assert msgspec.structs.replace(rounded, quantised=msgspec.UNSET) == longer
+    assert sum(phase.epochs for phase in found["quantised"]) == pytest.approx(4.5)
+
+
+def test_what_a_quantised_phase_wins_back_is_paired() -> None:
+    """By seed, over the seeds that have all ways; each student by itself."""
+    accuracies = {
+        "post_training": [(80.0, 78.0), (82.0, 79.0), (99.0, 1.0)],
+        "longer": [(81.0, 79.0), (83.0, 80.0)],
+        "quantised": [(80.5, 80.0), (83.0, 83.0)],
+    }
+    rows = [
+        {"student": "resnet8", "way": way, "seed": seed, "fp32_accuracy": fp32, "int8_accuracy": int8, "drop": fp32 - int8}
+        for way, seeds in accuracies.items()
+        for seed, (fp32, int8) in enumerate(seeds)
+    ]
+    figures = qat.figures([*rows, {**rows[0], "student": "cifar-mobilenet-v2"}])
+    assert (figures["resnet8_post_training_int8"], figures["resnet8_longer_drop_points"]) == (78.5, 2.5)
+    assert (figures["resnet8_quantised_minus_longer"], figures["resnet8_quantised_minus_post_training"]) == (2.0, 3.0)
+    assert figures["resnet8_won_back_points"] == 2.25
+    assert figures["resnet8_won_back_points_low"] < 2.25 < figures["resnet8_won_back_points_high"]
+    assert all(name.startswith("resnet8_") for name in figures)
+
+
+def test_the_quantised_phase_gets_its_line_once_it_is_measured() -> None:
+    """What it gains over the same steps without it, and what int8 still loses."""
+    figures = {"quantised_int8": 80.1, "quantised_fp32": 80.3, "quantised_minus_longer": 0.4, "quantised_minus_post_training": 1.5}
+    (line,) = [line for line in render.headline({"qat": {"figures": figures}}).splitlines() if "int8" in line]
+    assert "+0.40 points over the same steps without it, +1.50 over two phases | 80.10 % (80.30 % in fp32)" in line
+    assert "quantised" not in render.headline({"qat": {"figures": {}}})
+
+
+def test_engines_are_counted_by_precision() -> None:
+    """Sizes over the ONNX files', the builder's seconds, and what was refused; a precision without an engine has counts alone."""
+    rows: list[dict[str, Any]] = [
+        {"precision": "fp16", "batch": "1", "engine_bytes": 11, "size_ratio": 1.1, "build_s": 0.5},
+        {"precision": "fp16", "batch": "1", "engine_bytes": 12, "size_ratio": 1.2, "build_s": 0.7},
+        {"precision": "fp16", "batch": "1 to 8", "engine_bytes": 12, "size_ratio": 1.0, "build_s": 0.9},
+        {"precision": "fp16", "batch": "1", "refused": "TensorRT does not take this file"},
+        {"precision": "int8-trt", "batch": "1", "refused": "TensorRT does not take this file"},
+    ]
+    assert engines.figures(rows) == {
+        **{"fp16_engines": 2, "fp16_refused": 1, "fp16_size_ratio_max": 1.2},
+        **{"fp16_size_ratio_median": pytest.approx(1.15), "fp16_build_s_median": pytest.approx(0.6)},
+        **{"fp16_ranged_engines": 1, "fp16_ranged_refused": 0, "fp16_ranged_size_ratio_max": 1.0},
+        **{"fp16_ranged_size_ratio_median": 1.0, "fp16_ranged_build_s_median": 0.9},
+        **{"int8_trt_engines": 0, "int8_trt_refused": 1},
+    }
+
+
+def test_what_an_engine_holds_is_counted() -> None:
+    """Stretches of text and of zeros, beside its size."""
+    layers = [EngineLayer("a", "convolution", "fp16"), EngineLayer("b", "cast", "fp32")]
+    names = {"file": "f", "onnx": "", "sha256": "", "target": "sm89", "library": "tensorrt_rtx", "version": "1"}
+    found = msgspec.convert({**names, "size": 9400, "seconds": 0.5, "layers": layers}, Engine)
+    row = engines.told(found, b"\x01" + b"#include <climits>\n" * 20 + bytes(5000) + b"short text\xff" + bytes(100), 1000)
+    assert (row["size_ratio"], row["source_bytes"], row["zero_bytes"]) == (9.4, 380, 5000)
+    assert row["layers"] == "1 fp16, 1 fp32"
+
+
+def test_a_card_for_each_chip() -> None:
+    """Targets that differ in their chip, Turing's among them."""
+    assert [(engines.card(chip).name, engines.card(chip).compute_capability) for chip in engines.CHIPS[:2]] == [("sm75", "7.5"), ("sm86", "8.6")]

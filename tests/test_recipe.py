@@ -1,10 +1,12 @@
 """recipe: the default, and values that cannot be."""
 
+import msgspec
 import pytest
 
 from edgekd import recipe, recipefile
 from edgekd.errors import RecipeError
 
+NAME = '"a"'
 PHASE = '[[phase]]\nname = "a"\nepochs = 1\nterms = [{ loss = "kd" }]\n'
 
 
@@ -22,6 +24,18 @@ def test_the_default_recipe_is_two_phases() -> None:
 def test_a_phase_of_labels_only_is_not_soft() -> None:
     """It needs no teacher."""
     assert not recipefile.decode_recipe(PHASE.replace('"kd"', '"label"')).phase[0].soft
+
+
+def test_a_phase_that_does_not_name_rounding_keeps_its_bytes() -> None:
+    """Stages of older recipes keep their keys; the last phases may be rounded, and what says so is written and read."""
+    plain, rounded = (recipefile.decode_recipe(PHASE + more) for more in ("", "quantised = true"))
+    assert b"quantised" not in msgspec.json.encode(plain)
+    assert "quantised" not in recipefile.encode_recipe(plain)
+    assert (plain.phase[0].is_quantised, rounded.phase[0].is_quantised) == (False, True)
+    assert recipefile.decode_recipe(recipefile.encode_recipe(rounded)) == rounded
+    marks = (("'a'", "false"), ("'b'", "true"), ("'c'", "true"))
+    told = recipefile.decode_recipe("".join(f"{PHASE.replace(NAME, name)}quantised = {mark}\n" for name, mark in marks))
+    assert [phase.is_quantised for phase in told.phase] == [False, True, True]
 
 
 @pytest.mark.parametrize(
@@ -44,6 +58,15 @@ def test_a_phase_of_labels_only_is_not_soft() -> None:
         (PHASE + "subset = { fraction = 1.5 }", "a subset's fraction must be above 0 and at most 1, got 1.5"),
         (PHASE + PHASE, "phases need names of their own, got ['a', 'a']"),
         (PHASE.replace('"a"', '"a/b"'), "a phase's name is made of letters, digits, '.', '_' and '-', got 'a/b'"),
+        (
+            PHASE + "quantised = true\n" + PHASE.replace('"a"', '"b"'),
+            "quantised phases are the last, as learning without rounding undoes them, got ['a', 'b']",
+        ),
+        (
+            PHASE + "quantised = true\n[export]\nprecisions = ['fp32', 'fp16']",
+            "a quantised phase is for an int8 file, so export.precisions needs \"int8\", got ['fp32', 'fp16']",
+        ),
+        (PHASE + "quantised = 1", "expected `bool`, got `int` (at phase[0].quantised)"),
         ("phase = []", "a recipe needs at least one phase, got ()"),
         ("[domain]\ntarget = ''", "domain.target names images, as in folder:night, got ''"),
         ("domain = { target = 'folder:n', weight = 0 }", "domain.weight must be above 0 and finite, got 0.0"),
@@ -62,6 +85,7 @@ def test_a_phase_of_labels_only_is_not_soft() -> None:
         ("[export]\nopset = 17", "opset must be 18 to 24, got 17"),
         ("[export]\nbatch = 0", 'batch must be 1 or more, or "dynamic", got 0'),
         ("[export]\ncalibration_images = 0", "calibration_images must be 1 or more, got 0"),
+        ("task = 'multilabel'\n[export]\nsoftmax = true", "export.softmax is about one label an image; leave it out"),
         ("[train]\nthreads = 0", "threads must be 1 or more, got 0"),
         ("[train]\nteacher_epochs = 0", "teacher_epochs must be above 0, got 0.0"),
         ("[train.optimizer]\nbody_lr = 0", "a learning rate must be above 0, got 0.0"),

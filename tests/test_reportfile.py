@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from edgekd import record, reportfile, scores
 from edgekd.errors import EdgekdError, MissingError, UsageError
+from edgekd.measurements import Host, Launch, LayerTime, Measurement, Moment, Ratio, State, Timing
 
 GOLDEN = Path(__file__).parent / "golden" / "report-v1.json"
 
@@ -30,13 +31,11 @@ artifacts = st.builds(
     parity=st.dictionaries(words, numbers, max_size=2),
 )
 timings = st.builds(
-    record.Timing,
-    launches=st.lists(
-        st.builds(record.Launch, load_ms=numbers, first_ms=numbers, rounds=st.lists(st.lists(numbers, max_size=3), max_size=3)), max_size=2
-    ),
+    Timing,
+    launches=st.lists(st.builds(Launch, load_ms=numbers, first_ms=numbers, rounds=st.lists(st.lists(numbers, max_size=3), max_size=3)), max_size=2),
 )
 measurements = st.builds(
-    record.Measurement,
+    Measurement,
     artifact=words,
     target=words,
     host=words,
@@ -46,15 +45,20 @@ measurements = st.builds(
     threads=st.integers(0, 64),
     timing=timings,
     energy=st.none() | numbers,
-    layer_times=st.lists(st.builds(record.LayerTime, name=words, op=words, us=st.lists(numbers, max_size=2), layer=st.none() | words), max_size=2),
+    layer_times=st.lists(st.builds(LayerTime, name=words, op=words, us=st.lists(numbers, max_size=2), layer=st.none() | words), max_size=2),
     sustained=st.lists(
         st.builds(
-            record.Moment, when=st.just("during"), at_s=numbers, ms=numbers, inferences=st.integers(0, 9), clock_mhz=st.lists(numbers, max_size=2)
+            Moment,
+            when=st.just("during"),
+            at_s=numbers,
+            ms=numbers,
+            inferences=st.integers(0, 9),
+            clock_mhz=st.lists(numbers, max_size=2),
         ),
         max_size=2,
     ),
     untold=st.none() | words,
-    states=st.lists(st.builds(record.State, when=st.sampled_from(["before", "during", "after"]), load=st.none() | numbers), max_size=2),
+    states=st.lists(st.builds(State, when=st.sampled_from(["before", "during", "after"]), load=st.none() | numbers), max_size=2),
 )
 disagreements = st.builds(
     scores.Disagreement,
@@ -118,7 +122,7 @@ def full() -> record.Report:
         parity={"1": 0.01, "2": 0.01, "7": 0.02},
     )
     metric = scores.Metric(value=0.92, low=0.915, high=0.925, n=10_000)
-    launch = record.Launch(load_ms=12.0, first_ms=3.0, rounds=[[1.0, 1.1], [1.2]])
+    launch = Launch(load_ms=12.0, first_ms=3.0, rounds=[[1.0, 1.1], [1.2]])
     return record.Report(
         edgekd="0.1.0",
         name="cifar10",
@@ -167,9 +171,9 @@ def full() -> record.Report:
                 images="01" * 32,
             )
         ],
-        hosts={"a": record.Host(cpu="A CPU", architecture="x86_64", cores=2, memory=8 << 30, runtimes={"onnxruntime": "1.32.0"})},
+        hosts={"a": Host(cpu="A CPU", architecture="x86_64", cores=2, memory=8 << 30, runtimes={"onnxruntime": "1.32.0"})},
         measurements=[
-            record.Measurement(
+            Measurement(
                 artifact=artifact.name,
                 target="cpu",
                 host="a",
@@ -177,16 +181,16 @@ def full() -> record.Report:
                 provider="CPUExecutionProvider",
                 batch=1,
                 threads=0,
-                timing=record.Timing(launches=[launch]),
+                timing=Timing(launches=[launch]),
                 throughput=900.0,
                 memory=20_000_000,
                 energy_reason="no counter on this machine",
-                states=[record.State(when="before", clock_mhz=[3000.0], load=0.5, throttled=False)],
+                states=[State(when="before", clock_mhz=[3000.0], load=0.5, throttled=False)],
                 doubts=["the machine was busy"],
             )
         ],
         ratios=[
-            record.Ratio(
+            Ratio(
                 artifact=artifact.name,
                 against="teacher/resnet56/fp32",
                 target="cpu",
@@ -247,7 +251,7 @@ def test_numbers_that_are_not_finite_are_refused_by_place(number: float) -> None
 
 def test_a_sample_that_is_not_finite_is_refused() -> None:
     """Deep in lists too."""
-    timing = record.Timing(launches=[record.Launch(load_ms=1, first_ms=1, rounds=[[1.0], [float("nan")]])])
+    timing = Timing(launches=[Launch(load_ms=1, first_ms=1, rounds=[[1.0], [float("nan")]])])
     with pytest.raises(EdgekdError, match=r"timing\.launches\[0\]\.rounds\[1\]\[0\] is nan"):
         reportfile.check_finite(timing, "timing")
 

@@ -39,6 +39,43 @@ def test_percentile_needs_enough_samples() -> None:
     assert stats.percentile([float(i) for i in range(201)], 95) == 190.0
 
 
+def test_early_stopping_drops_what_may_be_dropped() -> None:
+    """Of 64 samples the largest stands, as none may be dropped; of 1000 at p90, 78 may lie above and 77 are dropped."""
+    assert stats.early_stopping([1.0] * 63) is None
+    assert stats.early_stopping([*[1.0] * 63, 9.0]) == 9.0
+    assert stats.early_stopping([float(number) for number in range(1000, 0, -1)]) == 923.0
+    assert stats.early_stopping([float(number) for number in range(661)], 99) is None
+
+
+@pytest.mark.parametrize(("n", "p", "allowed"), [(63, 90, 0), (64, 90, 1), (130, 95, 1), (661, 99, 0), (662, 99, 1), (24_576, 90, 2348)])
+def test_allowed_above_is_mlperfs(n: int, p: float, allowed: int) -> None:
+    """The least counts that MLPerf's rules print, and one of a long run."""
+    assert stats.allowed_above(n, p) == allowed
+
+
+@given(st.integers(64, 1500), st.sampled_from([90.0, 95.0, 99.0]))
+@settings(max_examples=20, deadline=None)
+def test_allowed_above_is_the_most_that_the_binomial_allows(n: int, p: float) -> None:
+    """As summed in exact integers; one more would be too likely."""
+    hundredths = round(100 - p)
+    weights = [math.comb(n, count) * hundredths**count * (100 - hundredths) ** (n - count) for count in range(stats.allowed_above(n, p) + 2)]
+    bound = 100**n  # a probability of 1 %, times 100
+    if stats.allowed_above(n, p):
+        assert 100 * sum(weights[:-1]) <= bound
+    assert 100 * sum(weights) > bound
+
+
+@given(st.lists(st.floats(0.01, 1e3), min_size=64, max_size=130))
+@settings(max_examples=20, deadline=None)
+def test_early_stopping_is_never_below_the_plain_percentile(samples: list[float]) -> None:
+    """It pays for how few there are, and is a sample."""
+    found, plain = stats.early_stopping(samples), stats.percentile(samples, 90)
+    assert found is not None
+    assert plain is not None
+    assert found in samples
+    assert found >= plain
+
+
 @pytest.mark.parametrize("p", [0.95, 100, 49])
 def test_percentile_is_counted_in_hundredths(p: float) -> None:
     """0.95 is a mistake for 95, and is told so."""

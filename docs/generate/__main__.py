@@ -28,6 +28,7 @@ BLOCKS: dict[str, Callable[[], str]] = {
     "ways": figures.ways,
     "second-phases": figures.search,
     "digits": lambda: figures.files("digits"),
+    "walk": lambda: figures.files("walk"),
 }
 
 

@@ -130,7 +130,7 @@ def _default(field: Field) -> str:
     if field.required:
         return "required"
     value = field.default if field.default_factory is msgspec.NODEFAULT else field.default_factory()
-    if value is None:
+    if value is None or value is msgspec.NODEFAULT:  # it has none where it is unset
         return "–"
     if isinstance(value, msgspec.Struct) or (isinstance(value, tuple) and value and isinstance(value[0], msgspec.Struct)):
         return "as its keys say" if isinstance(value, msgspec.Struct) else "two, as printed by `edgekd recipe`"

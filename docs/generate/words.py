@@ -33,7 +33,6 @@ KEYS: dict[str, str] = {
     "Train.validation": "The share of the training images that choices are made on, where the data has no split for it; `0 %`: none, and no choice.",
     "Train.precision": "Of training; left out: what a few timed steps find faster.",
     "Train.channels_last": "Memory layout of images and weights; left out: what a few timed steps find faster.",
-    "Train.compile": "Compile the network with torch before training. Needs a C++ compiler on a CPU, and up to half a minute.",
     "Train.threads": "CPU threads for training; left out: as torch chooses.",
     "Train.teacher_optimizer": "The optimiser of a teacher that is taught; left out: chosen as the student's.",
     "Phase.name": "Of letters, digits, `.`, `_`, `-`; its checkpoints and curves carry it.",
@@ -118,6 +117,11 @@ CHOICES: dict[str, dict[str, str]] = {
         "mean": "all count alike;",
         "accuracy": "in proportion to the validation images that each has right;",
         "confidence": "for each image on its own, by how sure each is of it.",
+    },
+    "Export.preprocess": {
+        "normalise": "they take pictures of the network's own size, and do colour order, mean and std;",
+        "resize": "they take pictures of any size, and resize and cut out the centre, too. For ONNX Runtime: TensorRT takes no such file, "
+        "and OpenVINO does not smooth.",
     },
     "Temperature.shape": {
         "linear": "by the same amount each step;",

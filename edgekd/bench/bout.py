@@ -1,13 +1,15 @@
 """All that is measured of some files on one target of one host: latency in rounds, then each file alone."""
 
-import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from edgekd import stats
+from edgekd.bench import opening
 from edgekd.bench.operators import layer_times
 from edgekd.bench.plan import Bench, Plan, Way
 from edgekd.device.doubts import doubts
@@ -16,15 +18,14 @@ from edgekd.device.process import Agent
 from edgekd.device.watch import Look, Watch
 from edgekd.errors import DeviceError
 from edgekd.events import Emit, Note, Progress
-from edgekd.record import Artifact, Launch, LayerTime, Measurement, Timing
+from edgekd.measurements import EngineRun, Flow, Launch, LayerTime, Measurement, Timing
+from edgekd.record import Artifact
 from edgekd.target import Target
 
 ENERGY_S = 30.0
 """Seconds that an energy reading is taken over; shorter ones are mostly the counter's own steps."""
 REST_S = 5.0
 """Seconds that the machine is left alone, to know what it takes at rest."""
-FLOW_BATCH = 8
-"""Images a batch for throughput; 1, 8 and 32 were tried on CPUs, and 8 was the best or near it."""
 PROFILE_S = 1.0
 """Seconds that a profile's runs take at most, but for the first two."""
 PATIENCE_S = 30.0
@@ -46,12 +47,17 @@ class Contender:
     launches: list[Launch] = field(default_factory=list)
     clocks: list[float] = field(default_factory=list)
     """MHz of the fastest core at the end of each block."""
+    gpu_clocks: list[float] = field(default_factory=list)
+    """MHz of the GPU that did the work, at the same moments; 0 where none did, or it does not tell."""
     memory: int | None = None
-    throughput: float | None = None
+    flows: list[Flow] = field(default_factory=list)
     energy: float | None = None
     energy_above_rest: float | None = None
     energy_rail: str | None = None
     energy_reason: str | None = None
+    built: Mapping[str, Any] | None = None
+    """The table of the engine that it runs as, on a target that runs engines."""
+    engine: EngineRun | None = None
     layer_times: list[LayerTime] = field(default_factory=list)
     doubts: list[str] = field(default_factory=list)
     failure: str | None = None
@@ -85,7 +91,7 @@ class Bout:
     ) -> None:
         self._session, self._target, self._contenders, self._plan, self._emit = session, what, contenders, plan, emit
         self._way = way
-        self._start = time.monotonic()
+        self._start = self._session.now()
         self._end = self._start + max_s
         self._patience = max_s + PATIENCE_S
         self._watch = Watch(here=session.here)
@@ -95,14 +101,18 @@ class Bout:
         """Fill `result` with what the contenders come to."""
         key = self._session.host
         with self._session.start() as agent:
-            result.hosts[key] = host = read_host(agent)
+            host = read_host(agent, self._target.runtime)
+        known = result.hosts.get(key)
+        if known is not None:  # by another target: one machine, and what it has of either
+            host = msgspec.structs.replace(host, runtimes={**known.runtimes, **host.runtimes})
+        result.hosts[key] = host
         # The last pass takes a known time; the launches share the rest.
-        alone_s = self._plan.flow_ms / 1e3 + 0.5 + (0.3 if self._way.layers else 0.0)
+        alone_s = self._plan.flow_ms / 1e3 * max(1, len(self._way.batches)) + 0.5 + (0.3 if self._way.layers else 0.0)
         reserve = min(0.4 * (self._end - self._start), len(self._contenders) * alone_s)
         for launch in range(self._plan.launches):
-            left = self._end - reserve - time.monotonic()
+            left = self._end - reserve - self._session.now()
             if self._alive() and (launch == 0 or left > 0):
-                self._launch(launch, time.monotonic() + left / (self._plan.launches - launch))
+                self._launch(launch, self._session.now() + left / (self._plan.launches - launch))
         self._watch.end()
         self._alone()
         for each in self._contenders:
@@ -121,9 +131,9 @@ class Bout:
         alive = self._alive()
         try:
             for each in alive:
-                each.agent = self._session.start()
+                each.agent = self._session.start(f"{each.artifact.name} on {self._target.name}")
                 with each.trying():
-                    each.agent.send("start")
+                    each.agent.send("start", runtime=self._target.runtime)
             for each in self._alive():
                 assert each.agent is not None
                 with each.trying():
@@ -134,10 +144,9 @@ class Bout:
                 if each.agent is not None:
                     each.agent.close()
 
-    def _open(self, each: Contender, threads: int) -> None:
-        place = self._session.place(each.path)
-        wishes = {"provider": self._target.provider, "threads": threads, "short_spin": self._way.fps is None}
-        each.opened.update(each.ask("open", self._patience, path=place, **wishes))
+    def _open(self, each: Contender, threads: int, **other: Any) -> None:
+        wishes = {"threads": threads, "short_spin": self._way.fps is None, **opening.wishes(self._target, self._way), **other}
+        each.opened.update(each.ask("open", self._patience, path=self._session.place(each.path), **wishes))
 
     # Latency
 
@@ -151,11 +160,11 @@ class Bout:
             before = self._look()
             lasted = 0.0
             for number in range(self._plan.rounds):
-                begun = time.monotonic()
+                begun = self._session.now()
                 if number and begun + lasted > deadline:
                     break
                 self._round(launch, number, deadline)
-                lasted = time.monotonic() - begun
+                lasted = self._session.now() - begun
             self._watch.count_others(before, self._look())
         for each in self._alive():
             if each.agent is not None and each.agent.lost:
@@ -167,12 +176,13 @@ class Bout:
         order = stats.turns(self._alive(), launch, self._plan.rounds, number)
         blocks_left = len(order) * (self._plan.rounds - number)
         for at, each in enumerate(order):
-            left_ms = 1e3 * (deadline - time.monotonic()) / (blocks_left - at)
+            left_ms = 1e3 * (deadline - self._session.now()) / (blocks_left - at)
             with each.trying():
                 block = self._block(each, max(left_ms, self._plan.block_ms))
                 each.first_ms = each.first_ms if block["first_ms"] is None else block["first_ms"]
                 each.rounds.append(block["samples"])
                 each.clocks.append(max(block["clock_mhz"], default=0.0))
+                each.gpu_clocks.append(block.get("gpu_mhz") or 0.0)
             self._tell(launch * self._plan.rounds * len(self._contenders) + number * len(self._contenders) + at + 1)
 
     def _block(self, each: Contender, max_ms: float, **wishes: Any) -> dict[str, Any]:
@@ -191,16 +201,18 @@ class Bout:
         return block
 
     def _tell(self, done: int) -> None:
-        spent = time.monotonic() - self._start
-        left = min(spent / done * (self._total - done), max(0.0, self._end - time.monotonic()))
+        spent = self._session.now() - self._start
+        left = min(spent / done * (self._total - done), max(0.0, self._end - self._session.now()))
         self._emit(Progress(what=f"measuring on {self._target.name}", done=done, total=self._total, unit="blocks", seconds_left=left))
 
     def _look(self) -> Look:
         """How the machine is, and how much CPU time the agents and this process have had."""
         told = {}
-        for each in self._alive():
+        alive = self._alive()
+        for each in alive:
             with each.trying():
-                told[each.artifact.name] = each.ask("state", self._patience)
+                # What takes a moment to read is asked for once: of the last, whose state is kept.
+                told[each.artifact.name] = each.ask("state", self._patience, raw=each is alive[-1])
         return self._watch.look(told)
 
     # Memory, energy, throughput, layers
@@ -213,9 +225,10 @@ class Bout:
                 with each.trying():
                     self._open(each, self._target.threads)
                     self._weigh(each)
-                    left_s = (self._end - time.monotonic()) / (len(alive) - at)
+                    self._part(each)
+                    left_s = (self._end - self._session.now()) / (len(alive) - at)
                     self._meter(each, left_s)
-                    self._flow(each, min(self._plan.flow_ms, 1e3 * left_s))
+                    self._flow(each, min(self._plan.flow_ms, 1e3 * left_s / max(1, len(self._way.batches))))
                     self._profile(each)
                 self._tell(self._total - len(alive) + at + 1)
                 if each.agent is not None:
@@ -226,6 +239,12 @@ class Bout:
         block = self._block(each, 0, warm_ms=0, min_ms=0, min_runs=1, frame_ms=None)
         resident = each.opened["resident"]
         each.memory = max(0, block["peak"] - resident) if block["peak"] is not None and resident is not None else None
+
+    def _part(self, each: Contender) -> None:
+        """What an engine's inference is made of."""
+        if each.built is not None:
+            each.engine = opening.engine_run(each.built, each.ask("parts", self._patience, batch=self._target.batch, dims=dict(self._way.dims)))
+            each.doubts.extend(opening.engine_doubts(each.engine))
 
     def _meter(self, each: Contender, left_s: float) -> None:
         """Joules an image over half a minute of inferences, in all and above rest, where the machine counts them and there is the time."""
@@ -245,25 +264,32 @@ class Bout:
         each.energy, each.energy_above_rest, each.energy_rail = watts * image_s, (watts - at_rest) * image_s, block["rail"]
 
     def _flow(self, each: Contender, min_ms: float) -> None:
-        """Images a second with several batches in flight: on a CPU one thread a batch, as many batches as threads, gets the most done."""
+        """Images a second with several batches in flight, at each batch size: on a CPU one thread a batch, as many batches as threads, gets the most
+        done."""
         if min_ms < 100:
             each.doubts.append("no time was left to measure throughput")
             return
-        on_cpu, threads = self._target.provider == "CPUExecutionProvider", each.opened["threads"]
-        batch = each.opened["batch"] or FLOW_BATCH
-        try:
-            if on_cpu and threads > 1:
-                self._open(each, 1)
-            flow = each.ask("flow", self._patience, batch=batch, min_ms=min_ms, streams=threads if on_cpu else 2, dims=dict(self._way.dims))
-            each.throughput = flow["images_per_s"]
-        except DeviceError as error:
-            each.doubts.append(f"throughput could not be measured at batch {batch}: {error}")
+        on_cpu, threads, fixed = self._target.on_cpu, each.opened["threads"], each.opened["batch"]
+        own_threads = self._target.runtime == "onnxruntime"  # which a stream brings along; others are told how many share theirs
+        if fixed and self._way.batches:
+            each.doubts.append(f"its batch is fixed: throughput was measured at {fixed} alone")
+        if own_threads and on_cpu and threads > 1:
+            self._open(each, 1)
+        for batch in [fixed] if fixed else self._way.batches or (opening.FLOW_BATCH,):
+            try:
+                streams = threads if on_cpu else 2
+                if not own_threads:
+                    self._open(each, threads, streams=streams, batch=batch)
+                flow = each.ask("flow", self._patience, batch=batch, min_ms=min_ms, streams=streams, dims=dict(self._way.dims))
+                each.flows.append(Flow(batch=flow["batch"], images_per_s=flow["images_per_s"], streams=flow["streams"]))
+            except DeviceError as error:
+                each.doubts.append(f"throughput could not be measured at batch {batch}: {error}")
 
     def _profile(self, each: Contender) -> None:
         """What each layer takes, by a session of its own that keeps a profile; a file that it fails for keeps its other figures."""
         if not self._way.layers:
             return
-        if self._target.provider != "CPUExecutionProvider":
+        if not self._target.on_cpu:
             each.doubts.append(f"its layers were not timed: of {self._target.provider} the runtime times its own calls, not their work")
             return
         try:
@@ -272,6 +298,7 @@ class Bout:
                 self._patience,
                 path=self._session.place(each.path),
                 provider=self._target.provider,
+                **({} if self._target.runtime == "onnxruntime" else {"runtime": self._target.runtime}),
                 threads=self._target.threads,
                 folder=self._session.room(),
                 max_ms=1e3 * PROFILE_S,
@@ -286,7 +313,7 @@ class Bout:
 
     def _measurement(self, each: Contender, key: str, cores: int) -> Measurement:
         timing = Timing(launches=each.launches)
-        doubted = doubts(timing, clocks=each.clocks, states=self._watch.states, others=self._watch.others, cores=cores)
+        doubted = doubts(timing, clocks=each.clocks, gpu_clocks=each.gpu_clocks, states=self._watch.states, others=self._watch.others, cores=cores)
         return Measurement(
             artifact=each.artifact.name,
             target=self._target.name,
@@ -297,12 +324,14 @@ class Bout:
             fps=self._way.fps,
             threads=self._target.threads or cores,
             timing=timing,
-            throughput=each.throughput,
+            throughput=max((flow.images_per_s for flow in each.flows), default=None),
+            flows=each.flows,
             memory=each.memory,
             energy=each.energy,
             energy_above_rest=each.energy_above_rest,
             energy_rail=each.energy_rail,
             energy_reason=each.energy_reason,
+            engine=each.engine,
             layer_times=each.layer_times,
             states=self._watch.states,
             doubts=[*doubted, *each.doubts],

@@ -5,15 +5,15 @@ for its latency, would give each its own luck with memory and cores; measured on
 from launch to launch and these 1.5 % (benchmarks/LOG.md).
 """
 
-import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from edgekd import stats
+from edgekd.bench import opening
 from edgekd.bench.plan import Plan, Way
 from edgekd.device.host import Session
 from edgekd.events import Emit, Progress
-from edgekd.record import Ratio
+from edgekd.measurements import Ratio
 from edgekd.target import Target
 
 FEWEST = 2
@@ -23,29 +23,41 @@ Samples = Mapping[str, Sequence[float]]
 """What one launch took for each file, ms, turn by turn."""
 
 
-def duel(session: Session, what: Target, files: Mapping[str, Path], *, plan: Plan, way: Way, deadline: float, emit: Emit) -> list[Samples]:
-    """All files in turn, in `plan.duels` launches or as many as end before `deadline` (of time.monotonic).
+def duel(
+    session: Session,
+    what: Target,
+    files: Mapping[str, Path],
+    *,
+    plan: Plan,
+    way: Way,
+    deadline: float,
+    emit: Emit,
+    rival: Target | None = None,
+) -> list[Samples]:
+    """All files in turn, in `plan.duels` launches or as many as end before `deadline` (of `session.now`).
+
+    `rival` is a target of another runtime on the same machine: it runs each file too, whose samples stand under `by(rival, name)`.
 
     Raises:
         DeviceError: a launch failed, which the files did not by themselves.
     """
     found: list[Samples] = []
-    begun = time.monotonic()
+    begun = session.now()
     for launch in range(plan.duels):
-        spent = time.monotonic() - begun
+        spent = session.now() - begun
         if launch >= FEWEST and begun + spent + spent / launch > deadline:
             break
         names = list(files)
         # Who is loaded first, and begins, changes from launch to launch.
         if launch % 2:
             names.reverse()
-        left_s = max(0.0, deadline - time.monotonic()) / (plan.duels - launch)
-        with session.start() as agent:
+        left_s = max(0.0, deadline - session.now()) / (plan.duels - launch)
+        with session.start(f"duel on {what.name}") as agent:
             told = agent.ask(
                 "duel",
                 _PATIENCE_S + left_s,
                 paths=[session.place(files[name]) for name in names],
-                provider=what.provider,
+                **opening.wishes(what, way, shape=False),
                 threads=what.threads,
                 min_ms=plan.duel_ms * len(names) / 2,
                 min_turns=_TURNS,
@@ -53,11 +65,19 @@ def duel(session: Session, what: Target, files: Mapping[str, Path], *, plan: Pla
                 batch=what.batch,
                 dims=dict(way.dims),
                 frame_ms=None if way.fps is None else 1e3 / way.fps,
+                **({} if rival is None else {"rival": {"runtime": rival.runtime, **opening.wishes(rival, way, shape=False)}}),
             )
+        if rival is not None:
+            names += [by(rival, name) for name in names]
         found.append(dict(zip(names, told["samples"], strict=True)))
-        left = (time.monotonic() - begun) / (launch + 1) * (plan.duels - launch - 1)
+        left = (session.now() - begun) / (launch + 1) * (plan.duels - launch - 1)
         emit(Progress(what=f"comparing on {what.name}", done=launch + 1, total=plan.duels, unit="launches", seconds_left=left))
     return found
+
+
+def by(rival: Target, name: str) -> str:
+    """What a file's samples stand under where another runtime ran it beside the target's own."""
+    return f"{name} by {rival.runtime}"
 
 
 def quotients(launches: Sequence[Samples], artifact: str, against: str) -> list[float]:

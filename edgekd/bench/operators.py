@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from edgekd.record import Artifact, LayerTime
+from edgekd.measurements import LayerTime
+from edgekd.record import Artifact
 
 _CUT = 8
 """So many words may stand before and behind a name of the file."""
@@ -64,7 +65,7 @@ def _nodes(file: Path) -> list[Node]:
 
 def _kind(op: str) -> str:
     """What fused and quantised forms of an operator have in common."""
-    return _MULTIPLY[0] if "Conv" in op else _MULTIPLY[1] if "MatMul" in op or "Gemm" in op else op
+    return _MULTIPLY[0] if "Conv" in op else _MULTIPLY[1] if "MatMul" in op or "Gemm" in op or op == "FullyConnected" else op
 
 
 def _meant(name: str, named: Mapping[str, Node]) -> Node | None:

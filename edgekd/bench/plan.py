@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from edgekd.record import Host, Measurement, Ratio
+from edgekd.measurements import Host, Measurement, Ratio
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,19 +30,21 @@ QUICK = Plan(rounds=4, block_ms=60.0, block_runs=10, warm_ms=10.0, flow_ms=300.0
 
 @dataclass(frozen=True, kw_only=True)
 class Way:
-    """How files are run: at a camera's pace of `fps` images a second or one after another, open axes at the sizes in `dims`; and whether `layers` are
-    timed one by one in a pass of their own."""
+    """How files are run: at a camera's pace of `fps` images a second or one after another, open axes at the sizes in `dims`; whether `layers` are
+    timed one by one in a pass of their own; and the `batches` that throughput is measured at, (): one that does well on CPUs."""
 
     fps: float | None = None
     dims: Mapping[str, int] = field(default_factory=dict)
     layers: bool = False
+    batches: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)
 class Bench:
-    """What was measured, and by `ARTIFACT on TARGET` why something could not be."""
+    """What was measured, by `ARTIFACT on TARGET` why something could not be, and by host why nothing could be there."""
 
     measurements: list[Measurement]
     ratios: list[Ratio]
     hosts: dict[str, Host]
     failures: dict[str, str]
+    lost: dict[str, str] = field(default_factory=dict)

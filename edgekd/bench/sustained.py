@@ -9,14 +9,17 @@ from pathlib import Path
 import msgspec
 
 from edgekd import stats
+from edgekd.bench import opening
 from edgekd.bench.bout import PATIENCE_S
 from edgekd.bench.plan import Way
 from edgekd.bench.where import check, resolve
 from edgekd.device.host import connect, state_record
 from edgekd.device.process import Agent
+from edgekd.device.settings import UNCHANGED, Settings, applied
 from edgekd.errors import DeviceError
 from edgekd.events import Emit, Note, Progress, silent
-from edgekd.record import Artifact, Measurement, Moment
+from edgekd.measurements import Measurement, Moment
+from edgekd.record import Artifact
 from edgekd.target import Target
 
 EVERY_S = 1.0
@@ -43,6 +46,7 @@ def sustain(
     seconds: float,
     fps: float | None = None,
     dims: Mapping[str, int] | None = None,
+    settings: Settings = UNCHANGED,
     python: Sequence[str] = (),
     base: Path = Path(),
     emit: Emit = silent,
@@ -62,11 +66,14 @@ def sustain(
         moments: list[Moment] = []
         doubts: list[str] = []
         try:
-            with connect(host, python) as session, session.start() as agent:
-                agent.ask("open", path=session.place(path), provider=what.provider, threads=what.threads, short_spin=fps is None)
+            with connect(host, python) as session, applied(session, settings, emit) as moved, session.start() as agent:
+                if what.by_engine:
+                    opening.build(session, what, path, way, emit)
+                agent.ask("open", path=session.place(path), threads=what.threads, short_spin=fps is None, **opening.wishes(what, way))
                 for moment in _moments(agent, what, way, seconds):
                     moments.append(moment)
                     emit(_progress(target, number * seconds + moment.at_s, len(asked) * seconds))
+            doubts = [f"under sustained load {doubt}" for doubt in moved]
         except DeviceError as error:
             doubts = [f"sustained load ended after {moments[-1].at_s if moments else 0:.0f} of {seconds:.0f} s: {error}"]
             emit(Note(text=f"{artifact.name} on {target}: {doubts[0]}", level="warning"))

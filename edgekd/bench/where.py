@@ -4,8 +4,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from edgekd import target
-from edgekd.device.host import check_host, connect, read_host
-from edgekd.errors import MissingError, UsageError
+from edgekd.device.host import Session, check_host, connect
+from edgekd.errors import DeviceError, MissingError, UsageError
 from edgekd.events import Emit, Note, silent
 from edgekd.record import Artifact
 from edgekd.target import Target
@@ -15,15 +15,13 @@ def resolve(targets: Mapping[str, str], base: Path = Path()) -> list[tuple[Targe
     """Each target that has a host, with it; paths are relative to `base`. Asked early, it spares a long run a late refusal.
 
     Raises:
-        MissingError, UsageError: an unknown target, a runtime that cannot be measured yet, or a host that no session can be opened with.
+        MissingError, UsageError: an unknown target, or a host that no session can be opened with.
     """
     found = []
     for name, host in targets.items():
         what = target.load(name, base)
         if not host:
             continue
-        if what.runtime != "onnxruntime":
-            raise UsageError(f"only targets that run ONNX Runtime can be measured yet, {name} runs {what.runtime}. Leave its host empty: {name}=")
         check_host(host)
         found.append((what, host))
     return found
@@ -35,14 +33,37 @@ def target_of(host: str, python: Sequence[str] = (), emit: Emit = silent) -> str
     Raises:
         UsageError, MissingError, DeviceError: as `connect`.
     """
-    with connect(host, python) as session, session.start() as agent:
-        told = read_host(agent)
-    found = target.fitting(f"{told.cpu} {told.gpu or ''}")
-    runs = [each for each in found if each.runtime == "onnxruntime"]
-    name = runs[0].name if runs else "cpu"
-    other = "" if runs or not found else f" (it fits {found[0].name} too, whose {found[0].runtime} cannot be measured yet)"
-    emit(Note(text=f"{host} is {told.gpu or told.cpu}: measured as {name}{other}"))
-    return name
+    with connect(host, python) as session:
+        what, who, lacks = fitting(session)
+    emit(Note(text=f"{who}: measured as {what.name}{lacks}"))
+    return what.name
+
+
+def fitting(session: Session) -> tuple[Target, str, str]:
+    """The target that a session's machine fits and has the runtime of, else the CPU's; what the machine is, and what it lacks to be another.
+
+    Raises:
+        DeviceError, MissingExtra: it has no runtime at all.
+    """
+    with session.start() as agent:
+        told = agent.ask("facts")
+        found = target.fitting(f"{told['cpu']} {told['gpu'] or ''}")
+        lacks = {each.name: _lacking(session, each) for each in found}
+        runs = [each for each in found if lacks[each.name] is None]
+        if not runs:
+            agent.ask("start")
+    other = next((f" (it fits {name} too: {why})" for name, why in lacks.items() if why is not None), "")
+    return runs[0] if runs else target.load("cpu"), f"{session.host} is {told['gpu'] or told['cpu']}", other
+
+
+def _lacking(session: Session, what: Target) -> str | None:
+    """Why a target's runtime cannot be used there; None where it can."""
+    with session.start() as agent:
+        try:
+            agent.ask("start", runtime=what.runtime)
+        except (DeviceError, MissingError) as error:
+            return str(error)
+    return None
 
 
 def check(files: Sequence[tuple[Artifact, Path]], pairs: Sequence[tuple[str, str]] = ()) -> None:

@@ -10,7 +10,8 @@ from typing import Literal, TypeAlias
 
 from edgekd import stats
 from edgekd.budget import choose
-from edgekd.record import Artifact, Measurement, Report
+from edgekd.measurements import Measurement
+from edgekd.record import Artifact, Report
 from edgekd.scores import Metric, Score
 from edgekd.stats import Interval
 
@@ -152,7 +153,9 @@ def speedup(ask: Ask) -> Seen:
     if ask.host is not None and isinstance(here := measured(ask), Unknown):
         return here
     for ratio in ask.report.ratios:
-        pair = (ratio.artifact, ratio.against) if (ratio.quantity, ratio.target) == ("latency", ask.target) else None
+        # One runtime against another is no file against another.
+        told = (ratio.quantity, ratio.target, ratio.against_target) == ("latency", ask.target, None)
+        pair = (ratio.artifact, ratio.against) if told else None
         if pair == (ask.artifact.name, other.name):
             return stats.inverse((ratio.value, ratio.low, ratio.high))
         if pair == (other.name, ask.artifact.name):

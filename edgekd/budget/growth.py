@@ -91,7 +91,10 @@ def other_host(now: Ask, then: Ask, whose: str = "the baseline") -> Unknown | No
     here, there = now.report.hosts.get(first.host), then.report.hosts.get(second.host)
     if here is None or there is None:
         return Unknown("it is not known which machine measured. Measure both again.", "undecided")
-    pairs = [(field, getattr(there, field), getattr(here, field)) for field in here.__struct_fields__]
+    pairs = [(field, getattr(there, field), getattr(here, field)) for field in here.__struct_fields__ if field != "runtimes"]
+    # A runtime that only one of the two was asked for has measured nothing of what is compared.
+    both = [name for name in there.runtimes if name in here.runtimes]
+    pairs.append(("runtimes", {name: there.runtimes[name] for name in both}, {name: here.runtimes[name] for name in both}))
     changed = [f"{field} was {old!r} and is {new!r}" for field, old, new in pairs if old != new]
     return Unknown(f"another host measured {whose}: {', '.join(changed)}. Measure both on one.", "undecided") if changed else None
 

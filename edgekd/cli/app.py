@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from edgekd import __version__
-from edgekd.cli import ask, begin, inside, jobs, judge, keep, label, look, measure, robustness, ship
+from edgekd.cli import ask, begin, inside, jobs, judge, keep, label, look, measure, probe, robustness, selftest, ship
 from edgekd.cli.face import command
 from edgekd.cli.quick import Command, Group
 
@@ -59,8 +59,10 @@ app.command("watch", cls=Command)(command(look.watch))
 app.command("recipe", cls=Command)(command(ask.recipe))
 app.command("taps", cls=Command)(command(inside.taps, needs="train"))
 app.command("doctor", cls=Command)(command(ask.doctor))
+app.command("selftest", cls=Command)(command(selftest.selftest, needs="measure"))
 
 targets = typer.Typer(cls=Group, rich_markup_mode=None, pretty_exceptions_enable=False)
 targets.callback(invoke_without_command=True)(command(ask.targets))
 targets.command("show", cls=Command)(command(ask.show_target))
+targets.command("probe", cls=Command)(command(probe.probe_target, needs="measure"))
 app.add_typer(targets, name="targets")

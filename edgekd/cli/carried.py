@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from edgekd.evaluate import Predict
+    from edgekd.events import Emit
     from edgekd.record import Preprocess
 
 
@@ -85,10 +86,13 @@ def preprocess_of(file: Path) -> "Preprocess":
 
 
 @contextlib.contextmanager
-def opened(file: Path, host: str = "local", python: Sequence[str] = ()) -> "Iterator[Predict]":
-    """A file that answers, on this machine or another."""
+def opened(file: Path, host: str = "local", python: Sequence[str] = (), emit: "Emit | None" = None) -> "Iterator[Predict]":
+    """A file that answers, here by ONNX Runtime, on another machine by what runs it there; `emit` is told of that."""
+    from edgekd.bench import answering
     from edgekd.device.host import connect
     from edgekd.device.predict import open_predict
+    from edgekd.events import silent
 
-    with connect(host, python) as session, open_predict(session, file) as answer:
-        yield answer
+    with connect(host, python) as session:
+        with open_predict(session, file) if host == "local" else answering(session, file, emit or silent) as answer:
+            yield answer

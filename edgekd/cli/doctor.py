@@ -27,7 +27,7 @@ PACKAGES = ("torch", "torchvision", "onnx", "onnxslim", "accelerate", "tensorrt"
 PROGRAMS = {
     "ssh": "measures on other machines",
     "nvidia-smi": "tells about NVIDIA cards",
-    "trtexec": "builds TensorRT engines where Python has no tensorrt",
+    "trtexec": "builds and runs TensorRT engines where Python has no tensorrt",
 }
 
 
@@ -114,6 +114,7 @@ def lines(found: Found) -> list[str]:
         text += [f"  {what}: {line}" for what, line in found.missing.items()]
     if found.untested:
         text += ["", "Targets that edgekd has never run on real hardware:", *(f"  {name}" for name in found.untested)]
+        text += ["TensorRT's engines have never been run on any; edgekd selftest tries them here, and its file is worth sending."]
     text += [f"warning: {warning}" for warning in found.warnings]
     return [part for line in text for part in _folded(line)]
 

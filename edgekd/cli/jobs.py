@@ -4,15 +4,16 @@ What was typed becomes a `Job` (the recipe in force, its folder, whose run it is
 that it returns is shown.
 """
 
+import shlex
 import textwrap
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple, cast
 
 import typer
 
 from edgekd.cli.face import Face
-from edgekd.cli.options import Flags, Out, RecipeFile
+from edgekd.cli.options import Flags, Hosts, Out, Python, RecipeFile
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -26,6 +27,8 @@ Log = Annotated[
 ]
 Batches = Annotated[str | None, typer.Option("--batches", metavar="N|LEAST,USUAL,LARGEST", help="What engines of a bare file take.  [default: 1]")]
 Inspect = Annotated[bool, typer.Option("--inspect", help="Also print the layers of engines, with their precisions.")]
+Why = Annotated[bool, typer.Option("--why", help="Say of a bare file what its bytes, MACs and time are spent on, layer by layer.")]
+Against = Annotated[Path | None, typer.Option("--against", metavar="OTHER.onnx", help="With --why, say what differs from this file.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what would be done: steps, memory, time, sizes; do nothing.")]
 
 
@@ -38,7 +41,17 @@ class Job(NamedTuple):
     base: Path
 
 
-def compress(recipe: RecipeFile = None, *, flags: Flags, out: Out = None, log: Log = None, dry_run: DryRun = False, face: Face) -> None:
+def compress(
+    recipe: RecipeFile = None,
+    *,
+    flags: Flags,
+    out: Out = None,
+    log: Log = None,
+    dry_run: DryRun = False,
+    python: Python = None,
+    hosts: Hosts,
+    face: Face,
+) -> None:
     """Make a model small and fast: teach, distil, export, measure.
 
     The whole way from a teacher to files that a device can run, judged and reported. Without
@@ -56,7 +69,7 @@ def compress(recipe: RecipeFile = None, *, flags: Flags, out: Out = None, log: L
         return
     from edgekd.compress import compress as whole
 
-    report = run_job(face, job, whole, log=log or ())
+    report = run_job(face, job, whole, log=log or (), settings=hosts.settings(), python=shlex.split(python or ""))
     if report.verdicts:
         from edgekd.budget import exit_code
 
@@ -83,12 +96,30 @@ def distill(recipe: RecipeFile = None, *, flags: Flags, out: Out = None, log: Lo
     run_job(face, job, compress.distill, log=log or ())
 
 
-def export(recipe: RecipeFile = None, *, flags: Flags, out: Out = None, batches: Batches = None, inspect: Inspect = False, face: Face) -> None:
+def export(
+    recipe: RecipeFile = None,
+    *,
+    flags: Flags,
+    out: Out = None,
+    batches: Batches = None,
+    inspect: Inspect = False,
+    why: Why = False,
+    against: Against = None,
+    face: Face,
+) -> None:
     """Write checked ONNX files in each precision, or engines.
 
     Of teacher and students alike; what they come from is taught first where it is not there yet. A bare FILE.onnx becomes a TensorRT engine for each
-    --on TARGET; those for RTX cards need no GPU.
+    --on TARGET; those for RTX cards need no GPU. With --why nothing is written: its layers are listed, the largest first.
     """
+    if why or against is not None:
+        from edgekd.cli.why import export_why
+        from edgekd.errors import UsageError
+
+        if not why or recipe is None or batches is not None or inspect or out is not None:
+            raise UsageError("--why takes a FILE.onnx, --against another and --on TARGET; nothing else goes with them")
+        export_why(face, recipe, flags, against)
+        return
     if recipe is not None and recipe.suffix == ".onnx":
         from edgekd.cli.engines import export_engines
 
@@ -145,10 +176,24 @@ def _taken_up(folder: Path, flags: Flags, out: Path | None) -> Job:
 
 
 def run_job(face: Face, job: Job, work: "Callable[..., record.Report]", **wishes: Any) -> "record.Report":
-    """Do a job while its events are drawn, then show its report and where its files are; `wishes` are the job's own arguments."""
-    with face.watching(job.folder) as emit:
-        report = work(job.recipe, folder=job.folder, origin=job.origin, base=job.base, emit=emit, **wishes)
-    show_report(face, report, _made(job.folder, report))
+    """Do a job while its events are drawn, then show its report and where its files are; `wishes` are the job's own arguments.
+
+    Of several processes that a launcher started, the first one speaks. Where some of several hosts were lost, as was told when they were, the report
+    is shown all the same, and it is a failure.
+    """
+    from edgekd.distill.ranks import launched
+    from edgekd.errors import HostsLostError
+
+    main, lost = launched()[0] == 0, False
+    with (face if main else Face(quiet=True)).watching(job.folder) as emit:
+        try:
+            report = work(job.recipe, folder=job.folder, origin=job.origin, base=job.base, emit=emit, **wishes)
+        except HostsLostError as error:
+            report, lost = cast("record.Report", error.report), True
+    if main:
+        show_report(face, report, _made(job.folder, report))
+    if lost:
+        raise typer.Exit(HostsLostError.exit_code)
     return report
 
 

@@ -13,7 +13,7 @@ import typer
 from edgekd.cli.carried import aligned, class_names, metadata, opened, preprocess_of, several, thresholds_for
 from edgekd.cli.face import Face
 from edgekd.cli.jobs import job_from, run_job, show_report
-from edgekd.cli.options import Flags, Out, typed_as
+from edgekd.cli.options import Flags, Hosts, Out, Python, typed_as
 
 if TYPE_CHECKING:
     pass
@@ -33,31 +33,58 @@ Sustained = Annotated[
     str | None,
     typer.Option("--sustained", metavar="TIME", help="Then run one file after another for so long, as in 60s, and see whether latency holds."),
 ]
+Throughput = Annotated[
+    str | None,
+    typer.Option("--throughput", metavar="N,N,…", help="Batches that throughput is measured at, as in 1,8,32.  [default: 8]"),
+]
 Host = Annotated[str | None, typer.Option("--host", metavar="HOST", help="Run bare files there: whatever `ssh` takes, as user@orin.")]
-Python = Annotated[
-    str | None, typer.Option("--python", metavar="COMMAND", help="What starts Python on other machines.  [default: the first with ONNX Runtime]")
+Offline = Annotated[
+    Path | None,
+    typer.Option("--offline", metavar="DIR", help="Write a folder for a device without a network; `python3 agent.pyz DIR` measures there."),
+]
+Collect = Annotated[Path | None, typer.Option("--collect", metavar="DIR", help="Read what the device wrote into that folder.")]
+Resize = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--resize",
+        metavar="opencv|pil|torch",
+        help="Score bare files also with images resized by another library; repeat it for several.",
+    ),
 ]
 Dims = Annotated[list[str] | None, typer.Option("--dim", metavar="AXIS=N", help="Size of an open axis of a bare file, by its name or as INPUT.AXIS.")]
 
 TOP = 5
 
 
-def evaluate(what: What = None, *, flags: Flags, out: Out = None, host: Host = None, python: Python = None, face: Face) -> None:
+def evaluate(
+    what: What = None, *, flags: Flags, out: Out = None, host: Host = None, python: Python = None, resize: Resize = None, face: Face
+) -> None:
     """Score files on test images.
 
     Accuracy, calibration, each class, agreement with the teacher. Of a recipe or run, every file that it makes; of bare files (with
-    --data), those, compared with --teacher FILE.onnx. With --host they answer on that machine, and each is compared with itself here.
+    --data), those, compared with --teacher FILE.onnx. With --host they answer on that machine, and each is compared with itself here; with --resize
+    each is compared with itself on images that another library has resized, as a device may.
     """
+    from edgekd.errors import UsageError
+
     bare = _bare(what)
     if not bare:
         if (host, python) != (None, None):
-            from edgekd.errors import UsageError
-
             raise UsageError("--host and --python are for files: give the run's .onnx files, with --data")
+        if resize:
+            raise UsageError("--resize is for files: give the run's .onnx files, with --data")
         job = job_from(_single(what), flags, out)
         from edgekd import compress
 
         run_job(face, job, compress.evaluate_files)
+        return
+    if resize:
+        from edgekd.cli.resized import evaluate_resized
+
+        _refuse_others(flags, out, {"data", "test", "size", "channels", "download"})
+        if (host, python) != (None, None):
+            raise UsageError("--resize compares a file with itself, here; take --host and --python away")
+        evaluate_resized(face, bare, flags, resize)
         return
     _refuse_others(flags, out, {"data", "test", "size", "channels", "download", "teacher", "seed"})
     _evaluate_bare(face, bare, flags, host or "local", shlex.split(python or ""))
@@ -73,26 +100,41 @@ def bench(
     dim: Dims = None,
     layers: Layers = False,
     sustained: Sustained = None,
+    throughput: Throughput = None,
     host: Host = None,
     python: Python = None,
+    offline: Offline = None,
+    collect: Collect = None,
+    hosts: Hosts,
     face: Face,
 ) -> None:
     """Measure how fast files run on each target.
 
     Of a recipe or run, every file that it makes; of bare ONNX files with any inputs, those: the later ones are compared with the first.
-    --sustained loads the bare files, or those of the run that ship.
+    --sustained loads the bare files, or those of the run that ship. --offline and --collect measure where no line reaches, as the targets that
+    have no host; a run's files also answer test images there.
     """
-    from edgekd.cli.timed import bench_bare, bench_run, load_s
+    from edgekd.cli.timed import bench_bare, bench_run, load_s, throughput_batches
     from edgekd.errors import UsageError
 
     bare, seconds = _bare(what), load_s(sustained)
+    asked: dict[str, Any] = {"batches": throughput_batches(throughput), "settings": hosts.settings()}
+    if bare:
+        _refuse_others(flags, out, {"on"})
+    if offline is not None or collect is not None:
+        from edgekd.cli.offline import bench_offline
+
+        line = {"--host": host, "--python": python, "--sustained": sustained, "--power-mode": hosts.power_mode, "--lock-clocks": hosts.lock_clocks}
+        own = {"--max-time": max_time, "--fps": fps, "--dim": dim}
+        job = None if bare else job_from(_single(what), flags, out)
+        bench_offline(face, flags, job or bare, offline, collect, line, own, dims=_dims(dim or []), layers=layers, batches=asked["batches"])
+        return
     if not bare:
         job = job_from(_single(what), flags, out)
         if (max_time, fps, dim, host) != (None, None, None, None):
             raise UsageError("--max-time, --fps, --dim and --host are for bare files; take them away, or give .onnx files")
-        bench_run(face, job, layers=layers, sustained_s=seconds, python=shlex.split(python or ""))
+        bench_run(face, job, layers=layers, sustained_s=seconds, python=shlex.split(python or ""), **asked)
         return
-    _refuse_others(flags, out, {"on"})
     if host is not None and flags.on:
         raise UsageError("--host finds the target that fits, and --on TARGET=HOST names it; give one of them")
     if max_time is not None and not 0 < max_time < float("inf"):
@@ -104,6 +146,7 @@ def bench(
         "sustained_s": seconds,
         "python": shlex.split(python or ""),
         "host": host,
+        **asked,
     }
     bench_bare(face, bare, flags, max_s=max_time or 60.0, **wishes)
 
@@ -191,7 +234,7 @@ def _evaluate_bare(face: Face, files: list[Path], flags: Flags, host: str, pytho
         for file, artifact in zip(every, report.artifacts, strict=True):
             against = against if host == "local" else None
             for where in dict.fromkeys(("local", host)):
-                with opened(file, where, python) as answer:
+                with opened(file, where, python, emit) as answer:
                     ordered, own = aligned(answer, file, images.classes), thresholds_for(file, images.classes)
                     one, logits = score(
                         ordered, images.test, artifact=artifact.name, split="test", classes=images.classes, host=where,

@@ -6,19 +6,45 @@ parameter of type `Flags` gets all of them (`face.command` spreads it). What the
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+if TYPE_CHECKING:
+    from edgekd.device.settings import Settings
 
 RecipeFile = Annotated[
     Path | None, typer.Argument(metavar="RECIPE.toml", help="What to do, or a run's folder to take up; else the default recipe and the flags.")
 ]
 Out = Annotated[Path | None, typer.Option("--out", metavar="DIR", help="The run's folder.  [default: runs/ and the recipe's or data's name]")]
 
+Python = Annotated[
+    str | None, typer.Option("--python", metavar="COMMAND", help="What starts Python on other machines.  [default: the first with ONNX Runtime]")
+]
+
 
 def typed_as(name: str) -> str:
     """How a field of `Flags` is called on the command line; `from` is no name in Python."""
     return "--from" if name == "previous" else f"--{name.replace('_', '-')}"
+
+
+@dataclass(frozen=True)
+class Hosts:
+    """What to change on the hosts while they measure; nothing unless it is typed."""
+
+    power_mode: Annotated[
+        str | None,
+        typer.Option("--power-mode", metavar="NAME|ID", help="Set this mode of nvpmodel on the hosts while they measure, and put the old one back."),
+    ] = None
+    lock_clocks: Annotated[
+        bool, typer.Option("--lock-clocks", help="Let jetson_clocks lock the hosts' clocks while they measure, and free them again.")
+    ] = False
+
+    def settings(self) -> "Settings":
+        """The wish as measuring takes it."""
+        from edgekd.device.settings import Settings
+
+        return Settings(power_mode=self.power_mode, lock_clocks=self.lock_clocks)
 
 
 @dataclass(frozen=True)

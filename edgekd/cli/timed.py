@@ -2,17 +2,24 @@
 
 import textwrap
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+import typer
 
 from edgekd.cli.face import Face
 from edgekd.cli.jobs import Job, run_job, show_report
 from edgekd.cli.options import Flags
 
 if TYPE_CHECKING:
+    from edgekd.bench import Bench
+    from edgekd.device.settings import Settings
     from edgekd.record import Report
+    from edgekd.target import Target
 
 SHORTEST_S, LONGEST_S = 1.0, 3600.0
+LARGEST_BATCH = 4096
 
 
 def load_s(text: str | None) -> float:
@@ -32,12 +39,35 @@ def load_s(text: str | None) -> float:
     return seconds
 
 
-def bench_run(face: Face, job: Job, *, layers: bool, sustained_s: float, python: Sequence[str] = ()) -> None:
+def throughput_batches(text: str | None) -> list[int]:
+    """The batches in "1,8,32", in rising order; none where nothing was typed.
+
+    Raises:
+        UsageError: no such numbers.
+    """
+    from edgekd.errors import UsageError
+
+    parts = [part.strip() for part in text.split(",")] if text is not None else []
+    if not all(part.isdecimal() and part.isascii() and len(part) < 9 and 0 < int(part) <= LARGEST_BATCH for part in parts):
+        raise UsageError(f"--throughput takes batches from 1 to {LARGEST_BATCH}, as in 1,8,32; got {text!r}")
+    return sorted({int(part) for part in parts})
+
+
+def bench_run(
+    face: Face,
+    job: Job,
+    *,
+    layers: bool,
+    sustained_s: float,
+    batches: Sequence[int],
+    settings: "Settings",
+    python: Sequence[str] = (),
+) -> None:
     """Time the files of a recipe or run."""
     from edgekd import compress  # after what was typed has been read, as this takes seconds
 
-    report = run_job(face, job, compress.bench_files, sustained_s=sustained_s, python=python)
-    lines = _more(report, layers=layers)
+    report = run_job(face, job, compress.bench_files, sustained_s=sustained_s, python=python, settings=settings, batches=batches)
+    lines = more(report, layers=layers)
     if lines and not face.json:
         print("\n".join(["", *lines]))
 
@@ -52,12 +82,13 @@ def bench_bare(
     dims: Mapping[str, int],
     layers: bool,
     sustained_s: float,
+    batches: Sequence[int],
+    settings: "Settings",
     python: Sequence[str] = (),
     host: str | None = None,
 ) -> None:
     """Time bare files, the later ones against the first; on `host` as the target that fits it."""
-    import msgspec
-
+    from edgekd import target
     from edgekd.bench import bench, loaded, sustain, target_of
     from edgekd.cli.asked import recipe_from
     from edgekd.gate.bare import bare_report
@@ -70,18 +101,31 @@ def bench_bare(
     together = list(zip(report.artifacts, files, strict=True))
     with face.watching() as emit:
         targets = {target_of(host, python, emit): host} if host else recipe_from(Recipe(), flags, base=cwd, cwd=cwd).on
-        found = bench(together, targets, pairs=pairs, max_s=max_s, fps=fps, dims=dims, layers=layers, python=python, emit=emit)
+        wishes: dict[str, Any] = {"fps": fps, "dims": dims, "settings": settings, "python": python, "emit": emit}
+        found = bench(together, targets, pairs=pairs, max_s=max_s, layers=layers, batches=batches, beside=True, **wishes)
         measurements = found.measurements
         if sustained_s:
             places = {artifact.name: (artifact, path) for artifact, path in together}
             asked = [(*places[each.artifact], each.target) for each in measurements]
-            measurements = loaded(measurements, sustain(asked, targets, seconds=sustained_s, fps=fps, dims=dims, python=python, emit=emit))
-    doubts = [f"{name}: {why}" for name, why in found.failures.items()]
-    report = msgspec.structs.replace(report, measurements=measurements, ratios=found.ratios, hosts=found.hosts, doubts=doubts)
-    show_report(face, report, _more(report, layers=layers))
+            measurements = loaded(measurements, sustain(asked, targets, seconds=sustained_s, **wishes))
+    show_bench(face, report, replace(found, measurements=measurements), [target.load(name) for name in targets], layers=layers)
 
 
-def _more(report: "Report", *, layers: bool) -> list[str]:
+def show_bench(face: Face, report: "Report", found: "Bench", targets: Sequence["Target"], *, layers: bool) -> None:
+    """Print what bare files came to on these targets; where a host was lost, as was told when it was, that is a failure all the same."""
+    import msgspec
+
+    from edgekd.bench.floor import floors
+
+    doubts = [f"{name}: {why}" for name, why in (found.failures | found.lost).items()]
+    parts = {"measurements": found.measurements, "ratios": found.ratios, "hosts": found.hosts, "doubts": doubts}
+    report = msgspec.structs.replace(report, floors=floors(report.artifacts, targets), **parts)
+    show_report(face, report, more(report, layers=layers))
+    if found.lost:
+        raise typer.Exit(3)
+
+
+def more(report: "Report", *, layers: bool) -> list[str]:
     """The lines of a terminal on what sustained load came to, and where the time goes."""
     from edgekd.report import sustained, text
     from edgekd.report.operators import slowest

@@ -7,28 +7,50 @@ before. All work in one run folder: a step whose result stands there is not done
     report = compress(Recipe(data="folder:photos"), folder=Path("runs/photos"))
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
-from edgekd.compress import assistants, continued, domain, ensemble, files, inherit, students, sustained, teacher
+from edgekd.bench.offline import Written
+from edgekd.compress import assistants, continued, domain, ensemble, files, inherit, offline, students, sustained, teacher
 from edgekd.compress.lesson import Learner
 from edgekd.compress.plan import plan
 from edgekd.compress.story import Story
 from edgekd.compress.tracking import Tracker, tracking
-from edgekd.errors import UsageError
+from edgekd.device.settings import UNCHANGED, Settings
+from edgekd.distill.ranks import launched
+from edgekd.errors import HostsLostError, UsageError
 from edgekd.evaluate.robustness import IMAGES
 from edgekd.events import Emit, silent
 from edgekd.recipe import Recipe
-from edgekd.record import Report
+from edgekd.record import Artifact, Report
 
-__all__ = ["bench_files", "compress", "distill", "evaluate_files", "export_files", "plan", "robustness", "teach"]
+__all__ = [
+    "bench_files",
+    "collected_files",
+    "compress",
+    "distill",
+    "evaluate_files",
+    "export_files",
+    "offline_files",
+    "plan",
+    "robustness",
+    "teach",
+]
 
 Step = Literal["teach", "distill", "export", "evaluate", "bench"]
 
 
 def compress(
-    recipe: Recipe, *, folder: Path, origin: str = "python", base: Path = Path(), emit: Emit = silent, log: Sequence[Tracker] = ()
+    recipe: Recipe,
+    *,
+    folder: Path,
+    origin: str = "python",
+    base: Path = Path(),
+    emit: Emit = silent,
+    log: Sequence[Tracker] = (),
+    settings: Settings = UNCHANGED,
+    python: Sequence[str] = (),
 ) -> Report:
     """Teach or load the teacher, distil it into each student, export, score and time the files, and hold them to the recipe's limits.
 
@@ -38,6 +60,8 @@ def compress(
         base: what the recipe's paths are relative to.
         emit: told of all that happens, beside the run's events.jsonl.
         log: trackers that training's figures go to as well, below the run's log/.
+        settings: what to change on the hosts while they measure; it is put back.
+        python: the command that starts Python on other machines; (): the first there that has ONNX Runtime.
 
     Returns:
         The report, as it stands in report.json, report.md and report.html.
@@ -46,7 +70,7 @@ def compress(
         EdgekdError: whatever cannot be done, with its remedy; finished stages stand.
     """
     with tracking(log, folder, recipe, emit) as told:
-        return _walk(recipe, {"teach", "distill", "export", "evaluate", "bench"}, folder, origin, base, told)
+        return _walk(recipe, {"teach", "distill", "export", "evaluate", "bench"}, folder, origin, base, told, settings=settings, python=python)
 
 
 def teach(recipe: Recipe, *, folder: Path, origin: str = "python", base: Path = Path(), emit: Emit = silent, log: Sequence[Tracker] = ()) -> Report:
@@ -80,10 +104,38 @@ def bench_files(
     emit: Emit = silent,
     sustained_s: float = 0.0,
     python: Sequence[str] = (),
+    settings: Settings = UNCHANGED,
+    batches: Sequence[int] = (),
 ) -> Report:
-    """Time every file on the targets, anew where they were timed before; then, for `sustained_s` seconds each, load those that ship. `python` starts
+    """Time every file on the targets, anew where they were timed before; then, for `sustained_s` seconds each, load those that ship. `batches` are
+    those that throughput is measured at, `settings` stand on the hosts meanwhile. `python` starts
     Python on other machines. Other arguments as `compress`."""
-    return _walk(recipe, {"teach", "distill", "export", "bench"}, folder, origin, base, emit, anew=True, sustained_s=sustained_s, python=python)
+    wishes: dict[str, Any] = {"sustained_s": sustained_s, "python": python, "settings": settings, "batches": batches}
+    return _walk(recipe, {"teach", "distill", "export", "bench"}, folder, origin, base, emit, anew=True, **wishes)
+
+
+def offline_files(
+    recipe: Recipe,
+    *,
+    folder: Path,
+    origin: str = "python",
+    base: Path = Path(),
+    emit: Emit = silent,
+    device: Path,
+    batches: Sequence[int] = (),
+) -> Written:
+    """Write the folder `device` for one that no line reaches: every file, test images, and what is to be done there; other arguments as
+    `bench_files`."""
+    with Story.opened(recipe, folder, origin, base, emit) as story:
+        made = _made(story, {"teach", "distill", "export"})[1]
+        written = offline.write(story, made, device, batches=batches)
+        story.told()
+        return written
+
+
+def collected_files(recipe: Recipe, *, folder: Path, origin: str = "python", base: Path = Path(), emit: Emit = silent, device: Path) -> Report:
+    """The report with what the folder `device` brought back; other arguments as `compress`."""
+    return _walk(recipe, {"teach", "distill", "export"}, folder, origin, base, emit, device=device)
 
 
 def robustness(recipe: Recipe, *, folder: Path, origin: str = "python", base: Path = Path(), emit: Emit = silent, images: int = IMAGES) -> Report:
@@ -108,27 +160,51 @@ def _walk(
     anew: bool = False,
     sustained_s: float = 0.0,
     python: Sequence[str] = (),
+    settings: Settings = UNCHANGED,
+    batches: Sequence[int] = (),
     changed: int = 0,
+    device: Path | None = None,
 ) -> Report:
-    """Do these steps, and take up what stands of the others."""
+    """Do these steps, and take up what stands of the others.
+
+    Raises:
+        UsageError: a launcher has started several processes for what one does.
+        HostsLostError: some of several hosts could not be measured; all that the others came to is in the report.
+    """
+    if launched()[1] > 1 and not do <= {"teach", "distill"}:
+        raise UsageError(
+            f"networks are taught by several processes, files are made and measured by one; {launched()[1]} were launched. "
+            "Launch `teach` or `distill`, then run this command by itself: it takes up what they taught."
+        )
     with Story.opened(recipe, folder, origin, base, emit) as story:
-        files.check(recipe, base)
-        if "bench" in do:
-            files.reach(recipe)
-        ensemble.check(story)
-        students.check(story)
-        inherit.check(story)
-        learners = _learners(story, do)
-        made = files.export(story, learners, do="export" in do)
-        inherit.note_temperatures(story, made)
+        learners, made = _made(story, do, python)
+        lost: Mapping[str, str] = {}
         if made:
             files.evaluate(story, made, do="evaluate" in do)
             domain.scored(story, made, do="evaluate" in do)
-            files.bench(story, made, do="bench" in do, anew=anew, python=python)
+            lost = files.bench(story, made, do="bench" in do, anew=anew, python=python, settings=settings, batches=batches)
+            offline.take_up(story, made, device)
             files.ship(story)
-            sustained.load(story, seconds=sustained_s, python=python)
+            sustained.load(story, seconds=sustained_s, python=python, settings=settings)
         inherit.measure(story, learners, images=changed)
-        return story.told()
+        report = story.told()
+    if lost and "bench" in do:
+        raise HostsLostError(lost, report)
+    return report
+
+
+def _made(story: Story, do: set[Step], python: Sequence[str] = ()) -> tuple[list[Learner], list[Artifact]]:
+    """The networks and their files; what could not be done later is refused first."""
+    files.check(story.recipe, story.base)
+    if "bench" in do:
+        files.reach(story.recipe, every="evaluate" in do, python=python)
+    ensemble.check(story)
+    students.check(story)
+    inherit.check(story)
+    learners = _learners(story, do)
+    made = files.export(story, learners, do="export" in do)
+    inherit.note_temperatures(story, made)
+    return learners, made
 
 
 def _learners(story: Story, do: set[Step]) -> list[Learner]:

@@ -6,6 +6,7 @@ files do.
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import numpy as np
@@ -14,6 +15,7 @@ from numpy.typing import NDArray
 from edgekd import budget, target, units
 from edgekd.bench import FULL, QUICK, resolve
 from edgekd.bench import bench as measure
+from edgekd.bench.floor import floors
 from edgekd.budget import choose
 from edgekd.compress import inherit
 from edgekd.compress.lesson import Learner
@@ -21,6 +23,8 @@ from edgekd.compress.story import Story, named_limits
 from edgekd.device.agent import machine
 from edgekd.device.host import connect
 from edgekd.device.predict import open_predict
+from edgekd.device.settings import UNCHANGED, Settings
+from edgekd.errors import DeviceError
 from edgekd.evaluate import compare
 from edgekd.evaluate import evaluate as score
 from edgekd.evaluate.calibration import with_unscaled
@@ -29,9 +33,10 @@ from edgekd.export import HeldOut
 from edgekd.export import export as write
 from edgekd.export.int8 import Flavour
 from edgekd.files import atomic_path
+from edgekd.measurements import Host, Measurement, Ratio
 from edgekd.models.load import fingerprint
 from edgekd.recipe import Recipe
-from edgekd.record import Artifact, Host, Measurement, Ratio, Report
+from edgekd.record import Artifact, Report
 from edgekd.scores import Score
 from edgekd.stats import median
 from edgekd.tasks import several
@@ -70,6 +75,7 @@ class Times(msgspec.Struct, frozen=True, kw_only=True):
     ratios: list[Ratio]
     hosts: dict[str, Host]
     failures: dict[str, str]
+    lost: dict[str, str] = {}
 
 
 def check(recipe: Recipe, base: Path) -> None:
@@ -79,11 +85,23 @@ def check(recipe: Recipe, base: Path) -> None:
     units.parse_fraction(recipe.max_drop)
 
 
-def reach(recipe: Recipe) -> None:
-    """Open a line to each other machine that files are to be timed on, before anything is trained; raises as `connect`."""
-    for host in dict.fromkeys(host for host in recipe.on.values() if host not in ("", "local")):
-        with connect(host):
-            pass
+def reach(recipe: Recipe, *, every: bool, python: Sequence[str] = ()) -> None:
+    """Open a line to each other machine that files are to be timed on, before anything is trained: `every` one, or one of all hosts at least.
+
+    Raises:
+        UsageError, MissingError, DeviceError: as `connect`.
+    """
+    hosts = list(dict.fromkeys(host for host in recipe.on.values() if host))
+    failed = []
+    for host in hosts:
+        try:
+            if host != "local":
+                with connect(host, python):
+                    pass
+        except DeviceError as error:
+            failed.append(error)
+            if every or len(failed) == len(hosts):
+                raise
 
 
 # Export ---------------------------------------------------------------------------------------------------------------
@@ -99,7 +117,8 @@ def export(story: Story, learners: Sequence[Learner], *, do: bool) -> list[Artif
             "network": fingerprint(network),
             "preprocess": network.preprocess,
             "order": getattr(getattr(network, "box", None), "order", None),
-            "export": story.recipe.export,
+            # What was left out changes no key: runs of before it could be asked for stand.
+            "export": {key: value for key, value in msgspec.to_builtins(story.recipe.export).items() if value is not None},
             "flavours": _flavours(story),
             "max_drop": story.recipe.max_drop,
             **learner.code,
@@ -228,12 +247,24 @@ def _kept(file: Path) -> dict[str, NDArray[np.float32]]:
 # Times ----------------------------------------------------------------------------------------------------------------
 
 
-def bench(story: Story, artifacts: Sequence[Artifact], *, do: bool, anew: bool, python: Sequence[str] = ()) -> None:
-    """Time every file on every target that has a host, all in turn."""
+def bench(
+    story: Story,
+    artifacts: Sequence[Artifact],
+    *,
+    do: bool,
+    anew: bool,
+    python: Sequence[str] = (),
+    settings: Settings = UNCHANGED,
+    batches: Sequence[int] = (),
+) -> Mapping[str, str]:
+    """Time every file on every target that has a host, all in turn: `anew`, and where `settings` are asked for; further arguments as
+    `edgekd.bench.bench`. Of each target whose chip is known, how fast it could be at best stands beside. What comes back is why hosts were lost, by
+    host; where one was, the next time begins anew."""
+    story.add(floors=floors(artifacts, [target.load(name, story.base) for name in story.recipe.on]))
     if not any(story.recipe.on.values()):
         if do:
             story.note("no target has a host: nothing is timed")
-        return
+        return {}
     pairs, facts = _pairs(story, artifacts), machine.facts()
     key = {
         "files": {artifact.name: artifact.sha256 for artifact in artifacts},
@@ -242,29 +273,42 @@ def bench(story: Story, artifacts: Sequence[Artifact], *, do: bool, anew: bool, 
         "pairs": pairs,
     }
     if not do and not story.run.stands("bench", key):
-        return
-    stage = story.run.stage("bench", key, anew=anew and do)
+        return {}
+    stage = story.run.stage("bench", key, anew=do and (anew or bool(settings)))
+    if do and stage.done and stage.result(Times).lost:
+        stage = story.run.stage("bench", key, anew=True)
     if not stage.done:
-        quick = len(story.images.train) <= QUICK_IMAGES
         found = measure(
             [(artifact, story.run.folder / artifact.path) for artifact in artifacts],
             story.recipe.on,
-            pairs=pairs,
-            max_s=10.0 + 2.0 * len(artifacts) if quick else 15.0 * len(artifacts),
-            layers=True,
-            plan=QUICK if quick else FULL,
+            **asked(story, artifacts),
+            batches=batches,
+            settings=settings,
             python=python,
             base=story.base,
             emit=story.run.emit,
         )
-        stage.finish(Times(measurements=found.measurements, ratios=found.ratios, hosts=found.hosts, failures=found.failures))
+        times = Times(measurements=found.measurements, ratios=found.ratios, hosts=found.hosts, failures=found.failures, lost=found.lost)
+        stage.finish(times)
     times = stage.result(Times)
     story.add(
         measurements=times.measurements,
         ratios=times.ratios,
         hosts=times.hosts,
-        doubts=[*story.report.doubts, *(f"{name} was not measured: {why}" for name, why in times.failures.items())],
+        doubts=[*story.report.doubts, *(f"{name} was not measured: {why}" for name, why in (times.failures | times.lost).items())],
     )
+    return times.lost
+
+
+def asked(story: Story, artifacts: Sequence[Artifact]) -> dict[str, Any]:
+    """How long and how much of a run's files is measured, and which are compared, as arguments of `edgekd.bench.bench`."""
+    quick = len(story.images.train) <= QUICK_IMAGES
+    return {
+        "pairs": _pairs(story, artifacts),
+        "max_s": 10.0 + 2.0 * len(artifacts) if quick else 15.0 * len(artifacts),
+        "layers": True,
+        "plan": QUICK if quick else FULL,
+    }
 
 
 def _pairs(story: Story, artifacts: Sequence[Artifact]) -> list[tuple[str, str]]:

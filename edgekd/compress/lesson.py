@@ -18,6 +18,7 @@ from edgekd.distill.beside import Beside
 from edgekd.distill.checkpoint import NAME as CHECKPOINT
 from edgekd.distill.defaults import BATCH
 from edgekd.distill.mixture import Ensemble
+from edgekd.distill.quantised import told as told_of_rounding
 from edgekd.evaluate import evaluate
 from edgekd.events import Note
 from edgekd.models.load import Network, build, load_weights, macs, parameters, save_weights
@@ -152,13 +153,14 @@ def learnt(
         checkpoint_s=story.recipe.checkpoint_s,
         kept=stage.keep_seconds,
         beside=beside,
+        ranks=story.ranks,
     )
     network.cpu()
     outcome = Outcome(
         training=training,
         valid_accuracy=_accuracy(story, network, "valid"),
         test_accuracy=_test_accuracy(story, network) if tested else None,
-        notes=[*network.notes, *said()],
+        notes=[*network.notes, *told_of_rounding(network.name, lesson.phases), *said()],
     )
     save_weights(network, file)
     stage.finish(outcome)

@@ -21,6 +21,7 @@ from edgekd.distill import asks_teacher
 from edgekd.distill.defaults import all_steps, filled
 from edgekd.distill.keeping import DEARER
 from edgekd.distill.pace import choose_pace
+from edgekd.distill.quantised import unrounded
 from edgekd.distill.teacher import BATCH, answer_all
 from edgekd.events import Emit, Progress, silent
 from edgekd.models.load import Network, OnnxTeacher, macs, parameters
@@ -114,7 +115,7 @@ def _planned(story: Story, old: Archive | None) -> list[tuple[str, Begun, int]]:
     return [
         ("teacher", first, taught),
         *(("with", begun, taught) for begun in teachers.planned_beside(story)),
-        *(("assistant", (one, phases), 1 if number + 1 < len(assistants) else len(learners)) for number, one in enumerate(assistants)),
+        *(("assistant", (one, unrounded(phases)), 1 if number + 1 < len(assistants) else len(learners)) for number, one in enumerate(assistants)),
         *(("student", (one, phases), 0) for one in learners),
     ]
 
@@ -134,7 +135,7 @@ def _training(story: Story, network: Network, phases: tuple[Phase, ...]) -> tupl
     pixels, labels, _ = data.plain(data.index.new_tensor(range(min(batch, len(data)))))
     pace = choose_pace(network.to(story.device), pixels, labels, precision=train.precision or "fp32", channels_last=None)
     step = min(pace.seconds.values())
-    names = " → ".join(f"{phase.name} {phase.epochs:g}" for phase in phases)
+    names = " → ".join(f"{phase.name} {phase.epochs:g}{' quantised' if phase.is_quantised else ''}" for phase in phases)
     return steps * step, f"{steps} steps ({names} epochs) of about {units.ms_text(1e3 * step, 2)}: {units.seconds_text(steps * step)}"
 
 

@@ -25,10 +25,13 @@ from edgekd.data.noise import flipped, is_flipped
 from edgekd.data.source import class_counts
 from edgekd.data.target import Target
 from edgekd.data.target import load as load_target
+from edgekd.distill import ranks as together
+from edgekd.distill.ranks import ALONE, Ranks
 from edgekd.errors import EdgekdError, UsageError
 from edgekd.evaluate.groups import grouped
 from edgekd.events import Emit, Note, Wrote
 from edgekd.files import write_atomic
+from edgekd.following import Following
 from edgekd.models.load import Network
 from edgekd.models.weights import read_metadata
 from edgekd.models.zoo import published_preprocess
@@ -61,6 +64,8 @@ class Story:
     target: Target | None = None
     previous: Old | None = None
     """The run that the students go on from."""
+    ranks: Ranks = ALONE
+    """The processes that teach together."""
     alone: list[tuple[NetworkRole, Network]] = field(default_factory=list)
     """Students that were taught alone, which get no files."""
     _batches: dict[str, Batches] = field(default_factory=dict)
@@ -73,9 +78,9 @@ class Story:
         Raises:
             EdgekdError: the folder is another run's or in use, the data is not as it should be, or there is no such device.
         """
-        device = training_device(recipe)
+        ranks, device = _ranks_and_device(recipe)
         older = previous.read(recipe, base, folder) if recipe.previous is not None else None
-        with Run.open(folder, origin=origin, recipe_toml=encode_recipe(recipe), emit=emit) as run:
+        with _run(folder, origin, recipe, ranks, emit) as run:
             if recipe.train.threads is not None:
                 torch.set_num_threads(recipe.train.threads)
             images = load_images(recipe, base, run.emit, like=older)
@@ -88,7 +93,7 @@ class Story:
                 seed=recipe.seed,
                 recipe=recipe_table(msgspec.structs.replace(recipe, limit=named_limits(recipe, base))),
             )
-            story = cls(run, recipe, base, images, device, report, target_images(recipe, base, images, run.emit, like=older), older)
+            story = cls(run, recipe, base, images, device, report, target_images(recipe, base, images, run.emit, like=older), older, ranks)
             story.add(data=story._summary(), domain=story._domain())
             yield story
 
@@ -126,6 +131,8 @@ class Story:
         """Judge the report, write it in its forms, and the manifest."""
         if self.report.artifacts:
             self.add(verdicts=budget.judge(self.report, named_limits(self.recipe, self.base)))
+        if not self.run.main:
+            return self.report
         write_atomic(self.run.folder / "report.json", encode_report(self.report))
         write_atomic(self.run.folder / "report.md", markdown(self.report))
         write_atomic(self.run.folder / "report.html", html(self.report))
@@ -201,6 +208,31 @@ class Story:
             unreadable=list(images.unreadable),
             notes=[note for note in images.notes if brought or note != OWN_SPLIT],
         )
+
+
+def _ranks_and_device(recipe: Recipe) -> tuple[Ranks, torch.device]:
+    """The processes that teach together, where a launcher has started several, and this one's device.
+
+    Raises:
+        UsageError: the device is not there, or a lesson is beside the phases' terms, which one process gives alone.
+    """
+    _, count = together.launched()
+    if count == 1:
+        return ALONE, training_device(recipe)
+    if recipe.domain is not None or recipe.previous is not None:
+        raise UsageError(f"domain and --from are taught by one process, and {count} were launched. Start edgekd without a launcher.")
+    ranks = together.Several(None if recipe.device is None else training_device(recipe))
+    return ranks, ranks.device
+
+
+def _run(folder: Path, origin: str, recipe: Recipe, ranks: Ranks, emit: Emit) -> Run:
+    """The run's folder: the main rank's own, which the others follow."""
+    if not ranks.main:
+        return Following(folder, ranks.agreed)
+    run = Run.open(folder, origin=origin, recipe_toml=encode_recipe(recipe), emit=emit, agree=ranks.agreed)
+    if ranks.count > 1:
+        run.emit(Note(text=f"{ranks.count} processes teach together, each on its part of every batch"))
+    return run
 
 
 def named_limits(recipe: Recipe, base: Path) -> tuple[Limit, ...]:

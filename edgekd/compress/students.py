@@ -14,7 +14,7 @@ from edgekd.compress import domain
 from edgekd.compress.ensemble import Answerer
 from edgekd.compress.lesson import Learner, Lesson, built, code_of, learnt, settled, tell
 from edgekd.compress.story import Story, brings
-from edgekd.distill import alone
+from edgekd.distill import alone, quantised
 from edgekd.distill.defaults import pinned
 from edgekd.distill.subset import NEEDS_TEACHER
 from edgekd.errors import UsageError
@@ -53,7 +53,8 @@ class Step(NamedTuple):
 def stepped(story: Story, spec: Student, answerer: Answerer, role: Literal["assistant", "student"], *, do: bool) -> Step | None:
     """One step from who answers to who learns, as a stage; None where it does not stand and nothing is to be done."""
     network = built(story, spec, replace_head=True)
-    lesson = _lesson(story, spec, answerer, phases_of(story))
+    phases = phases_of(story)
+    lesson = _lesson(story, spec, answerer, phases if role == "student" else quantised.unrounded(phases))
     key = {**_key(story, spec, network, lesson), **answerer.key, **(domain.key(story) if role == "student" else {})}
     name = f"{'distill' if role == 'student' else 'assist'}/{network.name}"
     if not do and not story.run.stands(name, key):
@@ -110,6 +111,7 @@ def _learner(story: Story, spec: Student, who: str = "a student") -> Network:
     if not spec.model.endswith(".onnx"):
         network = built(story, spec, replace_head=True)
         if network.trainable:
+            quantised.check(network, network.name, () if who == "an assistant" else story.recipe.phase, story.shape)
             return network
     raise UsageError(f"{who} learns, and {spec.model} has no weights to train. Name a network for it, or give that file as --teacher.")
 
@@ -175,12 +177,18 @@ def phases_of(story: Story) -> tuple[Phase, ...]:
     severally = several(story.images.train.labels)
     phases = story.recipe.phase if len(story.classes) > 2 and not severally else tuple(map(_on_plain_logits, story.recipe.phase))
     phases = tuple(map(multilabel.fitted, phases)) if severally else phases
-    last = phases[-1]
-    if story.recipe.train.prior == "data" or (last.subset is not None and last.subset.by == "balanced"):
+    if story.recipe.train.prior == "data":
         return phases
+    last = max(0, sum(not phase.is_quantised for phase in phases) - 1)  # quantised phases go on as it ends
+    return (*phases[:last], *map(_on_a_balanced_half, phases[last:]))
+
+
+def _on_a_balanced_half(phase: Phase) -> Phase:
+    if phase.subset is not None and phase.subset.by == "balanced":
+        return phase
     # Of most of a long tail the common classes are still the most: a half was measured (DESIGN section 3).
-    fraction = 0.5 if last.subset is None else min(0.5, last.subset.fraction)
-    return (*phases[:-1], msgspec.structs.replace(last, subset=Subset(by="balanced", fraction=fraction)))
+    fraction = 0.5 if phase.subset is None else min(0.5, phase.subset.fraction)
+    return msgspec.structs.replace(phase, subset=Subset(by="balanced", fraction=fraction))
 
 
 def _on_plain_logits(phase: Phase) -> Phase:

@@ -4,6 +4,7 @@ In: an open `Story` whose files are timed and chosen. What stands of an earlier 
 """
 
 from collections.abc import Sequence
+from typing import Any
 
 import msgspec
 
@@ -11,6 +12,7 @@ from edgekd import target
 from edgekd.bench import Load, loaded, sustain
 from edgekd.compress.story import Story
 from edgekd.device.agent import machine
+from edgekd.device.settings import UNCHANGED, Settings
 
 
 class Loads(msgspec.Struct, frozen=True, kw_only=True):
@@ -19,7 +21,7 @@ class Loads(msgspec.Struct, frozen=True, kw_only=True):
     loads: list[Load]
 
 
-def load(story: Story, *, seconds: float, python: Sequence[str] = ()) -> None:
+def load(story: Story, *, seconds: float, python: Sequence[str] = (), settings: Settings = UNCHANGED) -> None:
     """Load each file that ships for so many seconds, anew; 0 takes up what stands. Where nothing was scored, and so nothing ships, all that were
     timed."""
     report, facts = story.report, machine.facts()
@@ -36,5 +38,6 @@ def load(story: Story, *, seconds: float, python: Sequence[str] = ()) -> None:
     if not stage.done:
         files = [(report.artifact(each.artifact), each.target) for each in chosen]
         asked = [(artifact, story.run.folder / artifact.path, where) for artifact, where in files]
-        stage.finish(Loads(loads=sustain(asked, story.recipe.on, seconds=seconds, python=python, base=story.base, emit=story.run.emit)))
+        wishes: dict[str, Any] = {"settings": settings, "python": python, "base": story.base, "emit": story.run.emit}
+        stage.finish(Loads(loads=sustain(asked, story.recipe.on, seconds=seconds, **wishes)))
     story.add(measurements=loaded(report.measurements, stage.result(Loads).loads))

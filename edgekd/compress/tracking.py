@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, get_args
 
+from edgekd.distill.ranks import launched
 from edgekd.errors import MissingError, UsageError
 from edgekd.events import Emit, Event, Note, StageFinished, StageStarted, Trained
 from edgekd.recipe import Recipe
@@ -37,7 +38,7 @@ def tracking(names: Sequence[Tracker], folder: Path, recipe: Recipe, emit: Emit)
     """
     for name in names:
         _refuse(name)
-    if not names:
+    if not names or launched()[0]:
         yield emit
         return
     listener = _Listener(list(dict.fromkeys(names)), folder, recipe, emit)

@@ -16,7 +16,7 @@ from edgekd.data import memory, views
 from edgekd.data.images import Images
 from edgekd.recipe import Augment
 
-_AHEAD = 3
+AHEAD = 3
 """Batches that workers read before they are asked for."""
 _MOST_AHEAD = 16
 """More than these are not kept: each holds its pixels until it is asked for."""
@@ -44,7 +44,7 @@ class Batches:
         self.index = torch.from_numpy(images.index).to(self.device)
         self._format = torch.channels_last if channels_last else torch.contiguous_format
         self._store = self._resident()
-        self._pool = None if self.resident else ThreadPoolExecutor(_AHEAD, thread_name_prefix="edgekd-batches")
+        self._pool = None if self.resident else ThreadPoolExecutor(AHEAD, thread_name_prefix="edgekd-batches")
         self._coming: dict[bytes, Future[UInt8[Tensor, "n c h w"]]] = {}
 
     def __len__(self) -> int:
@@ -76,12 +76,12 @@ class Batches:
     def plain_batches(self, batch: int) -> Iterator[Batch]:
         """All images as they are, in order, `batch` at a time; the last batch may be smaller."""
         pieces = [torch.arange(start, min(start + batch, len(self))) for start in range(0, len(self), batch)]
-        for piece in pieces[:_AHEAD]:
+        for piece in pieces[:AHEAD]:
             self.prefetch(piece)
         for number, piece in enumerate(pieces):
             yield self.plain(piece)
-            if number + _AHEAD < len(pieces):
-                self.prefetch(pieces[number + _AHEAD])
+            if number + AHEAD < len(pieces):
+                self.prefetch(pieces[number + AHEAD])
 
     def prefetch(self, positions: Int64[Tensor, " n"]) -> None:
         """Start reading a batch that `view` or `plain` will soon ask for by the same positions. Free where pixels are resident."""

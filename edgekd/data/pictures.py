@@ -1,8 +1,8 @@
 """Pictures of any size → pixels of one size, with the unreadable ones dropped and named.
 
-In: a way to open picture number i. Out: which pictures read, their pixels (resident where they fit in memory, else a
-reader), a hash. Every picture is decoded once whatever happens, so that a bad one is found before training and not in
-its middle. Labels and splits are others' business.
+In: a way to open picture number i. Out: which pictures read, their pixels (in memory where they fit, else a reader of a file that holds them
+decoded, or of the pictures themselves where the disk is full too), a hash. Every picture is decoded once whatever happens, so that a bad one is
+found before training and not in its middle. Labels and splits are others' business.
 """
 
 import hashlib
@@ -16,7 +16,7 @@ from typing import TypeVar
 import numpy as np
 from PIL import Image, ImageOps
 
-from edgekd.data import memory
+from edgekd.data import memory, ondisk
 from edgekd.data.images import Integers, Pixels, Reader
 from edgekd.errors import MissingError, UsageError
 from edgekd.events import Emit, Note, Progress, silent
@@ -74,7 +74,7 @@ def scan(count: int, open_: Open, name: Callable[[int], str], wanted: Wanted, em
     """
     shape, bad = _shape(count, open_, wanted, emit)
     resident = memory.fits(count * shape[0] * shape[1] * shape[2])
-    pixels = np.empty((count, *shape), dtype=np.uint8) if resident else None
+    pixels = np.empty((count, *shape), dtype=np.uint8) if resident else ondisk.reserved((count, *shape), emit)
 
     def decode(number: int) -> bytes | None:
         if number in bad:
@@ -98,6 +98,8 @@ def scan(count: int, open_: Open, name: Callable[[int], str], wanted: Wanted, em
     content = hashlib.sha256(b"".join(digest for digest in digests if digest is not None)).hexdigest()
     if pixels is None:
         return Scan(kept, shape, None, _reader(kept, open_, name, shape, wanted.crop_fraction), content, names)
+    if not resident:
+        return Scan(kept, shape, None, lambda index: np.asarray(pixels[kept[index]]), content, names)
     return Scan(kept, shape, pixels if not names else pixels[kept], None, content, names)
 
 

@@ -153,18 +153,20 @@ def _centres(size: int, device: torch.device) -> Float32[Tensor, " size"]:
 def _tint(
     images: Float32[Tensor, "n c h w"], originals: UInt8[Tensor, "n c h w"], bits: Int64[Tensor, " n"], strength: float
 ) -> Float32[Tensor, "n c h w"]:
-    """Brightness, contrast and saturation times 1 ± strength each; clipped to [0, 1]."""
+    """Brightness, contrast and saturation times 1 ± strength each; clipped to [0, 1]. `images` are changed: new memory costs more than the sums."""
 
     def factor(stream: int) -> Tensor:
         return (1 + strength * (2 * _unit(bits, stream) - 1))[:, None, None, None]
 
     # Contrast turns around the original's mean: a sum of bytes is exact, so it does not depend on how a batch is summed up.
     brightest = 255 * originals[0].numel()
-    middle = (originals.sum(dim=(1, 2, 3), dtype=torch.int64).to(torch.float32) / brightest)[:, None, None, None]
+    total = originals.flatten(2).sum(2, dtype=torch.int32).sum(1, dtype=torch.int64)
+    middle = (total.to(torch.float32) / brightest)[:, None, None, None]
     bright, contrast = factor(_BRIGHTNESS), factor(_CONTRAST)
-    images = (images * contrast + middle * (1 - contrast)) * bright
+    images.mul_(contrast).add_(middle * (1 - contrast)).mul_(bright)
     if images.shape[1] == 3:
         saturation = factor(_SATURATION)
-        grey = (images[:, :1] * 0.299 + images[:, 1:2] * 0.587) + images[:, 2:] * 0.114
-        images = images * saturation + grey * (1 - saturation)
+        grey = images[:, :1] * 0.299
+        grey.add_(images[:, 1:2] * 0.587).add_(images[:, 2:] * 0.114)
+        images.mul_(saturation).add_(grey.mul_(1 - saturation))
     return images.clamp_(0, 1)

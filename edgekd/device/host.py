@@ -9,17 +9,21 @@ import io
 import secrets
 import sys
 import tempfile
+import time
 import zipapp
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cache
 from pathlib import Path, PurePath
-from typing import Any, Literal
+from typing import Any, Literal, TypeAlias
 
 import msgspec
 
 from edgekd.device.process import Agent
-from edgekd.errors import UsageError
-from edgekd.record import Host, State
+from edgekd.errors import DeviceError, UsageError
+from edgekd.measurements import Host, State
+
+ANSWERING = "answers of "
+"""What begins the names of agents that are asked for answers, and not for times (`Session.start`)."""
 
 
 def check_host(host: str) -> None:
@@ -78,13 +82,22 @@ class Session:
         self.host = host
         self.folder = folder
         self._agents: list[Agent] = []
+        self._stopped = False
         self._begin()
 
     def _begin(self) -> None:
         (self.folder / "agent.pyz").write_bytes(pack())
 
-    def start(self) -> Agent:
-        """Start an agent. It does not wait for the hello: that is read before the first answer, so that several can start at once."""
+    def start(self, of: str = "") -> Agent:
+        """Start an agent. It does not wait for the hello: that is read before the first answer, so that several can start at once.
+
+        `of` says whose it is, to sessions that keep what is asked or answer from what was kept.
+
+        Raises:
+            DeviceError: the session was stopped.
+        """
+        if self._stopped:
+            raise DeviceError(f"the session with {self.host} was stopped.")
         agent = self._agent(secrets.token_hex(8))
         self._agents.append(agent)
         return agent
@@ -110,10 +123,20 @@ class Session:
             file.unlink()
         Path(room).rmdir()
 
+    def now(self) -> float:
+        """The clock that the time allowed is kept by, in seconds; a session in which nothing runs lets it pass by what is asked."""
+        return time.monotonic()
+
     @property
     def here(self) -> bool:
         """Whether the host is this machine, whose CPU time is this process's too."""
         return self.host == "local"
+
+    def stop(self) -> None:
+        """End every agent at once, from another thread than the one that is at work with them; that one then closes the session."""
+        self._stopped = True
+        for agent in list(self._agents):
+            agent.stop()
 
     def close(self) -> None:
         """End every agent."""
@@ -122,20 +145,36 @@ class Session:
         self._agents.clear()
 
 
+Connect: TypeAlias = Callable[[str, Sequence[str]], contextlib.AbstractContextManager[Session]]
+"""As `connect`: a host and the command that starts Python there → a session."""
+
+
 # Records --------------------------------------------------------------------------------------------------------------
 
 
-def read_host(agent: Agent) -> Host:
-    """Which machine an agent is on, with the runtimes it has; raises as `Agent.ask`."""
+def read_host(agent: Agent, runtime: str = "onnxruntime") -> Host:
+    """Which machine an agent is on, with the version of a runtime that it must have; raises as `Agent.ask`."""
     told = agent.ask("facts")
     told.pop("id")
-    versions = {name: told.pop(name) for name in ("python", "l4t", "jetpack") if told.get(name)}
-    known = {name: value for name, value in told.items() if name not in ("l4t", "jetpack")}
-    return msgspec.convert({**known, "runtimes": {**versions, **agent.ask("start")["runtimes"]}}, Host)
+    versions = {name: told[name] for name in ("python", "l4t", "jetpack", "cuda", "tensorrt") if told.get(name)}
+    known = {name: value for name, value in told.items() if name in Host.__struct_fields__}
+    return msgspec.convert({**known, "runtimes": {**versions, **agent.ask("start", runtime=runtime)["runtimes"]}}, Host)
 
 
 def state_record(told: Mapping[str, Any], when: Literal["before", "during", "after"], since: Mapping[str, Any] | None = None) -> State:
-    """A `state` answer as a record; it throttled where its count rose above that of `since`, an earlier answer."""
-    counts = (since or {}).get("throttles"), told["throttles"]
+    """A `state` answer as a record; it throttled, or was held back, where a count rose above that of `since`, an earlier answer."""
+    first = since or {}
+    counts = first.get("throttles"), told["throttles"]
     throttled = counts[1] > counts[0] if counts[0] is not None and counts[1] is not None else None
-    return State(when=when, clock_mhz=told["clock_mhz"], temperature_c=told["temperature_c"], load=told["load"], throttled=throttled)
+    before: Mapping[str, int] = first.get("counts", {})
+    risen = [what for what, count in told.get("counts", {}).items() if count > before.get(what, count)]
+    plain = ("gpu_mhz", "memory_mhz", "memory_free", "gpu_memory_free", "power_mode", "clocks_locked", "raw")
+    return State(
+        when=when,
+        clock_mhz=told["clock_mhz"],
+        temperature_c=told["temperature_c"],
+        load=told["load"],
+        throttled=throttled,
+        held=list(dict.fromkeys([*risen, *told.get("held", [])])),
+        **{name: told.get(name) for name in plain},
+    )

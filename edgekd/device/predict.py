@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edgekd.device.host import Session
+from edgekd.device.host import ANSWERING, Session
 from edgekd.device.process import Agent
 from edgekd.errors import DeviceError, MissingExtra, UsageError
 from edgekd.record import Preprocess, carried_preprocess
@@ -143,16 +143,20 @@ def open_predict(
     provider: str = "CPUExecutionProvider",
     threads: int = 0,
     batch: int = 64,
+    how: Mapping[str, Any] | None = None,
 ) -> Predictor:
     """Open a file on a session's host as a Predict. Without `preprocess` the one in the file's metadata is used. `threads` 0: all cores.
+
+    `how` is what else the job `open` is told, as another runtime; None: ONNX Runtime is meant.
 
     Raises:
         UsageError: not one input of images and one output of logits, or no Preprocess anywhere.
         DeviceError: the runtime does not open it; MissingExtra: there is no runtime.
     """
-    agent = session.start()
+    placed = session.place(path)
+    agent = session.start(f"{ANSWERING}{placed}")
     try:
-        opened = agent.ask("open", path=session.place(path), provider=provider, threads=threads)
+        opened = agent.ask("open", path=placed, provider=provider, threads=threads, **(how or {}))
         return Predictor(agent, session, path, preprocess, opened, batch)
     except DeviceError as error:
         agent.close()

@@ -14,14 +14,17 @@ import threading
 from collections import deque
 from collections.abc import Callable, Mapping
 from types import TracebackType
-from typing import Any
+from typing import IO, Any
 
 from edgekd.device.agent import protocol
 from edgekd.errors import DeviceError, MissingExtra
 
 HELLO_S = 60.0
 """How long an agent may take to say hello, in seconds: a cold Python from a slow card takes ten."""
-PACKAGES = {"numpy": "measure", "onnxruntime": "measure", "tensorrt_rtx": "rtx", "tensorrt_rtx_bindings": "rtx"}
+PACKAGES = {
+    **{"numpy": "measure", "onnxruntime": "measure", "openvino": "openvino"},
+    **{"tensorrt": "tensorrt", "tensorrt_rtx": "rtx", "tensorrt_rtx_bindings": "rtx"},
+}
 """What agents import, and the extra that brings it."""
 ANSWER_S = 120.0
 """How long any answer may take where the caller gives no time of its own, in seconds."""
@@ -35,7 +38,7 @@ class Agent:
 
     def __init__(self, command: list[str], nonce: str) -> None:
         self._command, self._nonce = command, nonce
-        self._closed = False
+        self._closed = self._stopped = False
         self._doing: deque[tuple[str, dict[str, Any]]] = deque()
         self._begin()
 
@@ -74,8 +77,10 @@ class Agent:
         """Hand over a job; its answer is read by `receive`.
 
         Raises:
-            DeviceError: the agent is dead.
+            DeviceError: the agent is dead, or was stopped.
         """
+        if self._stopped:
+            raise self._no_more()
         self._doing.append((job, wishes))
         self._hand(job, wishes)
 
@@ -83,11 +88,14 @@ class Agent:
         self._sent += 1
         self._say(json.dumps({"id": self._sent, "job": job, **wishes}).encode() + b"\n")
 
-    def _say(self, line: bytes) -> None:
+    def _stdin(self) -> IO[bytes]:
         assert self._process.stdin is not None
+        return self._process.stdin
+
+    def _say(self, line: bytes) -> None:
         try:
-            self._process.stdin.write(line)
-            self._process.stdin.flush()
+            self._stdin().write(line)
+            self._stdin().flush()
         except (OSError, ValueError):  # a broken pipe, or one that `close` closed
             raise self._ended() from None
 
@@ -112,6 +120,12 @@ class Agent:
         if "error" in answer:
             raise self._failed(job, answer)
         return answer
+
+    def forget(self) -> None:
+        """Read the answers that were not read yet, and drop them: they are none to what is asked next."""
+        for _ in range(len(self._doing)):
+            with contextlib.suppress(DeviceError):
+                self.receive()
 
     def ask(self, job: str, timeout_s: float = ANSWER_S, **wishes: Any) -> dict[str, Any]:
         """Hand over a job and wait for its answer; raises as `receive`."""
@@ -142,6 +156,11 @@ class Agent:
                 with contextlib.suppress(OSError):  # what was never read by the other end
                     stream.close()
 
+    def stop(self) -> None:
+        """End the agent at once, from another thread than the one that asks it, which finds it dead."""
+        self._stopped = True
+        self.kill()
+
     def kill(self) -> None:
         """End the agent's whole process group at once."""
         with contextlib.suppress(OSError):
@@ -167,7 +186,7 @@ class Agent:
             line = self._lines.get(timeout=timeout_s)
         except queue.Empty:
             self.kill()
-            raise DeviceError(f"the agent must answer within {timeout_s:.0f} s, it said nothing while {self._work()}; it was killed.") from None
+            raise self._silent(timeout_s) from None
         if not line:
             self._lines.put(line)  # for whoever asks next: a dead agent is not waited for
             raise self._ended()
@@ -203,6 +222,12 @@ class Agent:
         for thread in self._threads:
             thread.join(1.0)
         return self._gone(code, b" ".join(self._last_words).decode(errors="replace")[-300:])
+
+    def _no_more(self) -> DeviceError:
+        return DeviceError(f"the agent was stopped while {self._work()}.")
+
+    def _silent(self, timeout_s: float) -> DeviceError:
+        return DeviceError(f"the agent must answer within {timeout_s:.0f} s, it said nothing while {self._work()}; it was killed.")
 
     def _gone(self, code: int, words: str) -> DeviceError:
         """What an exit code and last words mean."""

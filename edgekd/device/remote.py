@@ -1,13 +1,14 @@
 """A session with another machine over ssh: the agent over there, files brought once by their hash, answers fetched.
 
 In: a host. Out: a `RemoteSession`. The agent comes through its own stdin and lies nowhere over there but for a moment. A line that is lost is opened
-again, and what was asked is asked again. No setting over there is touched.
+again, and what was asked is asked again.
 """
 
 import base64
 import contextlib
 import hashlib
 import shlex
+import sys
 import threading
 import time
 import zlib
@@ -26,6 +27,8 @@ BEAT_S, SILENCE_S = 10.0, 60.0
 """How often something is said to an agent, and how long one stays that nobody speaks to, in seconds."""
 PIECE = 1 << 20
 """Bytes of a file that travel in one job."""
+PIPE = 1 << 18
+"""Bytes that wait for the line to stand, so that several agents are started at once: more than the agent has."""
 AHEAD = 4
 """Pieces that are on their way before the first is answered."""
 KEEP_DAYS, KEEP_BYTES = 30.0, 5_000_000_000
@@ -79,7 +82,7 @@ class RemoteAgent(Agent):
         self._packed = pack()
         self._again = 0
         self._stands: dict[str, dict[str, Any]] = {}
-        """The last `start` and `open` that were answered: what a new agent must be brought to."""
+        """The last `start`, `open` and `set` that were answered: what a new agent must be brought to."""
         self._speaking = threading.Lock()
         boot = base64.b64encode(zlib.compress(_BOOT.encode())).decode()
         code = f'import base64,zlib;exec(zlib.decompress(base64.b64decode("{boot}")).decode())'
@@ -108,12 +111,17 @@ class RemoteAgent(Agent):
             except LostLineError:
                 self._take_up()
                 continue
-            if asked is not None and asked[0] in ("start", "open"):
+            if asked is not None and asked[0] in ("start", "open", "set"):
                 self._stands[asked[0]] = asked[1]
             return answer
 
     def _begin(self) -> None:
         super()._begin()
+        if sys.platform == "linux":
+            import fcntl
+
+            with contextlib.suppress(OSError):  # where a user may have no more, the agent is waited for
+                fcntl.fcntl(self._stdin(), fcntl.F_SETPIPE_SZ, PIPE)
         with contextlib.suppress(LostLineError):  # found again, with its reason, when the hello is read
             self._say(self._packed)
 
@@ -136,6 +144,8 @@ class RemoteAgent(Agent):
             if self._again >= len(AGAIN_S):
                 raise LostLineError(f"{self._ssh.host} was lost {self._again + 1} times while {self._work()}; giving up. Run it again.")
             time.sleep(AGAIN_S[self._again])
+            if self._stopped:
+                raise self._no_more()
             self._again += 1
             self._end()
             self._doing.clear()
@@ -160,10 +170,19 @@ class RemoteAgent(Agent):
             return DeviceError(f"{self._ssh.host}: {words}. Name another Python there with --python.")
         return super()._gone(code, words)
 
+    def _failed(self, job: str, answer: Mapping[str, Any]) -> DeviceError | MissingExtra:
+        if str(answer["error"]).startswith("there is no file"):
+            return DeviceError(
+                f"a file was brought to {self._ssh.host}, and the process that is to open it does not see it. Where --python starts containers, give "
+                "them one folder: docker run -i --rm -v edgekd:/root/.cache/edgekd ..."
+            )
+        return super()._failed(job, answer)
+
     def _missing(self, package: str) -> DeviceError | MissingExtra:
         python, host = shlex.join(self._python), self._ssh.host
+        runtime = "openvino" if package.startswith("openvino") else "onnxruntime"
         return DeviceError(
-            f"{host} needs {package}, and {python} there has none. Install it: ssh {host} {python} -m pip install numpy onnxruntime; "
+            f"{host} needs {package}, and {python} there has none. Install it: ssh {host} {python} -m pip install numpy {runtime}; "
             "or name a Python that has it with --python."
         )
 
@@ -221,14 +240,20 @@ class RemoteSession(Session):
     def _bring(self, data: bytes, path: str, have: int) -> None:
         """The rest of a file, some pieces on their way at a time."""
         waiting = 0
-        for offset in [*range(have, len(data), PIECE)] or [0]:
-            self._courier.send("put", path=path, offset=offset, data=base64.b64encode(data[offset : offset + PIECE]).decode("ascii"))
-            waiting += 1
-            if waiting > AHEAD:
+        try:
+            for offset in [*range(have, len(data), PIECE)] or [0]:
+                if self._stopped:
+                    raise DeviceError(f"the session with {self.host} was stopped.")
+                self._courier.send("put", path=path, offset=offset, data=base64.b64encode(data[offset : offset + PIECE]).decode("ascii"))
+                waiting += 1
+                if waiting > AHEAD:
+                    self._courier.receive()
+                    waiting -= 1
+            for _ in range(waiting):
                 self._courier.receive()
-                waiting -= 1
-        for _ in range(waiting):
-            self._courier.receive()
+        except DeviceError:
+            self._courier.forget()
+            raise
 
     def room(self) -> str:
         """A new folder over there, for files that come and go."""

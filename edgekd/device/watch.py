@@ -4,14 +4,14 @@ In: what agents answer to `state`, by the artifact that each holds. Out: `states
 """
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import msgspec
 
 from edgekd.device.host import state_record
-from edgekd.record import State
+from edgekd.measurements import State
 
 
 @dataclass(frozen=True)
@@ -39,9 +39,12 @@ class Watch:
         last = next(reversed(list(told.values())), None)
         if last is not None:
             self._first = self._first or last
-            self.states.append(state_record(last, "during" if self.states else "before", self._first))
+            state = state_record(last, "during" if self.states else "before", self._first)
+            self.states.append(msgspec.structs.replace(state, foreign=foreign(last.get("gpu_processes"), told)))
         own = (time.process_time() if self.here else 0.0) + sum(answer["cpu_s"] for answer in told.values())
-        return Look(time.monotonic(), last["busy_s"] if last else None, own, frozenset(told))
+        # Answers that were kept tell when they were given.
+        at = time.monotonic() if last is None else last.get("at", time.monotonic())
+        return Look(at, last["busy_s"] if last else None, own, frozenset(told))
 
     def count_others(self, before: Look, after: Look) -> None:
         """Cores that were busy with other programs between two looks; only where the same agents were looked at."""
@@ -53,3 +56,15 @@ class Watch:
         """The last state was the one after the work."""
         if self.states:
             self.states[-1] = msgspec.structs.replace(self.states[-1], when="after")
+
+
+def foreign(processes: Sequence[int] | None, told: Mapping[str, Mapping[str, Any]]) -> int | None:
+    """How many of the processes on a GPU are none of the agents that answered; None where the GPU does not tell.
+
+    In a container the agents know themselves by other numbers than the GPU does: where it has none of theirs, as many as they are count as theirs.
+    """
+    if processes is None:
+        return None
+    own = {answer["pid"] for answer in told.values()}
+    known = len(own.intersection(processes)) or len(own)
+    return max(0, len(set(processes)) - known)

@@ -9,10 +9,13 @@ from functools import partial
 from pathlib import Path
 
 from edgekd.data.batches import Batches
+from edgekd.distill import leading
 from edgekd.distill.beside import Beside
 from edgekd.distill.defaults import all_steps, filled, paced
 from edgekd.distill.inside import Inside
 from edgekd.distill.mixture import Ensemble, Mixed, check_terms
+from edgekd.distill.quantised import check as check_rounding
+from edgekd.distill.ranks import ALONE, Ranks, check_batch
 from edgekd.distill.subset import NEEDS_TEACHER
 from edgekd.distill.teacher import Adjusted, Live, Remembered, Teacher, check_classes, memory_key
 from edgekd.distill.train import Job, fit
@@ -21,6 +24,7 @@ from edgekd.files import sha256_json
 from edgekd.models.load import Network, OnnxTeacher, fingerprint
 from edgekd.recipe import Phase, Train
 from edgekd.record import How, Training
+from edgekd.tasks import several
 from edgekd.tasks.classify import Frequencies
 from edgekd.terms import Label
 
@@ -45,6 +49,7 @@ def distill(
     checkpoint_s: float = 30.0,
     kept: Callable[[], None] = lambda: None,
     beside: Beside | None = None,
+    ranks: Ranks = ALONE,
     emit: Emit = silent,
 ) -> Training:
     """Teach `student` in place; it ends in eval mode, on the device of `data`.
@@ -58,32 +63,41 @@ def distill(
         frequencies: (classes,) class frequencies of the teacher's own training, which are taken off its logits; None: nothing is.
         wanted: (classes,) class frequencies to put in their place; None: all alike.
         kept: called after each checkpoint.
-        beside: what is learnt beside the phases' terms.
+        beside: what is learnt beside the phases' terms; not with several ranks.
+        ranks: the processes that teach together, each on its part of every batch: as many images a step as one alone shows.
 
     Raises:
-        UsageError: teacher and student answer different numbers of classes, or a term looks inside an ensemble.
+        UsageError: teacher and student answer different numbers of classes, a term looks inside an ensemble, ranks cannot share a batch evenly, or
+            a quantised phase has nothing to round.
         TrainingError: the loss is not a number, or a subset is empty. RunError: the checkpoint is another job's.
     """
     folder.mkdir(parents=True, exist_ok=True)
     student.to(data.device)
     assert train.batch is not None, "the defaults are not filled in"
-    train = paced(train, student, data, folder, steps=all_steps(phases, len(data), train.batch), emit=emit)
+    assert beside is None or ranks.count == 1, "lessons beside the terms are one process's"
+    check_batch(train.batch, ranks)
+    check_rounding(student, student.name, phases, data.images.shape)
+    train = paced(train, student, data, folder, steps=all_steps(phases, len(data), train.batch), ranks=ranks, emit=emit)
     answers: Teacher | None = None
     inside = None
     if teacher is not None and asks_teacher(phases):
         check_classes(teacher.classes, student.classes)
-        asked = partial(_answers, data=data, data_sha256=data_sha256, train=train, memory=memory or folder / "remembered", emit=emit)
+        asked = partial(_answers, data=data, data_sha256=data_sha256, train=train, memory=memory or folder / "remembered", ranks=ranks, emit=emit)
         if isinstance(teacher, Ensemble):
             check_terms(phases)
             own = zip(map(asked, teacher.members), teacher.frequencies, strict=True)
             answers = Mixed([Adjusted(one, theirs, teacher.wanted) for one, theirs in own], teacher)
         else:
-            answers = adjusted = Adjusted(asked(teacher), frequencies, wanted)
+            few = bool(train.views) and teacher.classes > leading.MANY and not several(data.labels)
+            if few:
+                leading.check(phases, teacher.classes, corrected=frequencies is not None)
+            answers = adjusted = Adjusted(asked(teacher, few=few), frequencies, wanted)
             if any(phase.looks_inside for phase in phases):
                 inside = Inside(student, teacher, phases, seed=seed, adjusted=adjusted.adjusted, emit=emit)
     job = Job(
-        name=student.name, how=how, phases=tuple(phases), train=train, seed=seed, folder=folder, checkpoint_s=checkpoint_s, kept=kept, beside=beside
-    )
+        name=student.name, how=how, phases=tuple(phases), train=train, seed=seed, folder=folder, checkpoint_s=checkpoint_s, kept=kept, beside=beside,
+        ranks=ranks,
+    )  # fmt: skip
     return fit(student, job, data=data, valid=valid, teacher=answers, inside=inside, emit=emit)
 
 
@@ -92,7 +106,9 @@ def asks_teacher(phases: Sequence[Phase]) -> bool:
     return any(phase.soft or (phase.subset is not None and phase.subset.by in NEEDS_TEACHER) for phase in phases)
 
 
-def _answers(teacher: Network, *, data: Batches, data_sha256: str, train: Train, memory: Path, emit: Emit) -> Teacher:
+def _answers(
+    teacher: Network, *, data: Batches, data_sha256: str, train: Train, memory: Path, ranks: Ranks, emit: Emit, few: bool = False
+) -> Teacher:
     """The teacher, remembered where its answers may be kept. It answers in the precision that students are trained in."""
     assert train.augment is not None
     teacher.to(data.device).eval()
@@ -107,8 +123,20 @@ def _answers(teacher: Network, *, data: Batches, data_sha256: str, train: Train,
         augment=train.augment,
         view_seed=train.view_seed,
         precision="bf16" if bf16 else "fp32",
+        few=few,
     )
-    return Remembered(teacher, data, memory / key, classes=teacher.classes, augment=train.augment, view_seed=train.view_seed, emit=emit, bf16=bf16)
+    return Remembered(
+        teacher,
+        data,
+        memory / key,
+        classes=teacher.classes,
+        augment=train.augment,
+        view_seed=train.view_seed,
+        emit=emit,
+        bf16=bf16,
+        ranks=ranks,
+        few=few,
+    )
 
 
 def alone(phases: Sequence[Phase], *, keep_subsets: bool = False) -> tuple[Phase, ...]:
@@ -125,6 +153,7 @@ def alone(phases: Sequence[Phase], *, keep_subsets: bool = False) -> tuple[Phase
             subset=phase.subset if keep_subsets else None,
             plain=phase.plain,
             batchnorm=phase.batchnorm,
+            quantised=phase.quantised,
         )
         for phase in phases
     )

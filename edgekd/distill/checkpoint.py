@@ -1,8 +1,8 @@
 """Everything that resuming needs, in one file that is replaced whole.
 
 The order of batches, the views and the learning rate are pure functions of the step, so that no data loader or schedule has state of its own.
-What is kept: weights, optimiser, averaged weights, the phase's subset, what the temperature follows or has learned, torch's generator (dropout) and
-the curve so far.
+What is kept: weights, optimiser, averaged weights, ranges of what is rounded, the phase's subset, what the temperature follows or has learned,
+torch's generator (dropout) and the curve so far.
 """
 
 import dataclasses
@@ -28,7 +28,8 @@ class Place:
     """Where training stands: after `step` steps in all, `phase_step` of them in phase number `phase`, which began with pass `first_pass`.
 
     `positions` are the images that the phase sees; None until it has begun. `confidence` is how sure the student is, where a temperature follows it,
-    `learned` the x of the phase's temperature, where it is learned, `first_temperature` its T at the phase's first step.
+    `learned` the x of the phase's temperature, where it is learned, `first_temperature` its T at the phase's first step. `ranges` are those that a
+    quantised phase rounds within.
     """
 
     step: int = 0
@@ -39,6 +40,7 @@ class Place:
     confidence: Tensor | None = None
     learned: Tensor | None = None
     first_temperature: Tensor | None = None
+    ranges: dict[str, Tensor] = dataclasses.field(default_factory=dict)
     seconds: float = 0.0
     curve: list[CurvePoint] = dataclasses.field(default_factory=list)
 

@@ -16,6 +16,7 @@ from edgekd.data.batches import Batches
 from edgekd.data.views import default_augment
 from edgekd.distill import schedule
 from edgekd.distill.pace import Pace, choose_pace
+from edgekd.distill.ranks import ALONE, Ranks
 from edgekd.events import Emit, Note
 from edgekd.files import write_atomic
 from edgekd.models.load import Network
@@ -54,17 +55,20 @@ def filled(train: Train, *, images: int, shape: tuple[int, int, int], flip: bool
     )
 
 
-def paced(train: Train, network: Network, data: Batches, folder: Path, *, steps: int, emit: Emit) -> Train:
+def paced(train: Train, network: Network, data: Batches, folder: Path, *, steps: int, ranks: Ranks = ALONE, emit: Emit) -> Train:
     """The settings with precision and memory format stated: as `folder` has them written down, else as a few timed steps are fastest."""
     if train.precision is not None and train.channels_last is not None:
         return train
-    pace = _written(folder)
+    pace = ranks.agreed(_written(folder))
     if pace is None:
-        pace = _timed(train, network, data, steps)
-        write_atomic(folder / _PACE, msgspec.json.encode(pace))
-        emit(Note(text=f"{network.name} is trained in {pace.precision}{', channels last' if pace.channels_last else ''}: {_reason(pace, steps)}"))
+        pace = ranks.agreed(_timed(train, network, data, steps) if ranks.main else None)
+        assert pace is not None, "the main rank has timed nothing"
+        how = f"{pace.precision}{', channels last' if pace.channels_last else ''}{', compiled' if pace.compile else ''}"
+        emit(Note(text=f"{network.name} is trained in {how}: {_reason(pace, steps)}"))
+    write_atomic(folder / _PACE, msgspec.json.encode(pace))
     channels_last = pace.channels_last if train.channels_last is None else train.channels_last
-    return msgspec.structs.replace(train, precision=train.precision or pace.precision, channels_last=channels_last)
+    compiled = pace.compile if train.compile is None else train.compile
+    return msgspec.structs.replace(train, precision=train.precision or pace.precision, channels_last=channels_last, compile=compiled)
 
 
 def pinned(train: Train, folder: Path) -> Train:
@@ -72,7 +76,7 @@ def pinned(train: Train, folder: Path) -> Train:
     pace = _written(folder)
     if pace is None:
         return train  # both were stated
-    return msgspec.structs.replace(train, precision=pace.precision, channels_last=pace.channels_last)
+    return msgspec.structs.replace(train, precision=pace.precision, channels_last=pace.channels_last, compile=pace.compile)
 
 
 def _written(folder: Path) -> Pace | None:
@@ -85,16 +89,17 @@ def _written(folder: Path) -> Pace | None:
 
 def _timed(train: Train, network: Network, data: Batches, steps: int) -> Pace:
     if steps < WORTH_TIMING:
-        return Pace(precision=train.precision or "fp32", channels_last=bool(train.channels_last))
+        return Pace(precision=train.precision or "fp32", channels_last=bool(train.channels_last), compile=bool(train.compile))
     assert train.batch is not None, "the defaults are not filled in"
     images, labels, _ = data.plain(torch.arange(min(train.batch, len(data))))
-    return choose_pace(network, images, labels, precision=train.precision, channels_last=train.channels_last)
+    return choose_pace(network, images, labels, precision=train.precision, channels_last=train.channels_last, compile=train.compile, steps=steps)
 
 
 def _reason(pace: Pace, steps: int) -> str:
     if not pace.seconds:
         return "the recipe says so" if steps >= WORTH_TIMING else f"{steps} steps are too few to be worth a choice"
-    return ", ".join(f"{name} {units.ms_text(1e3 * seconds, 2)}" for name, seconds in pace.seconds.items()) + " a step"
+    timed = ", ".join(f"{name} {units.ms_text(1e3 * seconds, 2)}" for name, seconds in pace.seconds.items()) + " a step"
+    return f"{timed}; {pace.compiling}" if pace.compiling else timed
 
 
 def all_steps(phases: Sequence[Phase], images: int, batch: int) -> int:

@@ -10,9 +10,13 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 class Interrupts:
-    """Turns signals into KeyboardInterrupt (SIGINT) or SystemExit(143) (SIGTERM), never inside `held()`."""
+    """Turns signals into KeyboardInterrupt (SIGINT) or SystemExit(143) (SIGTERM), never inside `held()`.
 
-    def __init__(self) -> None:
+    A rank that does not heed them goes on until the main rank, which does, has ended its step, saved and left.
+    """
+
+    def __init__(self, *, heeded: bool = True) -> None:
+        self._heeded = heeded
         self._held = False
         self._pending: int | None = None
 
@@ -41,6 +45,8 @@ class Interrupts:
             self._raise(self._pending)
 
     def _handle(self, number: int, frame: FrameType | None) -> None:
+        if not self._heeded:
+            return
         if self._held:
             self._pending = number
         else:

@@ -27,6 +27,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from edgekd.distill.leading import whole
 from edgekd.distill.teacher import Teacher
 from edgekd.errors import UsageError
 from edgekd.models.network import Network
@@ -133,8 +134,8 @@ class Mixed:
 
     def answer(self, images: Tensor, positions: Tensor, view: int | None) -> Tensor:
         """Mixed logits (batch, classes) for view `view` (None: plain) of the images at `positions`."""
-        return self.ensemble.mixed(torch.stack([teacher.answer(images, positions, view) for teacher in self.teachers]))
+        return self.ensemble.mixed(torch.stack([whole(teacher.answer(images, positions, view)) for teacher in self.teachers]))
 
     def plain(self) -> Tensor:
         """The same for all training images (n, classes), unaugmented."""
-        return self.ensemble.mixed(torch.stack([teacher.plain() for teacher in self.teachers]))
+        return self.ensemble.mixed(torch.stack([whole(teacher.plain()) for teacher in self.teachers]))

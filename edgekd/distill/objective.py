@@ -11,9 +11,10 @@ from dataclasses import dataclass, field, replace
 import torch
 from torch import Tensor, nn
 
-from edgekd.distill import attentions, features, independent, longtail, losses
+from edgekd.distill import attentions, features, independent, leading, longtail, losses
 from edgekd.distill.bridges import Features
 from edgekd.distill.inside import Look
+from edgekd.distill.leading import Answers, Leading, sureness, whole
 from edgekd.distill.temperature import temperature
 from edgekd.recipe import Phase, Temperature
 from edgekd.tasks import several
@@ -44,7 +45,7 @@ class Answer:
     and the counts (2, labels), of images that lack and that show each."""
 
     student: Tensor
-    teacher: Tensor | None
+    teacher: Answers | None
     labels: Tensor
     temperature: Tensor
     pairs: Features = field(default_factory=list)
@@ -81,7 +82,7 @@ class Objective:
     def __call__(
         self,
         student: Tensor,
-        teacher: Tensor | None,
+        teacher: Answers | None,
         labels: Tensor,
         *,
         progress: float,
@@ -93,7 +94,7 @@ class Objective:
 
         Args:
             student: logits (batch, classes), float32.
-            teacher: logits (batch, classes) on the same views; None where no term asks for them.
+            teacher: logits (batch, classes) on the same views, or what is kept of them; None where no term asks for them.
             labels: (batch,) int64, or (batch, labels) where an image may have several.
             progress: how far the phase is, in [0, 1].
             confidence: how sure the student is, for the temperature that follows it.
@@ -111,7 +112,7 @@ class Objective:
     def gradient_shares(
         self,
         student: Tensor,
-        teacher: Tensor | None,
+        teacher: Answers | None,
         labels: Tensor,
         *,
         progress: float,
@@ -145,11 +146,11 @@ class Objective:
         apart = [pairs[place][0][0] for place, term in enumerate(self.phase.terms) if isinstance(term, Tokens)]
         return apart[0] if apart else student
 
-    def _temperature(self, teacher: Tensor | None, labels: Tensor, *, progress: float, confidence: Tensor | None, learned: Tensor | None) -> Tensor:
+    def _temperature(self, teacher: Answers | None, labels: Tensor, *, progress: float, confidence: Tensor | None, learned: Tensor | None) -> Tensor:
         probability = None
         spec = self.phase.temperature
         if teacher is not None and isinstance(spec, Temperature) and spec.shape == "teacher-confidence":
-            probability = teacher.float().softmax(1).amax(1)
+            probability = sureness(teacher)
         return temperature(
             spec,
             progress,
@@ -170,7 +171,7 @@ def _names(terms: tuple[Term, ...]) -> tuple[str, ...]:
 def _soft(term: LogitTerm, answer: Answer) -> tuple[Tensor, Tensor]:
     """Both networks' logits, standardised where the term says so."""
     assert answer.teacher is not None, "a soft term was given no teacher"
-    teacher = answer.teacher.float()
+    teacher = whole(answer.teacher).float()
     return (losses.standardise(answer.student), losses.standardise(teacher)) if term.standardise else (answer.student, teacher)
 
 
@@ -198,6 +199,8 @@ def _kd(term: Term, answer: Answer) -> Tensor:
     assert isinstance(term, Kd)
     if several(answer.labels):
         return independent.kd(*_soft(term, answer), answer.temperature)
+    if isinstance(answer.teacher, Leading):
+        return leading.kd(answer.student, answer.teacher, answer.temperature)
     return losses.kd(*_soft(term, answer), answer.temperature)
 
 
@@ -252,7 +255,7 @@ def _values(term: Term, answer: Answer) -> Tensor:
 def _tokens(term: Term, answer: Answer) -> Tensor:
     assert isinstance(term, Tokens)
     assert answer.teacher is not None, "a soft term was given no teacher"
-    ((_, distilled),), teacher = answer.pairs, answer.teacher.float()
+    ((_, distilled),), teacher = answer.pairs, whole(answer.teacher).float()
     if not several(answer.labels):
         return attentions.tokens(distilled, teacher, answer.temperature, form=term.form)
     return independent.kd(distilled, teacher, answer.temperature) if term.form == "soft" else independent.bce(distilled, (teacher > 0).long())

@@ -1,10 +1,12 @@
-"""Precision and memory format for training on this machine, chosen by a short measurement.
+"""Precision, memory format and compiling for training on this machine, chosen by a short measurement.
 
 A few steps are timed with each candidate in turn; the plain one (fp32, default layout) is left only for a gain of 5 % or more. What the recipe pins
-is not measured. The choice is written down by the caller and read on resume, so that a run ends as it began.
+is not measured. Compiling takes half a minute itself: it is tried only where the run is many times longer, and stays only if that comes back. The
+choice is written down by the caller and read on resume, so that a run ends as it began.
 """
 
 import copy
+import shutil
 import time
 
 import torch
@@ -17,6 +19,10 @@ from edgekd.tasks import several
 ROUNDS = 4
 WORTH = 0.95
 """A candidate must take at most this share of the plain one's time to be chosen over it."""
+COMPILING_S = 40.0
+"""About what it takes to compile a small network on a CPU (37 s a resnet8)."""
+LONG = 20.0
+"""How many times as long a run must be for compiling to be tried."""
 
 
 class Pace(Struct, frozen=True, kw_only=True):
@@ -24,16 +30,31 @@ class Pace(Struct, frozen=True, kw_only=True):
 
     precision: str
     channels_last: bool
+    compile: bool = False
     seconds: dict[str, float] = {}
+    compiling: str = ""
+    """What became of compiling, where it was tried or pinned."""
 
 
-def choose_pace(network: nn.Module, images: Tensor, labels: Tensor, *, precision: str | None, channels_last: bool | None) -> Pace:
-    """The fastest way to run a training step of `network` on a batch like `images` (batch, c, h, w); the network itself is left as it was."""
+def choose_pace(
+    network: nn.Module,
+    images: Tensor,
+    labels: Tensor,
+    *,
+    precision: str | None,
+    channels_last: bool | None,
+    compile: bool | None = False,
+    steps: int = 0,
+) -> Pace:
+    """The fastest way to run `steps` training steps of `network` on batches like `images` (batch, c, h, w); the network itself is left as it was.
+
+    What is None is open.
+    """
     precisions = [precision] if precision else ["fp32", "bf16"] if _bf16_runs(images.device) else ["fp32"]
     layouts = [channels_last] if channels_last is not None else [False, True]
     candidates = [(p, layout) for p in precisions for layout in layouts]
     if len(candidates) == 1:
-        return Pace(precision=candidates[0][0], channels_last=candidates[0][1])
+        return Pace(precision=candidates[0][0], channels_last=candidates[0][1], compile=bool(compile))
     steppers = {candidate: _Stepper(network, images, labels, *candidate) for candidate in candidates}
     times: dict[tuple[str, bool], list[float]] = {candidate: [] for candidate in candidates}
     # a run that reads its pace instead of measuring it must drop out the same
@@ -41,12 +62,36 @@ def choose_pace(network: nn.Module, images: Tensor, labels: Tensor, *, precision
         for _ in range(ROUNDS):
             for candidate, stepper in steppers.items():
                 times[candidate].append(stepper.step())
-    # the minimum of a few interleaved rounds: a neighbour's load can only add to a time
-    seconds = {candidate: min(samples[1:]) for candidate, samples in times.items()}
-    plain = candidates[0]
-    best = min(seconds, key=lambda candidate: seconds[candidate])
-    chosen = best if seconds[best] <= WORTH * seconds[plain] else plain
-    return Pace(precision=chosen[0], channels_last=chosen[1], seconds={_name(*c): round(s, 5) for c, s in seconds.items()})
+        # the minimum of a few interleaved rounds: a neighbour's load can only add to a time
+        seconds = {candidate: min(samples[1:]) for candidate, samples in times.items()}
+        plain = candidates[0]
+        best = min(seconds, key=lambda candidate: seconds[candidate])
+        chosen = best if seconds[best] <= WORTH * seconds[plain] else plain
+        compiled, compiling = bool(compile), ""
+        if compile is None and seconds[chosen] * steps > LONG * COMPILING_S and _compiler(images.device):
+            compiled, compiling = _worth_compiling(network, images, labels, chosen, steppers[chosen], steps)
+    told = {_name(*candidate): round(value, 5) for candidate, value in seconds.items()}
+    return Pace(precision=chosen[0], channels_last=chosen[1], compile=compiled, seconds=told, compiling=compiling)
+
+
+def _worth_compiling(network: nn.Module, images: Tensor, labels: Tensor, chosen: tuple[str, bool], plain: "_Stepper", steps: int) -> tuple[bool, str]:
+    """Whether a compiled network ends `steps` steps sooner, what it takes to compile it included; and that in words."""
+    begun = time.monotonic()
+    try:
+        compiled = _Stepper(network, images, labels, *chosen, compiled=True)
+        compiled.step()
+        spent = time.monotonic() - begun
+        pairs = [(plain.step(), compiled.step()) for _ in range(ROUNDS)]
+    except Exception as error:  # torch's compilers fail in many ways, and the run does well without them
+        return False, f"compiling failed ({(str(error).splitlines() or [type(error).__name__])[0]})"
+    before, after = (min(times) for times in zip(*pairs, strict=True))
+    words = f"compiled in {spent:.0f} s to {after / before:.0%} of a step's time"
+    return after * steps + spent <= WORTH * before * steps, words
+
+
+def _compiler(device: torch.device) -> bool:
+    """Whether torch finds what it compiles with."""
+    return any(shutil.which(name) for name in ("c++", "g++", "clang++")) if device.type == "cpu" else device.type == "cuda"
 
 
 def _name(precision: str, channels_last: bool) -> str:
@@ -65,9 +110,10 @@ def _bf16_runs(device: torch.device) -> bool:
 class _Stepper:
     """A copy of the network that takes training steps and tells how long one took."""
 
-    def __init__(self, network: nn.Module, images: Tensor, labels: Tensor, precision: str, channels_last: bool) -> None:
+    def __init__(self, network: nn.Module, images: Tensor, labels: Tensor, precision: str, channels_last: bool, *, compiled: bool = False) -> None:
         layout = torch.channels_last if channels_last else torch.contiguous_format
         self.network = copy.deepcopy(network).train().to(memory_format=layout)
+        self.forward = torch.compile(self.network) if compiled else self.network
         self.images = images.contiguous(memory_format=layout)
         self.labels = labels.argmax(1) if several(labels) else labels  # a loss over all logits takes as long whatever it says of them
         self.bf16 = precision == "bf16"
@@ -76,7 +122,7 @@ class _Stepper:
     def step(self) -> float:
         begun = time.perf_counter()
         with torch.autocast(self.images.device.type, dtype=torch.bfloat16, enabled=self.bf16):
-            logits = self.network(self.images)
+            logits = self.forward(self.images)
         self.optimizer.zero_grad(set_to_none=True)
         functional.cross_entropy(logits.float(), self.labels).backward()  # type: ignore[no-untyped-call]
         self.optimizer.step()

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from edgekd.distill.leading import Answers, named, sureness, whole
 from edgekd.errors import TrainingError
 from edgekd.recipe import Subset
 from edgekd.tasks import several
@@ -25,7 +26,7 @@ class Pool:
 
     labels: Tensor
     seed: int
-    teacher: Tensor | None = None
+    teacher: Answers | None = None
     student: Tensor | None = None
 
 
@@ -76,14 +77,14 @@ def _balanced(count: int, pool: Pool) -> Tensor:
 
 def _right(pool: Pool) -> Tensor:
     assert pool.teacher is not None
-    return (pool.teacher.argmax(1).cpu() == pool.labels.cpu()).nonzero().flatten()
+    return (named(pool.teacher).cpu() == pool.labels.cpu()).nonzero().flatten()
 
 
 def _confident(count: int, pool: Pool) -> Tensor:
     """The teacher is right, and sure."""
     assert pool.teacher is not None
     right = _right(pool)
-    sure = pool.teacher.float().softmax(1).amax(1).cpu()[right]
+    sure = sureness(pool.teacher).cpu()[right]
     return right[sure.argsort(descending=True, stable=True)[:count]]
 
 
@@ -92,7 +93,7 @@ def _hard(count: int, pool: Pool) -> Tensor:
     assert pool.teacher is not None, "the rule needs the teacher's logits"
     assert pool.student is not None, "the rule needs the student's logits"
     right = _right(pool)
-    teacher = pool.teacher.float().log_softmax(1)
+    teacher = whole(pool.teacher).float().log_softmax(1)
     student = pool.student.float().log_softmax(1).to(teacher.device)
     distance = (teacher.exp() * (teacher - student)).sum(1).cpu()[right]
     return right[distance.argsort(descending=True, stable=True)[:count]]

@@ -10,13 +10,16 @@ import contextlib
 import os
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
 from edgekd.data.batches import Batches
+from edgekd.distill import leading
+from edgekd.distill.leading import Answers, Leading, whole
+from edgekd.distill.ranks import ALONE, Ranks
 from edgekd.errors import TrainingError, UsageError
 from edgekd.events import Emit, Note, Progress
 from edgekd.files import atomic_path, sha256_json
@@ -29,12 +32,12 @@ BATCH = 256
 
 
 class Teacher(Protocol):
-    """Answers a batch of views with logits (batch, classes), float32."""
+    """Answers a batch of views with logits (batch, classes), float32, or with what it keeps of them."""
 
-    def answer(self, images: Tensor, positions: Tensor, view: int | None) -> Tensor:
+    def answer(self, images: Tensor, positions: Tensor, view: int | None) -> Answers:
         """Logits for `images` (batch, c, h, w), which are view `view` (None: plain) of the training images at `positions` (batch,)."""
 
-    def plain(self) -> Tensor:
+    def plain(self) -> Answers:
         """Logits (n, classes) for all training images, unaugmented."""
 
 
@@ -74,10 +77,23 @@ class Remembered:
     Args:
         network: asked only for views that are not in `folder` yet.
         folder: where views are kept; its name is the key (`memory_key`), so that it holds this teacher's answers on these images only.
+        ranks: the processes that share the folder: each asks the network for its part of a view, and the main rank writes it.
+        few: keep the largest logits alone (`leading`).
     """
 
     def __init__(
-        self, network: nn.Module, data: Batches, folder: Path, *, classes: int, augment: Augment, view_seed: int, emit: Emit, bf16: bool = False
+        self,
+        network: nn.Module,
+        data: Batches,
+        folder: Path,
+        *,
+        classes: int,
+        augment: Augment,
+        view_seed: int,
+        emit: Emit,
+        bf16: bool = False,
+        ranks: Ranks = ALONE,
+        few: bool = False,
     ) -> None:
         self.network = network
         self.data = data
@@ -87,26 +103,31 @@ class Remembered:
         self.view_seed = view_seed
         self.emit = emit
         self.bf16 = bf16
-        self._held: dict[str, Tensor] = {}
+        self.ranks = ranks
+        self.few = few
+        self._held: dict[str, Answers] = {}
         folder.mkdir(parents=True, exist_ok=True)
 
-    def answer(self, images: Tensor, positions: Tensor, view: int | None) -> Tensor:
+    def answer(self, images: Tensor, positions: Tensor, view: int | None) -> Answers:
         """Stored logits (batch, classes) for view `view` (None: plain) of the images at `positions`."""
-        return self._logits("plain" if view is None else f"view-{view}", view)[positions].float()
+        held = self._logits("plain" if view is None else f"view-{view}", view)
+        return held.at(positions) if isinstance(held, Leading) else held[positions].float()
 
-    def plain(self) -> Tensor:
+    def plain(self) -> Answers:
         """Stored logits (n, classes) for all training images, unaugmented."""
-        return self._logits("plain", None).float()
+        held = self._logits("plain", None)
+        return held.at(torch.arange(len(self.data))) if isinstance(held, Leading) else held.float()
 
-    def _logits(self, name: str, view: int | None) -> Tensor:
+    def _logits(self, name: str, view: int | None) -> Answers:
         if name not in self._held:
             file = self.folder / f"{name}.npy"
             array = self._read(file)
-            if array is None:
+            if self.ranks.agreed(array is None):
                 self._fill(file, view)
                 array = self._read(file)
-                assert array is not None, file
-            self._held[name] = torch.from_numpy(array).to(self.data.device)
+            assert array is not None, file
+            device = self.data.device
+            self._held[name] = leading.unpacked(array, self.classes, device) if self.few else torch.from_numpy(array).to(device)
         return self._held[name]
 
     def _read(self, file: Path) -> np.ndarray | None:
@@ -118,29 +139,48 @@ class Remembered:
         except (ValueError, EOFError, OSError) as error:
             self.emit(Note(text=f"the remembered teacher's {file.name} does not read ({error}); it is answered anew", level="warning"))
             return None
-        if array.shape != (len(self.data), self.classes) or array.dtype != np.float16 or not np.isfinite(array).all():
+        sound = array.shape == self._shape and array.dtype == self._layout
+        if not sound or not all(np.isfinite(array[part]).all() for part in (("logits", "rest") if self.few else (...,))):
             self.emit(Note(text=f"the remembered teacher's {file.name} holds something else; it is answered anew", level="warning"))
             return None
         return np.asarray(array)
 
     def _fill(self, file: Path, view: int | None) -> None:
-        with atomic_path(file) as part, _reserved(part, (len(self.data), self.classes)) as store:
-            self._answer_into(store, view, file.stem)
+        if self.ranks.main:
+            with atomic_path(file) as part, _reserved(part, self._shape, self._layout) as store:
+                for start, half in self._halves(view, file.stem):
+                    store[start : start + len(half)] = leading.packed(half) if self.few else half.cpu().numpy()
+        else:
+            for _ in self._halves(view, file.stem):
+                pass
+        self.ranks.agreed(None)  # the file stands
 
-    def _answer_into(self, store: np.ndarray, view: int | None, name: str) -> None:
+    @property
+    def _shape(self) -> tuple[int, ...]:
+        """Of a view's file."""
+        return (len(self.data),) if self.few else (len(self.data), self.classes)
+
+    @property
+    def _layout(self) -> np.dtype[Any]:
+        return leading.LAYOUT if self.few else np.dtype(np.float16)
+
+    def _halves(self, view: int | None, name: str) -> Iterator[tuple[int, Tensor]]:
+        """All answers in order, with the position of each piece's first. Ranks take turns at batches, which are the same for any number of them."""
         total = len(self.data)
-        batches = (torch.arange(start, min(start + BATCH, total)) for start in range(0, total, BATCH))
-        done = 0
-        for logits in answer_all(self.network, (self._images(positions, view) for positions in batches), bf16=self.bf16):
-            half = logits.to(torch.float16)
+        batches = [torch.arange(start, min(start + BATCH, total)) for start in range(0, total, BATCH)]
+        own = answer_all(self.network, (self._images(each, view) for each in batches[self.ranks.number :: self.ranks.count]), bf16=self.bf16)
+        for start in range(0, total, BATCH * self.ranks.count):
+            full = torch.zeros(BATCH, self.classes, dtype=torch.float16, device=self.data.device)
+            if (logits := next(own, None)) is not None:
+                full[: len(logits)] = logits
+            half = self.ranks.gathered(full)[: total - start]
             if not torch.isfinite(half).all():
                 raise TrainingError(
                     f"the teacher's logits must be finite and below 65,504 to be remembered; some in {name} are not. "
                     "Check its weights, or set train.views = 0 to ask it live."
                 )
-            store[done : done + len(half)] = half.cpu().numpy()
-            done += len(half)
-            self.emit(Progress(what=f"remembering the teacher ({name})", done=done, total=total))
+            yield start, half
+            self.emit(Progress(what=f"remembering the teacher ({name})", done=start + len(half), total=total))
 
     def _images(self, positions: Tensor, view: int | None) -> Tensor:
         if view is None:
@@ -149,9 +189,9 @@ class Remembered:
 
 
 @contextlib.contextmanager
-def _reserved(part: Path, shape: tuple[int, int]) -> Iterator[np.ndarray]:
-    """A new fp16 .npy file mapped for writing, its space taken first: a full disk is then an error here and not a bus error later."""
-    store = np.lib.format.open_memmap(part, mode="w+", dtype=np.float16, shape=shape)
+def _reserved(part: Path, shape: tuple[int, ...], layout: np.dtype[Any]) -> Iterator[np.ndarray]:
+    """A new .npy file mapped for writing, its space taken first: a full disk is then an error here and not a bus error later."""
+    store = np.lib.format.open_memmap(part, mode="w+", dtype=layout, shape=shape)
     with part.open("r+b") as file:
         if hasattr(os, "posix_fallocate"):
             os.posix_fallocate(file.fileno(), 0, part.stat().st_size)
@@ -172,20 +212,23 @@ class Adjusted:
         self.frequencies = frequencies
         self.wanted = wanted
 
-    def answer(self, images: Tensor, positions: Tensor, view: int | None) -> Tensor:
+    def answer(self, images: Tensor, positions: Tensor, view: int | None) -> Answers:
         """The teacher's logits, moved from the one prior to the other."""
-        return self.adjusted(self.teacher.answer(images, positions, view))
+        return self._adjusted(self.teacher.answer(images, positions, view))
 
-    def plain(self) -> Tensor:
+    def plain(self) -> Answers:
         """The same for all training images, unaugmented."""
-        return self.adjusted(self.teacher.plain())
+        return self._adjusted(self.teacher.plain())
+
+    def _adjusted(self, answers: Answers) -> Answers:
+        return answers if self.frequencies is None else self.adjusted(whole(answers))
 
     def adjusted(self, logits: Tensor) -> Tensor:
         """Logits of this teacher that were had in another way, moved alike."""
         return logits if self.frequencies is None else adjust(logits, self.frequencies, self.wanted)
 
 
-def memory_key(*, weights: str, preprocess: object, data: str, augment: Augment, view_seed: int, precision: str) -> str:
+def memory_key(*, weights: str, preprocess: object, data: str, augment: Augment, view_seed: int, precision: str, few: bool = False) -> str:
     """What a remembered teacher's folder is called: equal exactly where the stored answers would be.
 
     Args:
@@ -201,6 +244,7 @@ def memory_key(*, weights: str, preprocess: object, data: str, augment: Augment,
             "augment": augment,
             "view_seed": view_seed,
             "precision": precision,
+            **({"kept": leading.KEPT} if few else {}),
         }
     )[:16]
 

@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from edgekd.data.batches import Batches, order
+from edgekd.data.batches import AHEAD, Batches, order
 from edgekd.distill import checkpoint, schedule
 from edgekd.distill.batchnorm import batchnorms, reestimate, shown
 from edgekd.distill.beside import Beside, guests_of
@@ -22,9 +22,12 @@ from edgekd.distill.checkpoint import Place
 from edgekd.distill.independent import label_counts
 from edgekd.distill.inside import Inside
 from edgekd.distill.interrupt import Interrupts
+from edgekd.distill.leading import Answers
 from edgekd.distill.meter import Meter, Step
 from edgekd.distill.objective import Objective, Seen
 from edgekd.distill.optimizer import build_optimizer
+from edgekd.distill.quantised import rounding
+from edgekd.distill.ranks import ALONE, Ranks
 from edgekd.distill.subset import NEEDS_STUDENT, NEEDS_TEACHER, Pool, choose
 from edgekd.distill.teacher import BATCH, Teacher, answer_all
 from edgekd.distill.temperature import BEGIN, follow, learn
@@ -56,6 +59,8 @@ class Job:
     """Called after each checkpoint."""
     beside: Beside | None = None
     """What is learnt beside the phases' terms."""
+    ranks: Ranks = ALONE
+    """The processes that teach together."""
 
     @property
     def key(self) -> str:
@@ -85,6 +90,9 @@ class _Fit:
         assert train.augment is not None, "the job's defaults are not filled in"
         self.network, self.job, self.data, self.valid, self.teacher, self.inside, self.emit = network, job, data, valid, teacher, inside, emit
         self.augment: Augment = train.augment
+        self.ranks = job.ranks
+        if self.ranks.count > 1:
+            network.load_state_dict(self.ranks.agreed(network.state_dict()))
         self.batch = min(train.batch, len(data))
         self.epoch_steps = schedule.steps_per_pass(len(data), self.batch)
         self.phase_steps = schedule.phase_steps(job.phases, len(data), self.batch)
@@ -99,7 +107,7 @@ class _Fit:
         self.follows = any(_shape(phase) == "student-confidence" for phase in job.phases)
         self.average = {k: v.detach().clone() for k, v in network.named_parameters()} if train.ema else {}
         self.beside = job.beside
-        self.interrupts = Interrupts()
+        self.interrupts = Interrupts(heeded=self.ranks.main)
         self.place = Place()
         self._meter = Meter()
 
@@ -129,15 +137,18 @@ class _Fit:
         while place.phase < len(self.job.phases):
             phase, steps = self.job.phases[place.phase], self.phase_steps[place.phase]
             if place.positions is None:
-                place.positions = self._positions(phase, place.phase)
+                place.positions = self.ranks.agreed(self._positions(phase, place.phase))
             self.emit(PhaseStarted(network=self.job.name, phase=phase.name, images=len(place.positions), steps=steps))
             self._say_if_small(phase, len(place.positions))
             labels = self.data.labels[place.positions.to(self.data.labels.device)]
             counts = label_counts(labels) if several(labels) else labels.bincount()
             objective = Objective(phase, self.inside.looks(phase) if self.inside is not None else {}, counts)
-            while place.phase_step < steps:
-                self._step(phase, objective, steps)
-                yield
+            if phase.is_quantised:  # a compiled network does not see hooks that came later, and bf16 has 8 bits itself
+                self.forward, self.watched, self.bf16 = self.network, None if self.inside is None else self.inside.student, False
+            with rounding(self.network, self.job.name, phase, self.data, place.ranges, self.emit):
+                while place.phase_step < steps:
+                    self._step(phase, objective, steps)
+                    yield
             per_pass = schedule.steps_per_pass(len(place.positions), self.batch)
             with self.interrupts.held():
                 place.first_pass += -(-steps // per_pass)
@@ -169,6 +180,7 @@ class _Fit:
             if guests is not None:
                 ours = {name: features[: len(labels)] for name, features in ours.items()}
             confidence = follow(place.confidence, logits) if self.follows else None
+            self.ranks.average([] if confidence is None else [confidence])
             learned = self._learned(phase, logits.device)
             seen = Seen(ours, theirs) if phase.looks_inside else None
             loss = objective(logits, answers, labels, progress=progress, confidence=confidence, learned=learned, seen=seen)
@@ -178,6 +190,7 @@ class _Fit:
                 total, parts, names = total + more.sum(), torch.cat([parts, more.detach()]), (*names, *self.beside.names)
             self.optimizer.zero_grad(set_to_none=True)
             total.backward()  # type: ignore[no-untyped-call]
+            self.ranks.average(self._shared(learned))
             self.optimizer.step()
             self._follow()
             place.confidence, place.learned = confidence, None if learned is None else learn(learned, factor)
@@ -185,14 +198,14 @@ class _Fit:
                 place.first_temperature = loss.temperature
             place.step, place.phase_step = place.step + 1, place.phase_step + 1
             place.seconds = time.monotonic() - self._begun
-            self._meter.add(parts, len(labels))
+            self._meter.add(parts, len(labels) * self.ranks.count)
 
             def shares() -> dict[str, float]:
                 return objective.gradient_shares(logits, answers, labels, progress=progress, confidence=confidence, learned=learned)
 
             self._report(Step(phase=phase, names=names, temperature=loss.temperature, gradient_shares=shares, factor=factor))
 
-    def _answers(self, phase: Phase, images: Tensor, positions: Tensor, view: int | None) -> tuple[Tensor | None, dict[str, Tensor]]:
+    def _answers(self, phase: Phase, images: Tensor, positions: Tensor, view: int | None) -> tuple[Answers | None, dict[str, Tensor]]:
         """The teacher's logits where a term asks for them, and its features where one compares them."""
         if self.teacher is None or not phase.soft:
             return None, {}
@@ -211,11 +224,15 @@ class _Fit:
         place = self.place
         assert place.positions is not None
         size = min(self.batch, len(place.positions))
-        local_pass, slot = divmod(place.phase_step, schedule.steps_per_pass(len(place.positions), self.batch))
+        per_pass = schedule.steps_per_pass(len(place.positions), self.batch)
+        local_pass, slot = divmod(place.phase_step, per_pass)
         number = place.first_pass + local_pass
         if self._meter.order_of != (number, len(place.positions)):
             self._meter.order, self._meter.order_of = order(len(place.positions), self.job.seed, number), (number, len(place.positions))
-        chosen = place.positions[self._meter.order[slot * size : (slot + 1) * size]]
+        slots = range(slot, min(slot + (1 if self.data.resident else 1 + AHEAD), per_pass))
+        chosen, *coming = (self.ranks.part(place.positions[self._meter.order[at * size : (at + 1) * size]]) for at in slots)
+        for positions in coming:
+            self.data.prefetch(positions)
         if phase.plain:
             return chosen, None
         return chosen, number % self.job.train.views if self.job.train.views else number
@@ -239,12 +256,20 @@ class _Fit:
             ),
         )
 
+    def _shared(self, learned: Tensor | None) -> Iterator[Tensor]:
+        """What a step leaves each rank a part of: gradients, a learned temperature's among them, running statistics and ranges."""
+        yield from (p.grad for group in self.optimizer.param_groups for p in group["params"] if p.grad is not None)
+        yield from (b for name, b in self.network.named_buffers() if name.rpartition(".")[2] in ("running_mean", "running_var"))
+        yield from self.place.ranges.values()
+        if learned is not None and learned.grad is not None:
+            yield learned.grad
+
     def _mode(self, phase: Phase) -> None:
         self.network.train()
         if self.inside is not None:
             self.inside.student.train()
             self.inside.bridges.train()
-        if phase.batchnorm == "frozen":
+        if phase.batchnorm == "frozen" or phase.is_quantised:
             for module in batchnorms(self.network):
                 module.eval()
 
@@ -268,7 +293,7 @@ class _Fit:
         place = self.place
         measure = place.step % self.valid_every == 0 or place.step == self.steps
         ends = place.phase_step == self.phase_steps[place.phase]  # parts of two phases have nothing to do with each other
-        if not (measure or ends) and time.monotonic() - self._meter.since < LOG_S:
+        if not self.ranks.main or (not (measure or ends) and time.monotonic() - self._meter.since < LOG_S):
             return
         means, images_per_s = self._meter.read()
         self._check(means, step)
@@ -332,7 +357,7 @@ class _Fit:
         return float(right) / len(self.valid)
 
     def _save(self) -> None:
-        if not all(bool(torch.isfinite(value).all()) for value in self.network.parameters()):
+        if not self.ranks.main or not all(bool(torch.isfinite(value).all()) for value in self.network.parameters()):
             return
         states = {"network": self.network.state_dict(), "optimizer": self.optimizer.state_dict(), "average": self.average}
         if self.inside is not None:
@@ -343,7 +368,9 @@ class _Fit:
         self.job.kept()
 
     def _resume(self) -> None:
-        found = checkpoint.load(self.job.folder, key=self.job.key)
+        found = checkpoint.load(self.job.folder, key=self.job.key) if self.ranks.main else None
+        found, generator = self.ranks.agreed((found, torch.get_rng_state()))
+        torch.set_rng_state(generator)
         if found is None:
             return
         self.place, states = found

@@ -1,7 +1,8 @@
 """Files a device can run: a trained network becomes checked ONNX files in fp32, fp16 and int8.
 
 `files.export` does the whole; `onnx` writes a module as ONNX, `precision` and `int8` make other precisions of it, `control` says what int8 may lose,
-`parity` holds each file to the step before; `engine` builds TensorRT engines of a file. Accuracy and speed of the files are measured elsewhere
+`parity` holds each file to the step before, and where one is off, `drift` finds its first layer and `rejected` keeps it aside; `engine` builds
+TensorRT engines of a file. Accuracy and speed of the files are measured elsewhere
 (`evaluate`, `bench`).
 """
 

@@ -13,14 +13,13 @@ from typing import Any
 import msgspec
 
 from edgekd import __version__
+from edgekd.device.agent.libraries import LIBRARIES
 from edgekd.device.host import Session, connect
 from edgekd.errors import UsageError
 from edgekd.events import Emit, Progress, Wrote, silent
 from edgekd.files import atomic_path, sha256_file, write_atomic
 from edgekd.target import Target
 
-LIBRARIES = {"tensorrt": "tensorrt", "tensorrt-rtx": "tensorrt_rtx"}
-"""Python's name of the library of each runtime."""
 BUILD_S = 1800.0
 """How long a builder may say nothing, in seconds."""
 

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from edgekd.device.agent.onnxrt import WRONG
 from edgekd.errors import DeviceError
 from edgekd.export.onnx import INPUT, OUTPUT
 from edgekd.models.blackbox import BlackBox
@@ -70,7 +71,9 @@ def open_session(model: bytes | Path, name: str, *, layouts: bool = True) -> Any
     if not layouts:
         options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_EXTENDED
     try:
-        return onnxruntime.InferenceSession(model if isinstance(model, bytes) else str(model), options, providers=["CPUExecutionProvider"])
+        return onnxruntime.InferenceSession(
+            model if isinstance(model, bytes) else str(model), options, providers=["CPUExecutionProvider"], disabled_optimizers=WRONG
+        )
     except Exception as error:  # ONNX Runtime's exceptions share no base class of their own
         raise DeviceError(
             f"{name} does not load in ONNX Runtime {onnxruntime.__version__}: {error}. "

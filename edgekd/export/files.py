@@ -8,7 +8,7 @@ import copy
 import hashlib
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,14 +20,19 @@ from numpy.typing import NDArray
 from edgekd import __version__, graph
 from edgekd.device.predict import prepare
 from edgekd.errors import UsageError
+from edgekd.evaluate.metrics import log_shares
 from edgekd.events import Emit, Note, Progress, Wrote
 from edgekd.export import onnx as exporter
 from edgekd.export import parity as agreement
 from edgekd.export.control import Judge, chosen
+from edgekd.export.drift import refuse
 from edgekd.export.feed import Feed, open_session
+from edgekd.export.inside import INSIDE_KEY, PROBABILITIES, left, with_preprocessing, with_softmax
 from edgekd.export.int8 import Flavour, Quantiser, saturates
+from edgekd.export.likeness import refuse_noise
 from edgekd.export.onnx import checked, describe
 from edgekd.export.precision import to_fp16
+from edgekd.export.rejected import Source, Step, kept_aside
 from edgekd.files import atomic_path, sha256_file
 from edgekd.models.blackbox import OnnxTeacher
 from edgekd.models.heads import divide_head
@@ -81,9 +86,11 @@ def export(
 
     Raises:
         UsageError: int8 without calibration images, too few parity images, or a class count that is not the network's.
-        EdgekdError: the network cannot be exported, or a file does not compute what the step before did.
+        EdgekdError: the network cannot be exported, or a file does not compute what the step before did; that one is kept as NAME.onnx.rejected.
     """
     calibration = _calibration(calibration, settings)
+    if calibration is not None:
+        refuse_noise(calibration, parity)
     if len(classes) != network.classes:
         raise UsageError(f"names and outputs must be as many; {name} answers {network.classes} classes and {len(classes)} are named.")
     held = held_out or HeldOut(parity, None)
@@ -134,9 +141,12 @@ class _Job:
     def first(self) -> None:
         """The file that the others are made from: the network exported, or its own file copied."""
         self._count()
-        self.prepared = prepare(self.images, self.network.preprocess)
+        self.preprocess = self.network.preprocess
+        self.prepared = prepare(self.images, self.preprocess)
         if isinstance(self.network, OnnxTeacher):
+            self._note_copied()
             self.model, self.feed = _copied(self.network)
+            self.source: Source = self.network.path
             self.precision = _own_precision(self.model, self.name, self.emit)
             before = self.network.predict({"images": self.images})["logits"]
             # Probabilities are compared as such: their logarithms blow up what fp16 rounds to 0.
@@ -147,9 +157,32 @@ class _Job:
             twin = _scaled(copy.deepcopy(self.network).cpu().float(), self.temperature, self.images)
             self.model = exporter.to_onnx(twin.body, _shape(self.prepared), opset=self.settings.opset, batch=batch)
             self.feed = Feed(batch=batch)
-            before = twin.predict({"images": self.images})["logits"]
+            self.source = twin if self.settings.preprocess else twin.body
+            before = twin.predict({"images": self._inside() if self.settings.preprocess else self.images})["logits"]
         self._write(self.model, self.precision, before)
-        self.logits = self.feed.answer(open_session(self._path(self.precision), self.name), self.prepared, _AT_ONCE)
+        self.source = self.model
+        # Of the model and not of its file, which may have a softmax.
+        self.session = open_session(self.model.SerializeToString(), self.name)
+        self.logits = self.feed.answer(self.session, self.prepared, _AT_ONCE)
+
+    def _inside(self) -> Pixels:
+        """Put the preprocessing into the graph; the parity images as it is fed them, in the network's size and in whole numbers."""
+        assert self.settings.preprocess is not None
+        if self.settings.preprocess == "resize" and "int8-trt" in self.flavours:
+            told = "TensorRT does not smooth while it resizes, and takes no file that does"
+            self.emit(Note(text=f'{told}: for its targets set export.preprocess = "normalise", and resize before.', level="warning"))
+        self.model = with_preprocessing(self.model, self.preprocess, self.settings.preprocess)
+        self.preprocess = left(self.preprocess, _shape(self.prepared)[1:])
+        self.feed = replace(self.feed, type="uint8", last=True)
+        self.prepared = prepare(self.images, self.preprocess)
+        pixels: Pixels = self.feed.fed(self.prepared)[exporter.INPUT]
+        return pixels
+
+    def _note_copied(self) -> None:
+        asked = [key for key in ("preprocess", "softmax") if getattr(self.settings, key)]
+        if asked:
+            text = f"{self.role}/{self.name} came as a file, which is copied as it is: export.{' and export.'.join(asked)} changes nothing in it."
+            self.emit(Note(text=text, level="warning"))
 
     def fp16(self) -> None:
         few = self.prepared[: max(agreement.BATCHES)]
@@ -168,7 +201,7 @@ class _Job:
             text = f"int8 of {self.role}/{self.name} is calibrated on {len(images)} images only; a few hundred are usual."
             self.emit(Note(text=text, level="warning"))
         title = f"{self.role}/{self.name}"
-        quantiser = Quantiser(self.model, prepare(images, self.network.preprocess), self.feed, title, self.emit)
+        quantiser = Quantiser(self.model, prepare(images, self.preprocess), self.feed, title, self.emit)
         judge = self._judge(title)
         for flavour in self.flavours:
             narrow = flavour == "int8-cpu" and saturates()
@@ -192,8 +225,8 @@ class _Job:
     def _judge(self, title: str) -> Judge:
         """What the fp32 file answers to the held-out images, to hold int8 to."""
         held, several = self.held_out, self.thresholds is not None
-        prepared = prepare(held.images, self.network.preprocess)
-        before = self.feed.answer(open_session(self._path(self.precision), self.name), prepared, _AT_ONCE)
+        prepared = prepare(held.images, self.preprocess)
+        before = self.feed.answer(self.session, prepared, _AT_ONCE)
         return Judge(prepared, before, None if several else held.labels, self.feed, title, several)
 
     def _path(self, precision: Precision) -> Path:
@@ -202,13 +235,17 @@ class _Job:
 
     def _write(self, model: onnx.ModelProto, precision: Precision, before: NDArray[np.float32], calibration: Mapping[str, Any] | None = None) -> None:
         """Finish a model, hold it to the step before, and only then give it its name."""
-        path = self._path(precision)
+        path, feed = self._path(precision), self.feed
+        if self.settings.softmax and not isinstance(self.network, OnnxTeacher):
+            model, feed, before = with_softmax(model), replace(feed, output=PROBABILITIES), np.exp(log_shares(before)).astype(np.float32)
         describe(model, self._metadata(calibration))
         checked(model, path.name)
-        with atomic_path(path) as unfinished:
+        step = Step(self.source, model, feed, self.prepared, before, precision)
+        with atomic_path(path) as unfinished, kept_aside(unfinished, path, step):
             unfinished.write_bytes(model.SerializeToString())
             session = open_session(unfinished, path.name, layouts=precision != "fp16")
-            found = agreement.check(session, self.feed, self.prepared, before, precision=precision, name=path.name)
+            found = agreement.check(session, feed, self.prepared, before, precision=precision, name=path.name)
+            refuse(self.model, model, self.prepared[: agreement.FEWEST], feed, name=path.name, precision=precision)
         facts = graph.summary(path)
         self.artifacts.append(
             Artifact(
@@ -222,12 +259,13 @@ class _Job:
                 macs=facts.macs,
                 opset=facts.opset,
                 classes=len(self.classes),
-                preprocess=self.network.preprocess,
+                preprocess=self.preprocess,
                 quantised=facts.quantised,
                 operators=facts.operators,
                 layers=facts.layers,
                 calibration=None if calibration is None else dict(calibration),
-                parity=found,
+                parity={str(each.batch): each.largest for each in found},
+                parities=found,
                 temperature=self.temperature,
                 thresholds=list(self.thresholds or ()),
             )
@@ -248,8 +286,10 @@ class _Job:
             "edgekd.name": f"{self.role}/{self.name}",
             "edgekd.task": "classify" if self.thresholds is None else "multilabel",
             "edgekd.classes": msgspec.json.encode(self.classes).decode(),
-            PREPROCESS_KEY: msgspec.json.encode(self.network.preprocess).decode(),
+            PREPROCESS_KEY: msgspec.json.encode(self.preprocess).decode(),
         }
+        if self.preprocess is not self.network.preprocess:
+            told[INSIDE_KEY] = msgspec.json.encode(self.network.preprocess).decode()
         if self.thresholds is not None:
             told[THRESHOLDS_KEY] = msgspec.json.encode(self.thresholds).decode()
         if self.temperature is not None:

@@ -5,8 +5,9 @@ In: a checked fp32 model and prepared training images. Out: new models with Quan
     int8-cpu    uint8 asymmetric activations, int8 weights per channel, everything else float32
     int8-trt    int8 symmetric activations and weights, zero points 0, biases in float, everything else fp16: TensorRT takes no other
 
-Convolutions and matrix products are quantised, with the activations that fuse into them; the last layer answers floats. ONNX Runtime's quantiser does
-the work. What a file loses by it is not judged here (`control`, `parity`, `evaluate`).
+Convolutions and matrix products are quantised, with the activations that fuse into them; for CPUs gates, too (`gates`), so that what lies between two
+convolutions stays in int8. The last layer answers floats. ONNX Runtime's quantiser does the work. What a file loses by it is not judged here
+(`control`, `parity`, `evaluate`).
 """
 
 import io
@@ -23,8 +24,10 @@ import onnx
 from numpy.typing import NDArray
 
 from edgekd.events import Emit, Progress
+from edgekd.export import gates
 from edgekd.export.feed import Feed
 from edgekd.export.halves import halved, name_nodes
+from edgekd.export.inside import FOLDED
 
 Flavour: TypeAlias = Literal["int8-cpu", "int8-trt"]
 Method: TypeAlias = Literal["minmax", "percentile", "entropy"]
@@ -37,6 +40,8 @@ WEIGHTED = ("Conv", "ConvTranspose", "Gemm", "MatMul")
 QUANTISED_OPS = (*WEIGHTED, "Relu", "Clip")
 """What int8 covers. Relu and Clip only hand their range to the layer before them and vanish; additions between quantised layers then run in int8 too.
 Asking for Add, Pad, Slice and pooling as well changed neither time nor answers of resnet20 and resnet56 on a VNNI CPU."""
+CPU_OPS = (*QUANTISED_OPS, *gates.GATES, "Mul", "GlobalAveragePool")
+"""What it covers for CPUs; of the products only those by a gate."""
 
 
 class Quantiser:
@@ -79,15 +84,17 @@ class Quantiser:
                 QuantType.QInt8 if symmetric else QuantType.QUInt8,
                 self._range(method),
                 [],
-                list(floats),
-                list(WEIGHTED if symmetric else QUANTISED_OPS),
+                list(floats) if symmetric else [*floats, *gates.others(copy, floats)],
+                list(WEIGHTED if symmetric else CPU_OPS),
                 options,
             )
             quantiser.quantize_model()
+            if not symmetric:
+                gates.as_sums(quantiser.model.model)
             quantiser.model.topological_sort()
         made = quantiser.model.model
         assert isinstance(made, onnx.ModelProto)
-        return halved(made) if symmetric else made
+        return halved(made, _of_pixels(made)) if symmetric else made
 
     def _range(self, method: Method) -> Any:
         """The ranges by a method, computed once."""
@@ -101,7 +108,7 @@ class Quantiser:
                 onnx.save(self._ready, ready)
                 calibrator = create_calibrator(
                     ready,
-                    list(QUANTISED_OPS),
+                    list(CPU_OPS),
                     augmented_model_path=str(Path(folder, "open.onnx")),
                     calibrate_method=kinds[method],
                     extra_options=options,
@@ -120,8 +127,20 @@ def _ready(model: onnx.ModelProto) -> onnx.ModelProto:
         onnx.save(model, source)  # from a file: it would empty a model in memory of its weights
         quant_pre_process(source, ready, skip_symbolic_shape=True)
         found = onnx.load(ready)
+    gates.pooled(found)
     name_nodes(found)
     return found
+
+
+def _of_pixels(model: onnx.ModelProto) -> list[str]:
+    """Names of the convolution that took up the scale of pixels (`inside`) and of what quantises for it: its own scales are too small for fp16."""
+    makers = {output: node for node in model.graph.node for output in node.output}
+    found = [node for node in model.graph.node if any(name.startswith(FOLDED) for name in node.input)]
+    before = next((makers.get(node.input[0]) for node in found if node.op_type == "Conv"), None)
+    while before is not None and before.op_type in ("QuantizeLinear", "DequantizeLinear"):
+        found.append(before)
+        before = makers.get(before.input[0])
+    return [node.name for node in found]
 
 
 class _Reader:

@@ -1,7 +1,7 @@
 """Whether a file answers as the step before it did, on real images, one by one and in batches.
 
-In: a session of the file, prepared images, the logits of the step before. Out: the largest difference by batch size, or an error.
-How many images the file gets right is not asked here: that is `evaluate`'s, on all test images.
+In: a session of the file, prepared images, the logits of the step before. Out: how the two compare by batch size, or an error. Where in a file that
+is off the fault lies is `drift`'s to find. How many images the file gets right is not asked here: that is `evaluate`'s, on all test images.
 """
 
 from collections.abc import Callable
@@ -13,14 +13,17 @@ from numpy.typing import NDArray
 from edgekd.errors import EdgekdError, UsageError
 from edgekd.export.feed import Feed
 from edgekd.export.precision import remedy
+from edgekd.record import Parity
 
 BATCHES = (1, 2, 7)
 """A batch of one may have been baked in, two is what was exported with, seven is neither."""
+FEWEST = max(BATCHES)
+"""Images that each batch size is tried on; the largest, and a fixed one, on all that there are."""
 
 Logits = NDArray[np.float32]
 
 
-def check(session: Any, feed: Feed, images: NDArray[np.float32], before: Logits, *, precision: str, name: str) -> dict[str, float]:
+def check(session: Any, feed: Feed, images: NDArray[np.float32], before: Logits, *, precision: str, name: str) -> list[Parity]:
     """Compare a file's logits with those of the step before.
 
     Args:
@@ -30,27 +33,44 @@ def check(session: Any, feed: Feed, images: NDArray[np.float32], before: Logits,
         name: the file's.
 
     Returns:
-        The largest absolute difference over the logits' standard deviation, by batch size.
+        How they compare, by batch size.
 
     Raises:
         EdgekdError: the difference is too large, or an output is not finite.
         UsageError: fewer than 7 images.
     """
-    if len(images) < max(BATCHES):
-        raise UsageError(f"a file is checked on {max(BATCHES)} images or more, got {len(images)}. Give more validation images.")
+    if len(images) < FEWEST:
+        raise UsageError(f"a file is checked on {FEWEST} images or more, got {len(images)}. Give more validation images.")
     _refuse_nonfinite(before, "the step before", name, precision)
     spread = float(before.std()) or 1.0
-    found = {}
+    found = []
     for batch in BATCHES if feed.batch is None else (feed.batch,):
-        some = min(max(batch, max(BATCHES)), len(images)) if feed.batch else batch
+        some = len(images) if batch == FEWEST or feed.batch else FEWEST
         logits = _answers(session, feed, images[:some], batch, name)
         if logits.shape != before[:some].shape:
             raise EdgekdError(f"{name} answers {list(logits.shape)} to {some} images, {list(before[:some].shape)} was expected. {remedy(precision)}")
         _refuse_nonfinite(logits, f"batch {batch}", name, precision)
-        found[str(batch)] = float(np.abs(logits - before[:some]).max()) / spread
+        found.append(compared(logits, before[:some], spread, batch))
         if fault := _JUDGES[precision](logits, before[:some], spread):
             raise EdgekdError(f"{name} does not answer as the step before: at batch {batch} {fault}. {remedy(precision)}")
     return found
+
+
+def compared(logits: Logits, before: Logits, spread: float, batch: int) -> Parity:
+    """How finite logits (n, classes) compare with those of the step before; `spread` is what differences are told in."""
+    wide, first = logits.astype(np.float64), before.astype(np.float64)
+    apart = np.abs(wide - first) / spread
+    lengths = np.linalg.norm(wide, axis=1) * np.linalg.norm(first, axis=1)
+    along = (wide * first).sum(axis=1)
+    cosines = np.where(lengths > 0, along / np.where(lengths > 0, lengths, 1.0), (wide == first).all(axis=1))
+    return Parity(
+        batch=batch,
+        images=len(logits),
+        largest=float(apart.max()),
+        mean=float(apart.mean()),
+        cosine=float(cosines.min().clip(-1, 1)),
+        agreement=float((wide.argmax(axis=1) == first.argmax(axis=1)).mean()),
+    )
 
 
 def _answers(session: Any, feed: Feed, images: NDArray[np.float32], batch: int, name: str) -> Logits:

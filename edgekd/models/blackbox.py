@@ -20,6 +20,8 @@ from edgekd.errors import MissingError, MissingExtra, UsageError
 from edgekd.models.network import Network, input_size
 from edgekd.record import Preprocess, carried_preprocess
 
+_WRONG = ["WeightBiasQuantization"]
+"""As in `device.agent.onnxrt`, beside which this module stands."""
 _TYPES = {"tensor(float)": np.float32, "tensor(float16)": np.float16, "tensor(uint8)": np.uint8}
 
 _SMALLEST = {np.dtype(np.float16): 6e-8}
@@ -134,7 +136,7 @@ def _open(path: Path) -> Any:
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3
     try:
-        return onnxruntime.InferenceSession(str(path), options, providers=providers)
+        return onnxruntime.InferenceSession(str(path), options, providers=providers, disabled_optimizers=_WRONG)
     except Exception as error:  # ONNX Runtime's exceptions share no base class of their own
         raise UsageError(
             f"{path} does not load in ONNX Runtime {onnxruntime.__version__}: {error}. Export it again, or check that it is an ONNX file."

@@ -75,8 +75,10 @@ def samples(target: Target, shown: Shown) -> list[str]:
     """The C++ samples that fit a target's runtime and the file; sample.py is always there."""
     if not shown.feed.plain:
         return []
-    if target.runtime != "onnxruntime":
+    if target.by_engine:
         return [TENSORRT]
+    if target.runtime == "openvino":
+        return [OPENVINO]
     return [OPENVINO, ONNXRUNTIME] if target.provider == "CPUExecutionProvider" else [ONNXRUNTIME]
 
 

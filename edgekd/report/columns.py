@@ -11,8 +11,9 @@ from edgekd import stats, units
 from edgekd.budget import figures
 from edgekd.budget.choose import shipped_on
 from edgekd.budget.figures import Ask, Seen, Unknown
-from edgekd.record import Artifact, Measurement, Report
-from edgekd.report import groups
+from edgekd.measurements import EngineRun, Measurement, Ratio
+from edgekd.record import Artifact, Report
+from edgekd.report import atbest, groups
 from edgekd.report.domains import domains
 from edgekd.report.inherit import inherited
 from edgekd.report.kept import kept
@@ -47,7 +48,9 @@ class Table:
 def tables(report: Report) -> list[Table]:
     """Files, one table a target, scores, labels, source and target, steps from teacher to student, what was kept, what it inherits: those that have a
     row."""
-    found = [_files(report), *(_speeds(report, target) for target in measured_targets(report)), _scores(report), _labels(report)]
+    found = [_files(report)]
+    found += [table for target in measured_targets(report) for table in (_speeds(report, target), _further(report, target), _flows(report, target))]
+    found += [_at_best(report), _scores(report), _labels(report)]
     found += [_domains(report), _steps(report), *kept_tables(report)]
     found += [_table(told.title, told.note, told.names, told.columns, first=told.first) for told in inherited(report)]
     return [table for table in found if len(table.columns) > 1]
@@ -105,19 +108,81 @@ def _speeds(report: Report, target: str) -> Table:
         seen = [read(Ask(report, row, target, first.name if first else None)) for row in rows]
         return [_value(each, text) for each in seen]
 
+    beside = _beside(report, rows, target)
     compared = [figures.speedup(Ask(report, row, target, first.name)) if first else Unknown("") for row in rows]
     columns = [
         ("median", [_cell(_median(found[row.name]), units.ms_text) for row in rows]),
         ("speedup", [_value(each, units.ratio_text) for each in compared]),
         ("95 % interval", [_interval(each, units.ratio_text) for each in compared]),
         ("p95", [_cell(stats.percentile(found[row.name].timing.samples, 95), units.ms_text) for row in rows]),
+        *beside,
+        ("GPU work", [_cell(_work(found[row.name]), units.ms_text) for row in rows]),
         ("images/s", [_cell(found[row.name].throughput, units.count_text) for row in rows]),
         ("images/s ×", [_cell(_over(found[row.name].throughput, base.throughput if base else None), units.ratio_text) for row in rows]),
         ("memory", column(figures.memory, units.bytes_text)),
         ("memory ÷", [_cell(_over(base.memory if base else None, found[row.name].memory), units.ratio_text) for row in rows]),
         ("J/image", column(figures.energy, units.energy_text)),
     ]
-    return _table(f"On {target}", _conditions(report, [found[row.name] for row in rows]), [_label(row.name, shipped) for row in rows], columns)
+    note = "; ".join([_conditions(report, [found[row.name] for row in rows]), *(f"{head}: how many times faster than there" for head, _ in beside)])
+    return _table(f"On {target}", note, [_label(row.name, shipped) for row in rows], columns)
+
+
+def _further(report: Report, target: str) -> Table:
+    """What a process takes once, percentiles that the first table has no room for, as far as there are samples enough, and the computed floor."""
+    found = {each.artifact: each for each in reversed(report.measurements) if each.target == target}
+    rows = [artifact for artifact in report.artifacts if artifact.name in found]
+    timings = [found[row.name].timing for row in rows]
+    columns = [
+        ("load", [_cell(_middle([launch.load_ms for launch in each.launches]), units.ms_text) for each in timings]),
+        ("first inference", [_cell(_middle([launch.first_ms for launch in each.launches]), units.ms_text) for each in timings]),
+        ("p90", [_cell(stats.percentile(each.samples, 90), units.ms_text) for each in timings]),
+        ("p90 (MLPerf)", [_cell(stats.early_stopping(each.samples), units.ms_text) for each in timings]),
+        ("p99", [_cell(stats.percentile(each.samples, 99), units.ms_text) for each in timings]),
+        *atbest.beside(report, rows, found, target),
+    ]
+    note = "load and first inference: medians of the launches"
+    estimated = any(len(each.samples) >= stats.samples_needed(90) for each in timings)
+    note += "; MLPerf: as its single-stream results are estimated, above the plain one" if estimated else ""
+    note += (
+        "; computed floor: from the maker's data, and what part of the median it is" if any(each.target == target for each in report.floors) else ""
+    )
+    return _table(f"Further times on {target}", note, [_label(row.name, shipped_on(report, target)) for row in rows], columns)
+
+
+def _flows(report: Report, target: str) -> Table:
+    """Images a second by batch size, where it was measured at several."""
+    found = {each.artifact: each for each in reversed(report.measurements) if each.target == target and each.flows}
+    rows = [artifact for artifact in report.artifacts if artifact.name in found]
+    batches = sorted({flow.batch for each in found.values() for flow in each.flows})
+    if len(batches) < 2:
+        return _table("", "", [], [])
+    by_batch = {name: {flow.batch: flow.images_per_s for flow in each.flows} for name, each in found.items()}
+    columns = [(f"batch {batch}", [_cell(by_batch[row.name].get(batch), units.count_text) for row in rows]) for batch in batches]
+    streams = sorted({flow.streams for each in found.values() for flow in each.flows})
+    note = f"images a second, {' or '.join(map(str, streams))} batches in flight; no latency"
+    return _table(f"Throughput on {target}", note, [_label(row.name, shipped_on(report, target)) for row in rows], columns)
+
+
+def _beside(report: Report, rows: Sequence[Artifact], target: str) -> list[tuple[str, list[str]]]:
+    """How many times less each file takes by this target's runtime than by another of the same machine."""
+    ratios = {(each.artifact, each.against_target): each for each in report.ratios if each.target == target and each.against_target is not None}
+    others = dict.fromkeys(str(other) for _, other in ratios)
+    return [(f"× {other}", [_cell(_inverse(ratios.get((row.name, other))), units.ratio_text) for row in rows]) for other in others]
+
+
+def _inverse(ratio: Ratio | None) -> float | None:
+    return None if ratio is None else 1 / ratio.value
+
+
+def _work(measurement: Measurement) -> float | None:
+    """What the GPU's own work takes of an inference, without the copies."""
+    engine = measurement.engine
+    return stats.median(engine.compute_ms) if engine is not None and engine.compute_ms else None
+
+
+def _at_best(report: Report) -> Table:
+    note, names, columns = atbest.unmeasured(report)
+    return _table("At best, computed", note, [_label(name, set(report.shipped.values())) for name in names], columns)
 
 
 def _conditions(report: Report, measurements: Sequence[Measurement]) -> str:
@@ -128,9 +193,16 @@ def _conditions(report: Report, measurements: Sequence[Measurement]) -> str:
         [" ".join([each.runtime, _version(report, each)]).strip() for each in measurements],
         [each.provider for each in measurements],
         [f"batch {each.batch}" for each in measurements],
-        [f"{each.threads} thread{'s' if each.threads != 1 else ''}" for each in measurements],
+        [f"{each.threads} thread{'s' if each.threads != 1 else ''}" for each in measurements if each.engine is None],
+        [_launched(each.engine) for each in measurements if each.engine is not None],
     ]
     return ", ".join(" or ".join(dict.fromkeys(part)) for part in parts if part)
+
+
+def _launched(engine: EngineRun) -> str:
+    """How an engine's inferences are launched and waited for, and who ran it."""
+    words = ["CUDA graph" if engine.cuda_graph else "no CUDA graph", "spin-wait" if engine.spin_wait else "blocking wait"]
+    return " and ".join(words) + (", by trtexec" if engine.by == "trtexec" else "")
 
 
 def _version(report: Report, measurement: Measurement) -> str:
@@ -211,7 +283,11 @@ def _drop(ask: Ask) -> Seen:
 
 
 def _median(measurement: Measurement) -> float | None:
-    return stats.median(measurement.timing.samples) if measurement.timing.samples else None
+    return _middle(measurement.timing.samples)
+
+
+def _middle(values: Sequence[float]) -> float | None:
+    return stats.median(values) if values else None
 
 
 def _over(first: float | None, second: float | None) -> float | None:

@@ -4,7 +4,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from edgekd import units
-from edgekd.record import Artifact, Layer, Measurement, Report
+from edgekd.measurements import Measurement
+from edgekd.record import Artifact, Layer, Report
 from edgekd.report.classes import shown
 from edgekd.report.markup import NONE, Markup, clean, folded, grid, joined, lines, name, percent, plain, tag
 from edgekd.report.operators import operators, told

@@ -6,7 +6,8 @@ Profiling slows what it times: these times compare among themselves, and their s
 from dataclasses import dataclass
 
 from edgekd import stats, units
-from edgekd.record import Measurement, Report
+from edgekd.measurements import Measurement
+from edgekd.record import Report
 from edgekd.report.columns import Column, Table
 from edgekd.report.text import without_middle
 

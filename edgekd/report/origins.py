@@ -6,7 +6,8 @@ So much that another person can repeat it. Says what the report holds and nothin
 from collections.abc import Sequence
 
 from edgekd import units
-from edgekd.record import Artifact, Host, Measurement, Report
+from edgekd.measurements import Host, Measurement
+from edgekd.record import Artifact, Report
 from edgekd.report.columns import led
 from edgekd.report.markdown import recipe_text
 from edgekd.report.markup import NONE, Markup, folded, grid, lines, name, plain, tag
@@ -99,12 +100,24 @@ def _files(artifacts: Sequence[Artifact]) -> Markup:
             plain(str(artifact.opset)),
             plain(", ".join(f"{count} {kind}" for kind, count in artifact.quantised.items()) or units.NOTHING),
             plain(_calibrated(artifact)),
-            plain(units.number_text(max(artifact.parity.values())) if artifact.parity else units.NOTHING),
+            plain(_parity(artifact)),
         ]
         for artifact in artifacts
     ]
     note = "Differs by: the largest difference of its logits to the step before it, over their standard deviation."
     return folded("Files and their fingerprints", grid("Files of this run", heads, rows, note=note))
+
+
+def _parity(artifact: Artifact) -> str:
+    """The largest difference of all batches; where more is known of the largest batch, that too."""
+    if not artifact.parity:
+        return units.NOTHING
+    largest = units.number_text(max(artifact.parity.values()))
+    if not artifact.parities:
+        return largest
+    most = max(artifact.parities, key=lambda each: each.images)
+    same = f"{units.percent_text(most.agreement)} of {most.images} images the same answer"
+    return f"{largest} (mean {units.number_text(most.mean)}, cosine {units.number_text(most.cosine, 6)}, {same})"
 
 
 def _calibrated(artifact: Artifact) -> str:

@@ -12,7 +12,8 @@ from edgekd import stats, units
 from edgekd.budget import figures
 from edgekd.budget.choose import shipped_on
 from edgekd.budget.figures import Ask, Seen, Unknown
-from edgekd.record import Artifact, Measurement, Report
+from edgekd.measurements import Measurement
+from edgekd.record import Artifact, Report
 from edgekd.report import axes
 from edgekd.report.axes import Axis
 from edgekd.report.columns import bare, capital, led, reference

@@ -15,7 +15,8 @@ from edgekd.budget import figures
 from edgekd.budget.choose import shipped_on
 from edgekd.budget.figures import Ask, Figure, Unknown
 from edgekd.errors import UsageError
-from edgekd.record import Artifact, Host, Report
+from edgekd.measurements import Host
+from edgekd.record import Artifact, Report
 from edgekd.report.columns import SHIPS, Column, Table, measured_targets, reference
 from edgekd.report.text import without_middle
 

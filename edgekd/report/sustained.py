@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from functools import partial
 
 from edgekd import stats, units
-from edgekd.record import Measurement, Moment, Report
+from edgekd.measurements import Measurement, Moment
+from edgekd.record import Report
 from edgekd.report import axes
 from edgekd.report.axes import Axis
 from edgekd.report.curves import line

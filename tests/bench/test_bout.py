@@ -1,5 +1,6 @@
 """bench/bout.py: what an agent answers → energy, doubts and layers of one file, without any agent."""
 
+import time
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
@@ -13,7 +14,7 @@ from edgekd.bench.where import resolve
 from edgekd.device.host import Session
 from edgekd.errors import DeviceError
 from edgekd.events import silent
-from edgekd.record import LayerTime
+from edgekd.measurements import LayerTime
 from tests.device.nets import artifact
 
 TINY = Plan(launches=2, rounds=3, block_ms=4, block_runs=3, warm_ms=1, flow_ms=150)
@@ -31,7 +32,9 @@ class Answering(Contender):
 
 def bout(contender: Contender, fps: float | None = None) -> Bout:
     """What measures one contender, without a session."""
-    return Bout(cast(Session, SimpleNamespace(here=True)), resolve({"cpu": "local"})[0][0], [contender], TINY, 60.0, Way(fps=fps), silent)
+    return Bout(
+        cast(Session, SimpleNamespace(here=True, now=time.monotonic)), resolve({"cpu": "local"})[0][0], [contender], TINY, 60.0, Way(fps=fps), silent
+    )
 
 
 @pytest.mark.parametrize(("fps", "joules"), [(None, 10 * 0.002), (20, 10 / 20)])
@@ -52,7 +55,36 @@ def test_no_time_is_left(tmp_path: Path) -> None:
     bout(contender)._flow(contender, 50)
     assert contender.energy_reason == "35 s for each file are needed and the time allowed has 12 s"
     assert contender.doubts == ["no time was left to measure throughput"]
-    assert (contender.energy, contender.throughput) == (None, None)
+    assert (contender.energy, contender.flows) == (None, [])
+
+
+class Flowing(Contender):
+    """A contender whose agent answers so many images a second times the batch; it has no memory for 32."""
+
+    def ask(self, job: str, timeout_s: float, **wishes: Any) -> dict[str, Any]:
+        assert job == "flow"
+        if wishes["batch"] == 32:
+            raise DeviceError("out of memory")
+        return {"images_per_s": 100.0 * wishes["batch"], "batch": wishes["batch"], "streams": wishes["streams"]}
+
+
+@pytest.mark.parametrize(
+    ("asked", "fixed", "flows", "doubts"),
+    [
+        ((), None, [(8, 800.0)], []),
+        ((1, 8, 32), None, [(1, 100.0), (8, 800.0)], ["throughput could not be measured at batch 32: out of memory"]),
+        ((), 4, [(4, 400.0)], []),
+        ((1, 8), 4, [(4, 400.0)], ["its batch is fixed: throughput was measured at 4 alone"]),
+    ],
+)
+def test_throughput_by_batch(tmp_path: Path, asked: tuple[int, ...], fixed: int | None, flows: list[tuple[int, float]], doubts: list[str]) -> None:
+    """At each batch that was asked for, one that fails left out with a doubt; a file whose batch is fixed has that one alone."""
+    contender = Flowing(*artifact(tmp_path / "f.onnx"), opened={"batch": fixed, "threads": 1})
+    found = bout(contender)
+    found._way = Way(batches=asked)
+    found._flow(contender, 500)
+    assert [(flow.batch, flow.images_per_s) for flow in contender.flows] == flows
+    assert contender.doubts == doubts
 
 
 class Profiling(Contender):

@@ -1,11 +1,10 @@
 """bench/duel.py: which launches are held, by whom each is begun, and what their samples come to; the agents are played."""
 
-import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any, cast
 
+import msgspec
 import pytest
 
 from edgekd import stats
@@ -23,14 +22,17 @@ TAKES = {"s.onnx": 2.0, "t.onnx": 8.0}
 class Played:
     """A session whose agents answer at once, and remember what they were asked; each launch takes `seconds` of the test's clock."""
 
-    def __init__(self, monkeypatch: pytest.MonkeyPatch, seconds: float = 0.0) -> None:
+    def __init__(self, seconds: float = 0.0) -> None:
         self.asked: list[dict[str, Any]] = []
-        self.open, self.now, self.seconds = 0, 1000.0, seconds
-        monkeypatch.setattr(time, "monotonic", lambda: self.now)
+        self.open, self.clock, self.seconds = 0, 1000.0, seconds
 
     place = staticmethod(str)
 
-    def start(self) -> "Played":
+    def now(self) -> float:
+        return self.clock
+
+    def start(self, of: str) -> "Played":
+        assert of == "duel on cpu"
         return self
 
     def __enter__(self) -> "Played":
@@ -43,20 +45,20 @@ class Played:
     def ask(self, job: str, timeout_s: float, **wishes: Any) -> dict[str, Any]:
         assert (job, self.open) == ("duel", 1)
         self.asked.append({**wishes, "timeout_s": timeout_s})
-        self.now += self.seconds
+        self.clock += self.seconds
         return {"samples": [[TAKES[path], TAKES[path] + len(self.asked)] for path in wishes["paths"]], "shared": True}
 
     def held(self, *, max_s: float = 100.0, way: Way | None = None, emit: Callable[[Event], None] = silent) -> Sequence[Any]:
         """The launches on a target of two threads."""
         (what, _) = resolve({"cpu": "local"})[0]
-        what = cast(Any, SimpleNamespace(name="cpu", provider=what.provider, threads=2, batch=1))
+        what = msgspec.structs.replace(what, threads=2, batch=1)
         plan = Plan(duels=5, duel_ms=300)
-        return duel(cast(Session, self), what, FILES, plan=plan, way=way or Way(), deadline=self.now + max_s, emit=emit)
+        return duel(cast(Session, self), what, FILES, plan=plan, way=way or Way(), deadline=self.clock + max_s, emit=emit)
 
 
-def test_each_launch_begins_with_another(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_each_launch_begins_with_another() -> None:
     """Samples go to the files by name, whoever was loaded first."""
-    played = Played(monkeypatch)
+    played = Played()
     launches = played.held()
     assert [wishes["paths"] for wishes in played.asked] == [["s.onnx", "t.onnx"], ["t.onnx", "s.onnx"]] * 2 + [["s.onnx", "t.onnx"]]
     assert launches[0] == {"student": [2.0, 3.0], "teacher": [8.0, 9.0]}
@@ -64,17 +66,17 @@ def test_each_launch_begins_with_another(monkeypatch: pytest.MonkeyPatch) -> Non
     assert {(wishes["threads"], wishes["min_ms"], wishes["frame_ms"]) for wishes in played.asked} == {(2, 300, None)}
 
 
-def test_what_is_asked_follows_the_way(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_is_asked_follows_the_way() -> None:
     """A camera's pace and the sizes of open axes reach the agent."""
-    played = Played(monkeypatch)
+    played = Played()
     played.held(way=Way(fps=25, dims={"rows": 7}))
     assert (played.asked[0]["frame_ms"], played.asked[0]["dims"]) == (40, {"rows": 7})
 
 
 @pytest.mark.parametrize(("seconds", "max_s", "held"), [(1.0, 100.0, 5), (1.0, 3.5, 3), (30.0, 1.0, FEWEST)])
-def test_the_time_is_kept(monkeypatch: pytest.MonkeyPatch, seconds: float, max_s: float, held: int) -> None:
+def test_the_time_is_kept(seconds: float, max_s: float, held: int) -> None:
     """No launch that would end too late is begun, but for the first two; progress tells what is left."""
-    played, told = Played(monkeypatch, seconds), list[Event]()
+    played, told = Played(seconds), list[Event]()
     assert len(played.held(max_s=max_s, emit=told.append)) == held
     assert Progress(what="comparing on cpu", done=2, total=5, unit="launches", seconds_left=3 * seconds) in told
     assert all(wishes["timeout_s"] >= 60 for wishes in played.asked)

@@ -15,7 +15,7 @@ from edgekd.device.host import Session
 from edgekd.device.process import Agent
 from edgekd.errors import DeviceError, MissingError
 from edgekd.events import Event, Note, Progress
-from edgekd.record import Measurement, Moment, Timing
+from edgekd.measurements import Measurement, Moment, Timing
 from tests.device.nets import aim, artifact, heavy
 from tests.device.processes import gone
 

@@ -13,7 +13,6 @@ from tests.device.nets import artifact, classifier
     ("targets", "error", "message"),
     [
         ({"cpu": "user @orin"}, UsageError, "a host is 'local' or what `ssh` takes, as user@orin or a name in ~/.ssh/config; got 'user @orin'"),
-        ({"jetson-orin-nano": "local"}, UsageError, "only targets that run ONNX Runtime can be measured yet, jetson-orin-nano runs tensorrt"),
         ({"cpuu": ""}, MissingError, "no target is called 'cpuu'"),
     ],
 )

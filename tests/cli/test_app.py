@@ -35,6 +35,7 @@ COMMANDS = [
     "recipe",
     "taps",
     "doctor",
+    "selftest",
     "budget",
     "baseline",
     "targets",

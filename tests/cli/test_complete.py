@@ -58,7 +58,7 @@ def test_files_and_numbers_are_the_shells_own(metavar: str) -> None:
     [
         (["check", "--format", "j"], ["junit", "json"]),
         (["compress", "--teacher", "resnet3"], ["resnet32", "resnet32x4", "resnet34"]),
-        (["targets", "show", "cp"], ["cpu"]),
+        (["targets", "show", "cp"], ["cpu", "cpu-openvino"]),
         (["predict", "--teacher", ""], []),
         (["budget", "t"], ["tighten"]),
     ],

@@ -10,7 +10,7 @@ import pytest
 from typer.testing import CliRunner
 
 from edgekd.cli.app import app
-from edgekd.cli.timed import load_s
+from edgekd.cli.timed import load_s, throughput_batches
 from edgekd.errors import UsageError
 from edgekd.record import Report
 from tests.report.pages import drawn_report
@@ -71,6 +71,19 @@ def test_under_json_there_is_one_document(asked: list[float]) -> None:
 def test_times_of_load(text: str | None, seconds: float) -> None:
     """With their units, as everywhere."""
     assert load_s(text) == seconds
+
+
+@pytest.mark.parametrize(("text", "batches"), [(None, []), ("8", [8]), ("32, 1,8,8", [1, 8, 32]), ("4096", [4096])])
+def test_batches_of_throughput(text: str | None, batches: list[int]) -> None:
+    """Each once, in rising order."""
+    assert throughput_batches(text) == batches
+
+
+@pytest.mark.parametrize("text", ["", "0", "-1", "1,,8", "1.5", "4097", "a", "²", "9" * 5000, "1;8"])
+def test_what_are_no_batches(text: str) -> None:
+    """Refused with an example, whatever was typed."""
+    with pytest.raises(UsageError, match=r"as in 1,8,32"):
+        throughput_batches(text)
 
 
 @pytest.mark.parametrize("text", ["60", "0.9s", "61 min", "", "-5s", "soon", "nan s", "1e999s"])

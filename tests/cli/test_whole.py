@@ -18,19 +18,19 @@ def student(run: Path) -> str:
     return sha256_file(file)
 
 
-def test_a_run_killed_while_the_student_learns_ends_as_if_it_had_not_been(tmp_path: Path) -> None:
-    """SIGKILL once there is a checkpoint, then the same command: the same bits, no half file."""
+def test_a_run_killed_while_the_student_learns_ends_as_if_it_had_not_been(tmp_path: Path, finished: Path) -> None:
+    """SIGKILL once there is a checkpoint, then the same command: the bits of a run that was not disturbed, no half file."""
     base = workplace(tmp_path)
-    done(base, [*JOB, "--out", "undisturbed", "--set", "on={}"])
-    with started(base, *JOB, "--out", "killed", "--set", "on={}") as process:
+    learn = ["distill", *JOB[1:], "--out", "killed"]
+    with started(base, *learn) as process:
         while not list((base / "killed").glob("distill/thin-*/.checkpoint.pt")):
             assert process.poll() is None, "it ended before it was killed"
             time.sleep(0.002)
         process.send_signal(signal.SIGKILL)
         process.communicate()
     assert not list((base / "killed").glob("distill/thin-*/weights.safetensors"))
-    done(base, [*JOB, "--out", "killed", "--set", "on={}"])
-    assert student(base / "killed") == student(base / "undisturbed")
+    done(base, learn)
+    assert student(base / "killed") == student(finished / "runs" / "images")
     assert not list((base / "killed").rglob(".part-*"))
 
 

@@ -22,10 +22,11 @@ from edgekd.compress.teacher import learnt_or_brought
 from edgekd.errors import RecipeError, UsageError
 from edgekd.evaluate.severally import guessing
 from edgekd.events import Event, Note, PhaseStarted
+from edgekd.measurements import Launch, Measurement, Timing
 from edgekd.pack import pack
 from edgekd.recipe import TWO_PHASES, Export, Limit, Recipe, Subset, Teacher
 from edgekd.recipefile import convert_recipe
-from edgekd.record import Artifact, Launch, Measurement, Report, Timing
+from edgekd.record import Artifact, Report
 from edgekd.reportfile import read_report
 from edgekd.scores import Metric, Score
 from edgekd.terms import Dkd, Kd, Label

@@ -123,7 +123,6 @@ def test_what_cannot_be_built_is_refused(toys: Path) -> None:
         ({"teacher": Teacher(model="nets.py:wide", weights="other.pth", preprocess=known)}, "must be this network's, and are not"),
         ({"student": (Student(model="nets.py:thin"),) * 2}, "two are called thin"),
         ({"on": {"cpuu": "local"}}, "no target is called 'cpuu'"),
-        ({"on": {"jetson-orin-nano": "me@orin"}}, "only targets that run ONNX Runtime can be measured yet"),
     ]
     for asked, words in refused:
         with pytest.raises(EdgekdError, match=words):

@@ -11,8 +11,9 @@ import pytest
 from edgekd.bench import Load
 from edgekd.compress import sustained as module
 from edgekd.compress.story import Story
+from edgekd.measurements import Moment
 from edgekd.recipe import Recipe
-from edgekd.record import Artifact, Moment
+from edgekd.record import Artifact
 from edgekd.run import Run
 from tests.report.sample import SHIPPED, sample_report
 

@@ -1,4 +1,4 @@
-"""A real sshd on this machine for tests, and the client's configuration that reaches it as the host `device`."""
+"""A real sshd on this machine for tests, and the client's configuration that reaches it as the host `device`, and as `second`."""
 
 import getpass
 import os
@@ -85,7 +85,7 @@ def served(folder: Path) -> Iterator[Sshd]:
         f"SetEnv EDGEKD_CACHE={folder / 'cache'} PATH={path} HOME={folder}\n"
     )
     (folder / "client").write_text(
-        f"Host device\n  HostName 127.0.0.1\n  Port {port}\n  User {getpass.getuser()}\n  IdentityFile {folder / 'id'}\n  IdentitiesOnly yes\n"
+        f"Host device second\n  HostName 127.0.0.1\n  Port {port}\n  User {getpass.getuser()}\n  IdentityFile {folder / 'id'}\n  IdentitiesOnly yes\n"
         f"  UserKnownHostsFile {folder / 'known'}\n  GlobalKnownHostsFile /dev/null\n  StrictHostKeyChecking yes\n"
     )
     machine = Sshd(folder, port)

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from edgekd.device.doubts import doubts
-from edgekd.record import Launch, State, Timing
+from edgekd.measurements import Launch, State, Timing
 
 STEADY = [1.0 + 0.001 * (number % 7) for number in range(40)]
 """Samples of 1 ms that scatter by half a per cent."""
@@ -38,6 +38,20 @@ SITUATIONS: dict[str, tuple[Timing, dict[str, Any], str]] = {
     "clocks": (timing(STEADY, STEADY), {"clocks": [2000.0, 0.0, 2100.0]}, "clocks changed between 2000 and 2100 MHz while it ran"),
     "heat": (timing(STEADY, STEADY), {"states": [State(when="after", throttled=True)]}, "the processor was slowed for its heat"),
     "busy": (timing(STEADY, STEADY), {"others": [0.1, 0.6], "cores": 4}, "other programs kept 0.6 of 4 cores busy"),
+    "GPU clock": (timing(STEADY, STEADY), {"gpu_clocks": [0.0, 2500.0, 2300.0]}, "the GPU's clock changed between 2300 and 2500 MHz while it ran"),
+    "foreign": (timing(STEADY, STEADY), {"states": [State(when="during", foreign=2)]}, "2 other programs computed on the GPU"),
+    "full": (timing(STEADY, STEADY), {"states": [State(when="during", memory_free=90_000_000)]}, "the machine had 90 MB of memory left"),
+    "mode": (
+        timing(STEADY, STEADY),
+        {"states": [State(when="before", power_mode="15W (0)"), State(when="after", power_mode="MAXN (2)")]},
+        "the power mode changed from 15W (0) to MAXN (2) while it ran",
+    ),
+    "locks": (
+        timing(STEADY, STEADY),
+        {"states": [State(when="before", clocks_locked=True), State(when="after", clocks_locked=False)]},
+        "its clocks were locked for a part of the time only",
+    ),
+    "held": (timing(STEADY, STEADY), {"states": [State(when="during", held=["the GPU was slowed"])] * 2}, "the GPU was slowed"),
 }
 
 
@@ -58,6 +72,12 @@ def test_a_doubt_with_its_figure(name: str) -> None:
         (timing(STEADY, STEADY), {"clocks": [2000.0, 2090.0]}),
         (timing(STEADY, STEADY), {"states": [State(when="after", throttled=None)]}),
         (timing(STEADY, STEADY), {"others": [0.75], "cores": 8}),
+        (timing(STEADY, STEADY), {"gpu_clocks": [0.0, 2500.0, 2400.0]}),
+        (timing(STEADY, STEADY), {"states": [State(when="during", foreign=0), State(when="during", foreign=None)]}),
+        (timing(STEADY, STEADY), {"states": [State(when="during", memory_free=300_000_000)]}),
+        (timing(STEADY, STEADY), {"states": [State(when="before", power_mode="15W (0)"), State(when="after", power_mode=None)]}),
+        (timing(STEADY, STEADY), {"states": [State(when="before", clocks_locked=True), State(when="after", clocks_locked=None)]}),
+        (timing(STEADY, STEADY), {"states": [State(when="during", held=[])]}),
     ],
     ids=[*SITUATIONS],
 )

@@ -14,7 +14,7 @@ from edgekd.device.agent import protocol
 from edgekd.device.host import Session, connect, read_host, state_record
 from edgekd.device.process import Agent
 from edgekd.errors import DeviceError, MissingExtra
-from edgekd.record import Host, State
+from edgekd.measurements import Host, State
 from tests.device.processes import PATIENCE_S, UNRULY, gone, python38
 
 
@@ -224,3 +224,12 @@ def test_a_state_as_a_record(now: int | None, then: int | None, throttled: bool 
     told = {"clock_mhz": [1.0], "temperature_c": {"cpu": 40.0}, "load": 0.5, "throttles": now, "busy_s": 1.0, "cpu_s": 1.0}
     state = state_record(told, "during", {"throttles": then})
     assert state == State(when="during", clock_mhz=[1.0], temperature_c={"cpu": 40.0}, load=0.5, throttled=throttled)
+
+
+def test_what_held_a_chip_back() -> None:
+    """What counts rose since an earlier answer, and what does so now, each said once; a count that the earlier answer lacks has not risen."""
+    plain: dict[str, Any] = {"clock_mhz": [], "temperature_c": {}, "load": None, "throttles": None}
+    told = {**plain, "counts": {"heat": 5, "power": 7, "new": 3}, "held": ["heat", "now"], "gpu_mhz": 600.0, "power_mode": "15W (0)", "raw": "RAM"}
+    state = state_record(told, "after", {**plain, "counts": {"heat": 4, "power": 7}})
+    assert state == State(when="after", held=["heat", "now"], gpu_mhz=600.0, power_mode="15W (0)", raw="RAM")
+    assert state_record(told, "before").held == ["heat", "now"]

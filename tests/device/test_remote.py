@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -195,6 +196,31 @@ def test_no_runtime_over_there(machine: Sshd) -> None:
             agent.ask("start")
 
 
+def test_a_container_that_does_not_see_what_was_brought(device: Session, tmp_path: Path) -> None:
+    """Where each agent has a file system of its own, that is said, with what to do."""
+    path = device.place(heavy(tmp_path / "a.onnx"))
+    Path(path).unlink()
+    with device.start() as agent, pytest.raises(DeviceError, match=r"brought to device, and the process .* does not see it.* -v edgekd:"):
+        agent.ask("open", path=path, provider="CPUExecutionProvider")
+
+
+def test_a_session_that_is_stopped(device: Session) -> None:
+    """By another thread than the one at work: it finds its agent dead at once, starts no other, and tries no lost line again."""
+    agent = device.start()
+    agent.ask("facts")
+    timer = threading.Timer(0.3, device.stop)
+    timer.start()
+    began = time.monotonic()
+    with pytest.raises(DeviceError):
+        agent.ask("rest", 60.0, seconds=50)
+    assert time.monotonic() - began < 40
+    with pytest.raises(DeviceError, match="the agent was stopped while"):
+        agent.ask("facts")
+    with pytest.raises(DeviceError, match="the session with device was stopped"):
+        device.start()
+    timer.join()
+
+
 def test_a_command_that_is_no_python(machine: Sshd) -> None:
     """What it said is passed on."""
     with pytest.raises(DeviceError, match=r"ended while at work on `prune`: exit code \d+"):
@@ -236,4 +262,4 @@ def test_what_is_fetched_is_what_was_written(device: Session, tmp_path: Path) ->
 
 def test_the_agent_travels_whole() -> None:
     """Few enough bytes that the client's pipe takes them before the line stands."""
-    assert len(pack()) < 60_000
+    assert len(pack()) < remote.PIPE // 2

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from edgekd.device.watch import Look, Watch
+from edgekd.device.watch import Look, Watch, foreign
 
 
 def told(busy_s: float | None = 0.0, cpu_s: float = 0.0, throttles: int | None = None) -> dict[str, Any]:
@@ -63,3 +63,21 @@ def test_looks_that_do_not_compare(before: Look, after: Look) -> None:
     watch = Watch()
     watch.count_others(before, after)
     assert watch.others == []
+
+
+@pytest.mark.parametrize(
+    ("processes", "own", "count"),
+    [
+        (None, [1, 2], None),
+        ([], [1, 2], 0),
+        ([1, 2], [1, 2], 0),
+        ([1, 2, 77], [1, 2], 1),
+        ([1, 77, 78], [1, 2], 2),
+        ([4001, 4002], [1, 2], 0),
+        ([4001, 4002, 4003], [1, 2], 1),
+    ],
+    ids=["not told", "nobody", "agents", "one more", "an agent on the CPU", "a container", "a container and one more"],
+)
+def test_programs_on_a_gpu_that_are_not_ours(processes: list[int] | None, own: list[int], count: int | None) -> None:
+    """Agents are known by their numbers, and where a container gives them others, by how many they are."""
+    assert foreign(processes, {str(pid): {"pid": pid} for pid in own}) == count

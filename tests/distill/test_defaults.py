@@ -88,7 +88,7 @@ def test_a_pace_is_measured_once_and_read_again(tmp_path: Path, asked: list[dict
     again, silence = choose(tmp_path)
     assert (again, silence) == (first, [])
     assert (first.precision, first.channels_last) == ("bf16", True)
-    assert asked == [{"images": 8, "precision": None, "channels_last": None}]
+    assert asked == [{"images": 8, "precision": None, "channels_last": None, "compile": None, "steps": 1000}]
 
 
 @pytest.mark.parametrize("content", [b"", b"{", b'{"precision": 3}'])
@@ -130,6 +130,18 @@ def test_one_way_is_no_choice(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     """Where a pin leaves a single candidate the reason is the recipe."""
     monkeypatch.setattr(defaults, "choose_pace", lambda *given, **pinned: Pace(precision="fp32", channels_last=True))
     assert choose(tmp_path, pinned(channels_last=True))[1] == ["student is trained in fp32, channels last: the recipe says so"]
+
+
+def test_a_network_that_is_worth_compiling_is_compiled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is said what compiling took, a resumed run and the student alone do the same, and a pin goes before it."""
+    pace = Pace(precision="fp32", channels_last=True, compile=True, seconds={"fp32": 0.5}, compiling="compiled in 40 s to 50% of a step's time")
+    monkeypatch.setattr(defaults, "choose_pace", lambda *given, **pinned: pace)
+    found, said = choose(tmp_path)
+    assert found.compile is True
+    assert said == ["student is trained in fp32, channels last, compiled: fp32 500 ms a step; compiled in 40 s to 50% of a step's time"]
+    assert choose(tmp_path)[0].compile is True
+    assert defaults.pinned(OPEN, tmp_path).compile is True
+    assert choose(tmp_path, pinned(compile=False))[0].compile is False
 
 
 def test_steps_of_all_phases() -> None:

@@ -16,20 +16,35 @@ IMAGES, LABELS = torch.rand(4, 3, 8, 8), torch.tensor([0, 1, 2, 0])
 
 
 def choose(
-    monkeypatch: pytest.MonkeyPatch, timings: Timings, *, bf16: bool = True, precision: str | None = None, channels_last: bool | None = None
+    monkeypatch: pytest.MonkeyPatch,
+    timings: Timings,
+    *,
+    bf16: bool = True,
+    precision: str | None = None,
+    channels_last: bool | None = None,
+    compile: bool | None = False,
+    steps: int = 0,
+    compiled_to: float | None = None,
 ) -> Pace:
-    """A choice where a step takes what `timings` says, and ten times as long the first time; a candidate without one fails."""
+    """A choice where a step takes what `timings` says, and ten times as long the first time; a candidate without one fails. Compiling brings a step
+    to a share of that; None: it fails."""
 
     class Made:
-        def __init__(self, network: nn.Module, images: Tensor, labels: Tensor, precision: str, channels_last: bool) -> None:
-            self.seconds, self.steps = timings[precision, channels_last], itertools.count()
+        def __init__(
+            self, network: nn.Module, images: Tensor, labels: Tensor, precision: str, channels_last: bool, *, compiled: bool = False
+        ) -> None:
+            if compiled and compiled_to is None:
+                raise RuntimeError("no compiler\nfor this")
+            share = compiled_to if compiled and compiled_to is not None else 1.0
+            self.seconds, self.steps = share * timings[precision, channels_last], itertools.count()
 
         def step(self) -> float:
             return self.seconds * (1 if next(self.steps) else 10)
 
     monkeypatch.setattr(pace, "_Stepper", Made)
     monkeypatch.setattr(pace, "_bf16_runs", lambda device: bf16)
-    return choose_pace(nets.network(), IMAGES, LABELS, precision=precision, channels_last=channels_last)
+    monkeypatch.setattr(pace, "_compiler", lambda device: True)
+    return choose_pace(nets.network(), IMAGES, LABELS, precision=precision, channels_last=channels_last, compile=compile, steps=steps)
 
 
 @pytest.mark.parametrize(("other", "chosen"), [(0.96, False), (0.951, False), (0.95, True), (0.5, True), (1.5, False)])
@@ -58,6 +73,37 @@ def test_what_is_pinned_is_not_measured(monkeypatch: pytest.MonkeyPatch) -> None
     assert (precision.precision, precision.channels_last) == ("bf16", True)
     assert (layout.precision, layout.channels_last) == ("bf16", True)
     assert choose(monkeypatch, {}, precision="bf16", channels_last=False) == Pace(precision="bf16", channels_last=False)
+
+
+PLAIN = {("fp32", False): 0.5, ("fp32", True): 0.5}
+
+
+@pytest.mark.parametrize(("steps", "tried"), [(1600, False), (1601, True)])
+def test_compiling_is_tried_in_long_runs_alone(monkeypatch: pytest.MonkeyPatch, steps: int, tried: bool) -> None:
+    """Of more than 20 times what it takes, at half a second a step; what came of it is kept in words."""
+    found = choose(monkeypatch, PLAIN, bf16=False, compile=None, steps=steps, compiled_to=0.5)
+    assert (found.compile, bool(found.compiling)) == (tried, tried)
+    assert not tried or found.compiling.endswith(" s to 50% of a step's time")
+
+
+def test_compiling_that_hardly_helps_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Less than 5 % of the run must not cost a compiler's whims."""
+    found = choose(monkeypatch, PLAIN, bf16=False, compile=None, steps=10_000, compiled_to=0.96)
+    assert not found.compile
+    assert found.compiling.endswith("96% of a step's time")
+
+
+def test_a_run_does_without_a_compiler_that_fails(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With the first line of its reason."""
+    found = choose(monkeypatch, PLAIN, bf16=False, compile=None, steps=10_000)
+    assert (found.compile, found.compiling) == (False, "compiling failed (no compiler)")
+
+
+@pytest.mark.parametrize("pin", [True, False])
+def test_a_pin_is_not_tried(monkeypatch: pytest.MonkeyPatch, pin: bool) -> None:
+    """It holds, however long the run is."""
+    found = choose(monkeypatch, PLAIN, bf16=False, compile=pin, steps=10_000)
+    assert (found.compile, found.compiling) == (pin, "")
 
 
 def test_measuring_leaves_the_network_and_the_generator_alone() -> None:

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from edgekd.data.batches import Batches
+from edgekd.distill.leading import whole
 from edgekd.distill.teacher import Adjusted, Live, Remembered, check_classes, memory_key
 from edgekd.errors import RunError, TrainingError, UsageError
 from edgekd.events import Event, Note, Progress, silent
@@ -71,8 +72,8 @@ def test_each_view_is_answered_once(tmp_path: Path, data: Batches) -> None:
         teacher.answer(shown(data, view, FEW), FEW, view)
         counts.append(asked.images)
     assert counts == [300, 300, 600, 600, 600]
-    assert (teacher.plain().shape, asked.images) == ((300, nets.CLASSES), 900)
-    assert torch.equal(teacher.answer(data.plain(FEW)[0], FEW, None), teacher.plain()[FEW])
+    assert (whole(teacher.plain()).shape, asked.images) == ((300, nets.CLASSES), 900)
+    assert torch.equal(whole(teacher.answer(data.plain(FEW)[0], FEW, None)), whole(teacher.plain())[FEW])
     later = nets.Counted(nets.Toy())
     again = remembered(tmp_path, data, later)
     again.answer(shown(data, 1, FEW), FEW, 1)
@@ -84,16 +85,16 @@ def test_each_view_is_answered_once(tmp_path: Path, data: Batches) -> None:
 def test_a_view_is_read_from_disk_once(tmp_path: Path, data: Batches) -> None:
     """A run holds the views that it has read, whatever becomes of the files."""
     teacher = remembered(tmp_path, data)
-    first = teacher.answer(shown(data, 0, FEW), FEW, 0)
+    first = whole(teacher.answer(shown(data, 0, FEW), FEW, 0))
     (tmp_path / "view-0.npy").unlink()
-    assert torch.equal(teacher.answer(shown(data, 0, FEW), FEW, 0), first)
+    assert torch.equal(whole(teacher.answer(shown(data, 0, FEW), FEW, 0)), first)
     assert os.listdir(tmp_path) == []
 
 
 def test_answers_are_stored_in_fp16(tmp_path: Path, data: Batches) -> None:
     """The network's logits for that view of all images, in order, rounded; they are given out in float32."""
     teacher = remembered(tmp_path, data)
-    answer = teacher.answer(shown(data, 1, FEW), FEW, 1)
+    answer = whole(teacher.answer(shown(data, 1, FEW), FEW, 1))
     stored = np.load(tmp_path / "view-1.npy")
     exact = teacher.network(shown(data, 1)).detach()
     assert stored.dtype == np.float16
@@ -106,9 +107,9 @@ def test_answers_are_stored_in_fp16(tmp_path: Path, data: Batches) -> None:
 def test_a_second_student_reads_the_same_numbers(tmp_path: Path, data: Batches) -> None:
     """What stands in the folder is what counts, whoever reads it."""
     first, second = remembered(tmp_path, data), remembered(tmp_path, data, nets.Painter())
-    one, other = (teacher.answer(shown(data, 0, FEW), FEW, 0) for teacher in (first, second))
+    one, other = (whole(teacher.answer(shown(data, 0, FEW), FEW, 0)) for teacher in (first, second))
     assert torch.equal(one, other)
-    assert torch.equal(first.plain(), second.plain())
+    assert torch.equal(whole(first.plain()), whole(second.plain()))
 
 
 def test_remembering_is_told(tmp_path: Path, data: Batches) -> None:
@@ -166,7 +167,7 @@ def test_logits_beyond_fp16_are_refused(tmp_path: Path, data: Batches, logit: fl
 
 def test_the_largest_logits_of_fp16_are_remembered(tmp_path: Path, data: Batches) -> None:
     """65,504 is the last that fits."""
-    assert remembered(tmp_path, data, Fixed(65_504.0)).plain().tolist() == [[65_504.0] * nets.CLASSES] * 300
+    assert whole(remembered(tmp_path, data, Fixed(65_504.0)).plain()).tolist() == [[65_504.0] * nets.CLASSES] * 300
 
 
 def test_a_full_disk_is_an_error_before_anything_is_answered(tmp_path: Path, data: Batches, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -226,8 +227,8 @@ class Given:
 def test_an_adjusted_teacher_by_hand(frequencies: tuple[int, ...], wanted: tuple[int, ...] | None, expected: tuple[float, ...]) -> None:
     """(0.5, 0.25, 0.25) from classes 2:1:1 says nothing where all are alike; a batch and all images are treated the same."""
     teacher = Adjusted(Given(0.5, 0.25, 0.25), frequencies, wanted)
-    torch.testing.assert_close(teacher.answer(torch.zeros(2, 3, 8, 8), FEW[:2], 0).softmax(1), torch.tensor([expected] * 2))
-    torch.testing.assert_close(teacher.plain().softmax(1), torch.tensor([expected] * 5))
+    torch.testing.assert_close(whole(teacher.answer(torch.zeros(2, 3, 8, 8), FEW[:2], 0)).softmax(1), torch.tensor([expected] * 2))
+    torch.testing.assert_close(whole(teacher.plain()).softmax(1), torch.tensor([expected] * 5))
 
 
 def test_other_classes_than_the_datas_are_refused() -> None:

@@ -4,7 +4,7 @@ import onnx
 import pytest
 
 from edgekd.export.onnx import to_onnx
-from tests.export.nets import Toy, Wide
+from tests.export.nets import Toy, Wide, network
 
 
 @pytest.fixture(scope="session")
@@ -17,3 +17,9 @@ def toy() -> onnx.ModelProto:
 def wide() -> onnx.ModelProto:
     """A Wide in fp32."""
     return to_onnx(Wide(), (3, 8, 8), opset=20, batch=None)
+
+
+@pytest.fixture(scope="session")
+def trained() -> onnx.ModelProto:
+    """The body of `nets.network()` in fp32, any batch."""
+    return to_onnx(network().body, (3, 8, 8), opset=20, batch=None)

@@ -1,8 +1,7 @@
-"""export/engine.py and device/agent/trt.py: engines for RTX cards, built for real without a GPU; the other library by what it has in common."""
+"""export/engine.py and device/agent/trt.py: engines for RTX cards, built for real without a GPU."""
 
 import json
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import onnx
@@ -116,26 +115,11 @@ def test_what_the_builder_refuses(half: Path, tmp_path: Path, chips: list[str], 
     assert not (tmp_path / "e").exists()
 
 
-def test_an_old_tensorrt(monkeypatch: pytest.MonkeyPatch) -> None:
-    """JetPack 5 has 8.5: an error that names JetPack 6."""
-    monkeypatch.setitem(__import__("sys").modules, "tensorrt", SimpleNamespace(__version__="8.5.2.2"))
-    with pytest.raises(RefusedError, match=r"TensorRT 10 or newer, and this is 8\.5\.2\.2: JetPack 5 has it\. Upgrade the board to JetPack 6"):
-        trt.imported("tensorrt")
-    with pytest.raises(RefusedError, match="engines are built by tensorrt or tensorrt_rtx, got 'os'"):
-        trt.imported("os")
-
-
-def test_a_library_that_knows_one_kind_of_network() -> None:
-    """TensorRT 11 may drop the flag of strongly typed networks, since there are no others."""
-    assert trt._typed(SimpleNamespace(NetworkDefinitionCreationFlag=SimpleNamespace())) == 0
-    assert trt._typed(SimpleNamespace(NetworkDefinitionCreationFlag=SimpleNamespace(STRONGLY_TYPED=1))) == 2
-
-
-def test_chips_are_for_cards_that_are_not_there(half: Path) -> None:
-    """tensorrt proper builds for the GPU at hand."""
-    with pytest.raises(RefusedError, match="tensorrt builds for the GPU at hand and for no other"):
-        trt._chips(SimpleNamespace(), SimpleNamespace(), ["8.9"])
-    assert trt._chips(SimpleNamespace(), SimpleNamespace(), []) == []
+def test_a_builder_is_told_to_stop(half: Path, tmp_path: Path) -> None:
+    """By its monitor, when its time is up; nothing is written."""
+    with pytest.raises(RefusedError, match="the engine must be built within 0 s and was not; its builder was stopped"):
+        trt.build(str(half), str(tmp_path / "e"), "tensorrt_rtx", chips=["8.9"], limit_s=0.0)
+    assert not (tmp_path / "e").exists()
 
 
 def test_the_table_is_plain_json(half: Path, tmp_path: Path) -> None:

@@ -1,10 +1,15 @@
 """export/feed.py: how a file is fed and opened."""
 
 import numpy as np
+import onnx
 import pytest
 
+from edgekd.device.predict import prepare
 from edgekd.errors import DeviceError
+from edgekd.events import silent
 from edgekd.export.feed import Feed, open_session
+from edgekd.export.int8 import Quantiser
+from tests.export.nets import PREPROCESS, pixels
 
 IMAGES = np.linspace(0, 1, 2 * 3 * 4 * 5, dtype=np.float32).reshape(2, 3, 4, 5)
 
@@ -28,3 +33,11 @@ def test_a_file_that_does_not_load() -> None:
     """ONNX Runtime's refusal carries its version and what to try."""
     with pytest.raises(DeviceError, match=r"odd\.onnx does not load in ONNX Runtime \d"):
         open_session(b"nothing", "odd.onnx")
+
+
+def test_int8_for_tensorrt_is_answered_as_it_is_written(trained: onnx.ModelProto) -> None:
+    """Not by biases that the runtime rounds to nothing: the answers are fp32's but for rounding."""
+    calibration, images = (prepare(pixels(count, seed), PREPROCESS) for count, seed in ((64, 1), (16, 2)))
+    made = Quantiser(trained, calibration, Feed(), "toy", silent).made("int8-trt")
+    before, after = (Feed().answer(open_session(model.SerializeToString(), "toy"), images, 16) for model in (trained, made))
+    assert np.abs(after - before).mean() < 0.05 * before.std()

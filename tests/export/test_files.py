@@ -167,7 +167,7 @@ def test_a_fixed_batch(tmp_path: Path) -> None:
 
 
 def test_a_file_that_answers_otherwise_never_gets_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """An exporter that drops a bias is caught: the message names file, batch and difference, and the folder stays empty."""
+    """An exporter that drops a bias is caught: the message names file, batch, difference and layer, and no file has the name."""
 
     def wrong(module: Toy, *args: Any, **kwargs: Any) -> onnx.ModelProto:
         nn.init.constant_(module.head.bias, 1.0)
@@ -176,10 +176,10 @@ def test_a_file_that_answers_otherwise_never_gets_its_name(tmp_path: Path, monke
     right = exporter.to_onnx
     monkeypatch.setattr(exporter, "to_onnx", lambda module, *args, **kwargs: wrong(_copy(module), *args, **kwargs))
     with pytest.raises(
-        EdgekdError, match=r"student-toy-fp32\.onnx does not answer as the step before: at batch 1 logits differ by .* 0\.001 is allowed"
+        EdgekdError, match=r"toy-fp32\.onnx does not answer as the step before: at batch 1 logits differ by .* 0\.001 is allowed.* head \(Linear\)"
     ):
         run(network(), tmp_path)
-    assert list(tmp_path.iterdir()) == []
+    assert not (tmp_path / "student-toy-fp32.onnx").exists()
 
 
 def _copy(module: Any) -> Any:
@@ -231,6 +231,16 @@ def test_a_black_box_keeps_its_graph(tmp_path: Path) -> None:
         assert json.loads(told["edgekd.classes"]) == CLASSES
         assert (artifact.params, list(artifact.parity)) == (16, ["2"])
     assert artifacts[0].parity["2"] < 1e-6
+
+
+def test_a_black_box_keeps_its_input(tmp_path: Path) -> None:
+    """What was asked of the files' insides is for networks; of a copied file a note says that it stays."""
+    notes: list[Event] = []
+    teacher = onnx_teacher(black_box(tmp_path / "given.onnx"), classes=4, shape=(8, 8, 3), preprocess=PREPROCESS, spec="given.onnx")
+    settings = Export(precisions=("fp32",), preprocess="resize", softmax=True)
+    (artifact,) = run(teacher, tmp_path, notes.append, role="teacher", name="given", settings=settings)
+    assert onnx.load(tmp_path / artifact.path).graph.input[0].type.tensor_type.elem_type == TensorProto.FLOAT
+    assert any(isinstance(note, Note) and "export.preprocess and export.softmax changes nothing in it" in note.text for note in notes)
 
 
 def test_a_black_box_answers_in_the_order_of_the_data(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from edgekd.errors import EdgekdError, UsageError
 from edgekd.export.feed import Feed
-from edgekd.export.parity import check
+from edgekd.export.parity import check, compared
 
 IMAGES: NDArray[np.float32] = np.random.default_rng(0).normal(0, 1, (9, 3, 2, 2)).astype(np.float32)
 LOGITS: NDArray[np.float32] = IMAGES.reshape(9, -1)[:, :5].copy()
@@ -28,16 +28,33 @@ class Session:
 
 
 def test_equal_answers() -> None:
-    """No difference at any of the three batches."""
+    """No difference at any of the three batches; seven images show it of each, the largest batch sees all."""
     session = Session()
-    assert check(session, Feed(), IMAGES, LOGITS, precision="fp32", name="f.onnx") == {"1": 0.0, "2": 0.0, "7": 0.0}
-    assert session.seen == [1, 2, 7]
+    found = check(session, Feed(), IMAGES, LOGITS, precision="fp32", name="f.onnx")
+    assert [(each.batch, each.images, each.largest, each.mean, each.agreement) for each in found] == [
+        (1, 7, 0.0, 0.0, 1.0),
+        (2, 7, 0.0, 0.0, 1.0),
+        (7, 9, 0.0, 0.0, 1.0),
+    ]
+    assert all(each.cosine == pytest.approx(1.0) for each in found)
+    assert session.seen == [1] * 7 + [2, 2, 2, 1] + [7, 2]
+
+
+def test_what_is_compared() -> None:
+    """The largest and the mean difference over the spread, the cosine of the least alike image, the share of equal first classes."""
+    before = np.array([[3.0, 0.0], [0.0, 2.0], [0.0, 0.0]], np.float32)
+    after = np.array([[3.0, 0.0], [2.0, 0.0], [0.0, 0.0]], np.float32)
+    found = compared(after, before, 0.5, 7)
+    assert (found.batch, found.images, found.largest, found.cosine) == (7, 3, 4.0, 0.0)
+    assert found.mean == pytest.approx(4 / 3)
+    assert found.agreement == pytest.approx(2 / 3)
 
 
 def test_the_difference_is_told_in_standard_deviations() -> None:
     """A constant 0.01 on every logit, over the spread of all logits."""
     found = check(Session(lambda logits: logits + np.float32(0.01)), Feed(), IMAGES, LOGITS, precision="fp16", name="f.onnx")
-    assert found["7"] == pytest.approx(0.01 / LOGITS.std(), rel=1e-3)
+    assert found[-1].largest == pytest.approx(0.01 / LOGITS.std(), rel=1e-3)
+    assert found[-1].mean == pytest.approx(0.01 / LOGITS.std(), rel=1e-3)
 
 
 @pytest.mark.parametrize(("precision", "shift", "fits"), [("fp32", 5e-4, True), ("fp32", 5e-3, False), ("fp16", 5e-3, True), ("fp16", 0.1, False)])
@@ -88,7 +105,7 @@ def test_int8_that_changes_clear_answers() -> None:
         def run(self, names: list[str], fed: dict[str, NDArray[np.float32]]) -> list[NDArray[np.float32]]:
             return [fed["images"].reshape(-1, 30)[:, [1, 0, *range(2, 30)]]]
 
-    with pytest.raises(EdgekdError, match="1 of 1 clear answers changed, half is allowed"):
+    with pytest.raises(EdgekdError, match="7 of 7 clear answers changed, half is allowed"):
         check(Swapped(), Feed(), images, before, precision="int8-cpu", name="f.onnx")
 
 
@@ -100,7 +117,7 @@ def test_logits_that_are_not_finite(value: float) -> None:
         logits[0, 1] = value
         return logits
 
-    with pytest.raises(EdgekdError, match=r"logits must be finite, and 1 of 5 of f\.onnx \(batch 1\) are not"):
+    with pytest.raises(EdgekdError, match=r"logits must be finite, and 7 of 35 of f\.onnx \(batch 1\) are not"):
         check(Session(spoil), Feed(), IMAGES, LOGITS, precision="int8-cpu", name="f.onnx")
 
 
@@ -112,7 +129,7 @@ def test_the_step_before_must_be_finite_too() -> None:
 
 def test_another_number_of_classes() -> None:
     """The shape of the answer is compared before its values."""
-    with pytest.raises(EdgekdError, match=r"answers \[1, 4\] to 1 images, \[1, 5\] was expected"):
+    with pytest.raises(EdgekdError, match=r"answers \[7, 4\] to 7 images, \[7, 5\] was expected"):
         check(Session(lambda logits: logits[:, :4]), Feed(), IMAGES, LOGITS, precision="fp32", name="f.onnx")
 
 
@@ -125,5 +142,6 @@ def test_too_few_images() -> None:
 def test_a_fixed_batch_is_filled_up() -> None:
     """A file of four at a time is asked in fours, with the first images again at the end."""
     session = Session()
-    assert check(session, Feed(batch=4), IMAGES, LOGITS, precision="fp32", name="f.onnx") == {"4": 0.0}
-    assert session.seen == [4, 4]
+    (found,) = check(session, Feed(batch=4), IMAGES, LOGITS, precision="fp32", name="f.onnx")
+    assert (found.batch, found.images, found.largest) == (4, 9, 0.0)
+    assert session.seen == [4, 4, 4]

@@ -14,8 +14,9 @@ from edgekd.errors import MissingError, UsageError
 from edgekd.events import Event, Note, silent
 from edgekd.gate import check, measuring, read_all, renamed
 from edgekd.gate.limits import limits_from
+from edgekd.measurements import Host, Launch, Measurement, Timing
 from edgekd.recipe import Limit
-from edgekd.record import Artifact, Host, Launch, Measurement, Report, Timing, Verdict
+from edgekd.record import Artifact, Report, Verdict
 from tests.gate.folders import written
 from tests.gate.test_limits import CAMERA
 from tests.report.sample import sample_report

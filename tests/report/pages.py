@@ -4,7 +4,8 @@ from html.parser import HTMLParser
 
 import msgspec
 
-from edgekd.record import Artifact, CurvePoint, Layer, LayerTime, Measurement, Moment, Network, Report, Training
+from edgekd.measurements import LayerTime, Measurement, Moment
+from edgekd.record import Artifact, CurvePoint, Layer, Network, Report, Training
 from edgekd.scores import Bin, Disagreement, Score
 from tests.report.sample import CLASSES, SHIPPED, judged_report
 

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edgekd import units
-from edgekd.record import LayerTime
+from edgekd.measurements import LayerTime
 from edgekd.report.layers import layers, squared, timed
 from tests.report.pages import Page, bare_report, drawn_report
 from tests.report.sample import SHIPPED, sample_report

@@ -3,7 +3,7 @@
 import msgspec
 import pytest
 
-from edgekd.record import LayerTime, Measurement
+from edgekd.measurements import LayerTime, Measurement
 from edgekd.report.operators import operators, slowest, told
 from edgekd.report.text import drawn
 from tests.report.pages import drawn_report

@@ -2,8 +2,9 @@
 
 import msgspec
 
+from edgekd.measurements import State
 from edgekd.recipefile import decode_recipe
-from edgekd.record import Report, State
+from edgekd.record import Parity, Report
 from edgekd.report.origins import origins
 from tests.report.pages import Page
 from tests.report.sample import sample_report
@@ -46,3 +47,13 @@ def test_an_empty_report_still_says_how_it_was_made() -> None:
     """Version, seed and time, and no empty tables."""
     page = Page(origins(Report(edgekd="0.1.0", name="empty", created="2026-11-20T12:00:00Z")))
     assert page.inside("caption") == ["What it was made of"]
+
+
+def test_how_far_a_file_is_from_the_step_before() -> None:
+    """The largest difference; mean, cosine and agreement where the report has them."""
+    artifact = REPORT.artifacts[0]
+    told = Page(origins(replace(REPORT, artifacts=[replace(artifact, parity={"1": 0.001, "7": 0.002})]))).inside("td")
+    assert "0.00200" in told
+    figures = [Parity(batch=7, images=16, largest=0.002, mean=0.0003, cosine=0.99998, agreement=0.9375)]
+    told = Page(origins(replace(REPORT, artifacts=[replace(artifact, parity={"7": 0.002}, parities=figures)]))).inside("td")
+    assert "0.00200 (mean 0.000300, cosine 0.999980, 93.8 % of 16 images the same answer)" in told

@@ -4,7 +4,8 @@ import msgspec
 import pytest
 
 from edgekd import stats, units
-from edgekd.record import Launch, Report
+from edgekd.measurements import Launch
+from edgekd.record import Report
 from edgekd.report.rows import energies, losses, sizes, spreads
 from tests.report.pages import Page
 from tests.report.sample import SHIPPED, sample_report

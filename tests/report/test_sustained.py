@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from edgekd.record import Moment, Report
+from edgekd.measurements import Moment
+from edgekd.record import Report
 from edgekd.report.sustained import change, sentences, sustained
 from tests.report.pages import Page, bare_report, drawn_report
 from tests.report.sample import SHIPPED, sample_report

@@ -48,6 +48,7 @@ def in_turn(
     min_turns: int,
     max_ms: float,
     period_ms: Optional[float] = None,
+    between: Optional[Callable[[], object]] = None,
     clock: Clock = time.perf_counter_ns,
     sleep: Callable[[float], None] = time.sleep,
 ) -> List[List[float]]:
@@ -55,7 +56,7 @@ def in_turn(
 
     A first turn is dropped. In the others each model runs twice and the second counts: the first finds the caches full of another's weights. Turns
     are taken until `min_ms` have passed and there are `min_turns`, but none is begun once `max_ms` have passed. With `period_ms` all inferences start
-    that far apart, each counts, and caches are as cold as a camera finds them.
+    that far apart, each counts, and caches are as cold as a camera finds them. `between` is called before each model's turn.
     """
     samples: List[List[float]] = [[] for _ in runs]
     order = list(range(len(runs)))
@@ -66,6 +67,8 @@ def in_turn(
         begin = due = clock()
         while True:
             for at in order:
+                if between is not None:
+                    between()
                 if period_ms is None:
                     _timed(runs[at], clock)
                 else:

@@ -1,7 +1,8 @@
 """What an agent can be asked. Each job is a function of its wishes; the one thing kept between jobs is the file that is open.
 
-`facts` · `state` · `start` (import the runtime) · `open` · `predict` · `time` (a block one after another) · `duel` (several files in turn) · `flow`
-(as many images as can be) · `profile` (each node by itself) · `build` (an engine). Tensors come and go as .npy files, without pickles.
+`facts` · `state` · `start` (import the runtime) · `engine` (have one built and kept) · `open` · `predict` · `time` (a block one after another) ·
+`parts` (copies and work on a GPU) · `duel` (several files in turn) · `flow` (as many images as can be) · `profile` (each node by itself) ·
+`build` (an engine that is taken along). Tensors come and go as .npy files, without pickles.
 """
 
 import json
@@ -9,26 +10,29 @@ import os
 import tempfile
 import threading
 import time
-from functools import partial
 from pathlib import Path
-from typing import Any, Dict, List, Optional
+from typing import Any, Callable, Dict, List, Optional
 
-from . import jetson, machine, onnxrt, trt
+from . import enginecache, engines, jetson, machine, nvml, onnxrt, openvinort, runtimes, trt, trtexec
 from .block import block, in_turn, settle
+from .feed import Model
 from .power import Meter
 from .protocol import Answer, Job, RefusedError, Telling
+from .runtimes import How
 from .trace import node_times
 
 PROFILED = 30
 """Runs of a profile: as many as it takes for medians that hold."""
+PARTED = 30
+"""Runs whose copies and work are told apart."""
 
 
 class Desk:
     """The agent's desk: at most one open file, with the inputs that it is timed on."""
 
     def __init__(self) -> None:
-        self._model: Optional[onnxrt.Model] = None
-        self._feeds: Optional[Dict[str, Any]] = None
+        self._model: Optional[Model] = None
+        self._run: Optional[Callable[[], object]] = None
 
     def jobs(self) -> Dict[str, Job]:
         """Every job by its name."""
@@ -40,9 +44,11 @@ class Desk:
             "open": self.open,
             "predict": self.predict,
             "time": self.time,
+            "parts": self.parts,
             "duel": self.duel,
             "flow": self.flow,
             "profile": self.profile,
+            "engine": Telling(enginecache.engine),
             "builder": trt.builder,
             "build": Telling(trt.build),
         }
@@ -57,26 +63,28 @@ class Desk:
         time.sleep(seconds)
         return self._told(meter)
 
-    def state(self) -> Answer:
-        """How the machine is, and the CPU seconds that this agent has had of it."""
-        return dict(machine.state(), cpu_s=time.process_time())
+    def state(self, raw: bool = False) -> Answer:
+        """How the machine is, and the CPU seconds that this agent has had of it; `raw` as `jetson.state`."""
+        return dict(machine.state(), **jetson.state(raw=raw), cpu_s=time.process_time(), pid=os.getpid())
 
-    def start(self) -> Answer:
+    def start(self, runtime: str = "onnxruntime") -> Answer:
         """Import the runtime, so that its cost is not the first file's; bytes resident from here on are the file's."""
-        answer = onnxrt.imported()
+        answer = runtimes.imported(runtime)
         machine.forget_peak()
         return dict(answer, resident=machine.peak_memory())
 
-    def open(self, path: str, provider: str, threads: int = 0, short_spin: bool = True) -> Answer:
-        """Load a file; `threads` 0 takes one a core. Times in ms."""
+    def open(self, path: str, provider: str, threads: int = 0, short_spin: bool = True, runtime: str = "onnxruntime", **how: Any) -> Answer:
+        """Load a file; `threads` 0 takes one a core, `how` is further fields of `How`. Times in ms."""
         if not os.path.isfile(path):
             raise RefusedError("there is no file {}".format(path))
-        onnxrt.imported()
+        runtimes.imported(runtime)
         threads = threads or machine.cores()
+        if self._model is not None:
+            self._model.close()
+        self._model = self._run = None
         begin = time.perf_counter()
-        self._model = model = onnxrt.Model(path, provider, threads, short_spin=short_spin)
-        taken = 1e3 * (time.perf_counter() - begin)
-        self._feeds = None
+        self._model = model = runtimes.opened(runtime, path, How(provider, threads, short_spin, **how))
+        taken = 1e3 * (time.perf_counter() - begin) if model.load_ms is None else model.load_ms
         settle()
         return {
             "load_ms": taken,
@@ -130,32 +138,45 @@ class Desk:
         """
         model = self._opened()
         images = model.images(batch, dims or {})
-        first = None
-        if self._feeds is None:
-            self._feeds = model.feeds(batch, dims or {})
-            begin = time.perf_counter()
-            model.run(self._feeds)
-            first = 1e3 * (time.perf_counter() - begin)
-        feeds = self._feeds
-        meter = Meter(gpu=self._on_gpu()) if metered else None
-
-        def run() -> None:
-            model.run(feeds)
-
-        begin = time.perf_counter()
+        limits: Dict[str, Any] = {"warm_ms": warm_ms, "min_ms": min_ms, "min_runs": min_runs, "max_ms": max_ms}
         period_ms = None if frame_ms is None else frame_ms * images
-        samples = block(run, warm_ms=warm_ms, min_ms=min_ms, min_runs=min_runs, max_ms=max_ms, period_ms=period_ms)
+        first = None
+        if self._run is None and not isinstance(model, trtexec.Model):
+            feeds = model.feeds(batch, dims or {})
+            begin = time.perf_counter()
+            self._run = model.runner(feeds)
+            self._run()
+            first = 1e3 * (time.perf_counter() - begin)
+        meter = Meter(gpu=self._on_gpu()) if metered else None
+        begin = time.perf_counter()
+        if isinstance(model, trtexec.Model):
+            first, samples = model.first(), model.timed(batch, dims or {}, period_ms=period_ms, **limits)["samples"]
+        else:
+            assert self._run is not None
+            samples = block(self._run, period_ms=period_ms, **limits)
         energy = {"seconds": time.perf_counter() - begin} if meter is None else self._told(meter)
-        clocks = machine.clocks()
+        clocks, gpu_mhz = machine.clocks(), self._gpu_mhz()
         settle()
         return {
             "samples": samples,
             "batch": images,
             "first_ms": first,
             "clock_mhz": clocks,
+            "gpu_mhz": gpu_mhz,
             "peak": machine.peak_memory(),
             **energy,
         }
+
+    def parts(self, batch: int = 1, dims: Optional[Dict[str, int]] = None) -> Answer:
+        """Milliseconds of copies to the GPU, its work and copies back in some inferences of an engine; how those are launched and waited for."""
+        model = self._opened()
+        if isinstance(model, trtexec.Model):
+            found = model.timed(batch, dims or {}, warm_ms=200, min_ms=0, min_runs=PARTED, max_ms=0)
+        elif isinstance(model, engines.Model):
+            found = model.parts(model.feeds(batch, dims or {}), PARTED)
+        else:
+            raise RefusedError("{} does not tell copies and work apart".format(model.provider))
+        return dict({part: found[part] for part in engines.PARTS}, graph=model.graph, graph_reason=model.graph_reason, spin=model.spin)
 
     def duel(
         self,
@@ -168,24 +189,39 @@ class Desk:
         batch: int = 1,
         dims: Optional[Dict[str, int]] = None,
         frame_ms: Optional[float] = None,
+        runtime: str = "onnxruntime",
+        rival: Optional[Dict[str, Any]] = None,
+        **how: Any,
     ) -> Answer:
         """Files against each other: their samples in ms, as many of each, taken in turn. It wants an agent that does nothing else.
 
         All lie in this process and share its threads, so that where it lies in memory, on which cores its threads came to be and what else the
-        machine does are the same for all and leave their ratios.
+        machine does are the same for all and leave their ratios. `rival` is another `runtime` with its `provider` and further fields of `How`, which
+        runs all files too, behind the others; two runtimes share no threads, so before each one's turn it is waited until none spins.
         """
         threads = threads or machine.cores()
-        shared = onnxrt.share_threads(threads)
-        models = [onnxrt.Model(path, provider, threads, short_spin=True, shared=shared) for path in paths]
-        runs = [partial(model.run, model.feeds(batch, dims or {})) for model in models]
+        sides = [dict(how, runtime=runtime, provider=provider), *([] if rival is None else [rival])]
+        shared = runtime == "onnxruntime" and onnxrt.share_threads(threads)
+        models = []
+        for side in sides:
+            known = dict(side, threads=threads, batch=batch, dims=dims or {}, shared=shared and side["runtime"] == "onnxruntime")
+            models += [runtimes.opened(known["runtime"], path, How(**{key: known[key] for key in known if key != "runtime"})) for path in paths]
+        runs = [model.runner(model.feeds(batch, dims or {})) for model in models]
         period_ms = None if frame_ms is None else frame_ms * max(model.images(batch, dims or {}) for model in models)
-        return {"samples": in_turn(runs, min_ms=min_ms, min_turns=min_turns, max_ms=max_ms, period_ms=period_ms), "shared": shared}
+        between = None if rival is None else settle
+        samples = in_turn(runs, min_ms=min_ms, min_turns=min_turns, max_ms=max_ms, period_ms=period_ms, between=between)
+        return {"samples": samples, "shared": shared}
 
     def flow(self, batch: int, min_ms: float, streams: int = 1, dims: Optional[Dict[str, int]] = None) -> Answer:
         """Images a second over `min_ms` or more, `batch` at a time, `streams` batches in flight."""
         model = self._opened()
-        feeds, images = model.feeds(batch, dims or {}), model.images(batch, dims or {})
-        model.run(feeds)
+        images = model.images(batch, dims or {})
+        if isinstance(model, trtexec.Model):
+            return {"images_per_s": model.flow(batch, dims or {}, min_ms=min_ms, streams=streams), "batch": images, "streams": streams}
+        feeds = model.feeds(batch, dims or {})
+        runs = [model.runner(feeds) for _ in range(streams)]
+        for run in runs:
+            run()
         begin = time.perf_counter()
         end = begin + min_ms / 1e3
         counts = [0] * streams
@@ -194,7 +230,7 @@ class Desk:
         def stream(at: int) -> None:
             try:
                 while time.perf_counter() < end:
-                    model.run(feeds)
+                    runs[at]()
                     counts[at] += images
             except Exception as error:  # of a thread of its own: handed to the job below
                 failures.append(error)
@@ -211,13 +247,26 @@ class Desk:
         return {"images_per_s": sum(counts) / taken, "batch": images, "streams": streams}
 
     def profile(
-        self, path: str, provider: str, folder: str, threads: int = 0, max_ms: float = 2000.0, batch: int = 1, dims: Optional[Dict[str, int]] = None
+        self,
+        path: str,
+        provider: str,
+        folder: str,
+        threads: int = 0,
+        max_ms: float = 2000.0,
+        batch: int = 1,
+        dims: Optional[Dict[str, int]] = None,
+        runtime: str = "onnxruntime",
     ) -> Answer:
         """Each node's microseconds in some runs of a session of its own, which keeps a profile; the open file is not touched.
 
         At most `PROFILED` runs after some that are dropped, and none is begun once `max_ms` have passed, but for the first two. What the
         runtime writes goes into `folder` and is taken away again.
         """
+        if runtime == "openvino":
+            compiled = openvinort.Model(path, provider, threads or machine.cores(), batch=batch, dims=dims, profile=True)
+            return {"nodes": compiled.node_times(compiled.feeds(batch, dims or {}), PROFILED, max_ms / 1e3)}
+        if runtime != "onnxruntime":
+            raise RefusedError("the layers of an engine are not timed here; trtexec --dumpProfile does it")
         with tempfile.TemporaryDirectory(dir=folder) as place:
             model = onnxrt.Model(path, provider, threads or machine.cores(), short_spin=True, profile=os.path.join(place, "profile"))
             begin = time.perf_counter()
@@ -237,14 +286,20 @@ class Desk:
         return {"nodes": node_times(events, dropped=max(1, runs - PROFILED))}
 
     def _on_gpu(self) -> bool:
-        return self._model is not None and self._model.provider != "CPUExecutionProvider" and not jetson.is_jetson()
+        return self._model is not None and self._model.provider not in runtimes.ON_CPU and not jetson.is_jetson()
+
+    def _gpu_mhz(self) -> Optional[float]:
+        """The clock of the GPU that does the work; None where none does, or it does not tell."""
+        if self._model is None or self._model.provider in runtimes.ON_CPU:
+            return None
+        return jetson.gpu_mhz() if jetson.is_jetson() else nvml.mhz()
 
     @staticmethod
     def _told(meter: Meter) -> Answer:
         joules, seconds, rail, reason = meter.end()
         return {"joules": joules, "seconds": seconds, "rail": rail, "energy_reason": reason}
 
-    def _opened(self) -> onnxrt.Model:
+    def _opened(self) -> Model:
         if self._model is None:
             raise RefusedError("no file is open; the job `open` comes first")
         return self._model

@@ -10,6 +10,8 @@ import subprocess
 from pathlib import Path
 from typing import Any, Dict, List, Optional
 
+from . import nvml
+
 ROOT = Path("/")
 
 FLAGS = (
@@ -46,13 +48,15 @@ def facts(root: Path = ROOT) -> Dict[str, Any]:
     """Identity: what must be equal before times of two machines may be compared. Memory in bytes, cores that this process may use."""
     fields = cpuinfo(root)
     flags = set((fields.get("flags") or fields.get("Features") or "").split())
-    gpu, driver = nvidia()
+    card = nvml.facts()
+    gpu, driver = (card["gpu"], card["driver"]) if card["gpu"] else nvidia()
     return {
         "cpu": cpu_name(root, fields),
         "architecture": platform.machine(),
         "cores": cores(root),
         "memory": memory(root),
         "instructions": [flag for flag in FLAGS if flag in flags],
+        **card,
         "gpu": gpu,
         "driver": driver,
         "system": system(root),
@@ -62,13 +66,18 @@ def facts(root: Path = ROOT) -> Dict[str, Any]:
 
 
 def state(root: Path = ROOT) -> Dict[str, Any]:
-    """How the machine is now: MHz by core, °C by sensor, load over one minute, how often it throttled, seconds of CPU time spent by all."""
+    """How the machine is now: MHz by core, °C by sensor, load over one minute, how often it throttled, seconds of CPU time spent by all, free bytes.
+    Where there is an NVIDIA card, also what it tells (`nvml.Card.state`)."""
+    card = nvml.state()
+    warmth = card.pop("gpu_c", None)
     return {
         "clock_mhz": clocks(root),
-        "temperature_c": temperatures(root),
+        "temperature_c": dict(temperatures(root), **({} if warmth is None else {"GPU": warmth})),
         "load": load(root),
         "throttles": throttles(root),
         "busy_s": busy(root),
+        "memory_free": kib(root / "proc/meminfo", "MemAvailable"),
+        **card,
     }
 
 
@@ -116,7 +125,7 @@ def cores(root: Path = ROOT) -> int:
 
 def memory(root: Path = ROOT) -> int:
     """Bytes of memory, a container's limit counted; 0 where unknown."""
-    total = _kib(root / "proc/meminfo", "MemTotal") or 0
+    total = kib(root / "proc/meminfo", "MemTotal") or 0
     limit = read(root / "sys/fs/cgroup/memory.max") or "max"
     return min(total, int(limit)) if limit.isdigit() and total else total
 
@@ -193,7 +202,7 @@ def busy(root: Path = ROOT) -> Optional[float]:
 
 def peak_memory(root: Path = ROOT) -> Optional[int]:
     """This process's largest resident memory so far, in bytes. Not getrusage's: that of a child starts at its parent's."""
-    return _kib(root / "proc/self/status", "VmHWM")
+    return kib(root / "proc/self/status", "VmHWM")
 
 
 def forget_peak(root: Path = ROOT) -> None:
@@ -204,7 +213,7 @@ def forget_peak(root: Path = ROOT) -> None:
         pass  # then the peak of the import stands, and the difference is a little small
 
 
-def _kib(path: Path, field: str) -> Optional[int]:
+def kib(path: Path, field: str) -> Optional[int]:
     """A field such as `MemTotal:  123 kB`, in bytes."""
     for line in (read(path) or "").splitlines():
         if line.startswith(field + ":"):

@@ -1,8 +1,9 @@
 """ONNX Runtime: an ONNX file as an open model that is fed and answers. Any inputs; numpy and the runtime are imported late."""
 
 from functools import lru_cache
-from typing import Any, Dict, List, Optional, Tuple
+from typing import Any, Dict, List, Optional
 
+from . import feed
 from .protocol import RefusedError
 
 TYPES = {
@@ -21,6 +22,9 @@ TYPES = {
     "tensor(string)": "str",
 }
 
+WRONG = ["WeightBiasQuantization"]
+"""What ONNX Runtime 1.32 takes for an optimisation: it rounds the float bias of an int8 convolution by scales in fp16, where their product is lost,
+and answers something else altogether to int8 for TensorRT."""
 SPIN_US = 2000
 """How long an idle worker thread spins. The runtime's own default, 50 ms and more, would disturb whose turn is next; between two inferences
 one after another a thread waits microseconds, and their latency is the same (measured: 0.13 ms and 0.62 ms networks, 4 threads)."""
@@ -56,7 +60,7 @@ def share_threads(threads: int) -> bool:
     return True
 
 
-class Model:
+class Model(feed.Model):
     """An ONNX file, opened by one provider with so many threads."""
 
     def __init__(self, path: str, provider: str, threads: int, *, short_spin: bool, shared: bool = False, profile: Optional[str] = None) -> None:
@@ -80,25 +84,13 @@ class Model:
         if profile is not None:
             options.enable_profiling = True
             options.profile_file_prefix = profile
-        self._session = onnxruntime.InferenceSession(path, options, providers=[provider])
-        self.provider = self._session.get_providers()[0]
-        if self.provider != provider:
+        self._session = onnxruntime.InferenceSession(path, options, providers=[provider], disabled_optimizers=WRONG)
+        taken = self._session.get_providers()[0]
+        if taken != provider:
             # The runtime falls back to the CPU with no more than a line on stderr.
-            raise RefusedError("{} does not start here, onnxruntime offers {} instead".format(provider, self.provider))
-        self.inputs = [_described(put) for put in self._session.get_inputs()]
-        self.outputs = [_described(put) for put in self._session.get_outputs()]
-        self.metadata = dict(self._session.get_modelmeta().custom_metadata_map)
-
-    @property
-    def batch(self) -> Optional[int]:
-        """Images that one inference takes: fixed by the file's inputs, or None where every first axis is open."""
-        fixed = [put["shape"][0] if put["shape"] else 1 for put in self.inputs]
-        known = [size for size in fixed if isinstance(size, int)]
-        return max(known) if known else None
-
-    def images(self, batch: int, dims: Dict[str, int]) -> int:
-        """Images that one inference takes when it is fed by `feeds(batch, dims)`: the length of the first input's first axis."""
-        return ([*shape(self.inputs[0], batch, dims), 1] if self.inputs else [1])[0]
+            raise RefusedError("{} does not start here, onnxruntime offers {} instead".format(provider, taken))
+        inputs, outputs = ([_described(put) for put in puts] for puts in (self._session.get_inputs(), self._session.get_outputs()))
+        super().__init__(provider, inputs, outputs, dict(self._session.get_modelmeta().custom_metadata_map))
 
     def run(self, feeds: Dict[str, Any]) -> List[Any]:
         """One inference; outputs in the file's order."""
@@ -110,54 +102,6 @@ class Model:
         path: str = self._session.end_profiling()
         return path
 
-    def feeds(self, batch: int, dims: Dict[str, int], seed: int = 0) -> Dict[str, Any]:
-        """Made-up inputs of the declared shapes: noise for numbers, zeros for indices (int32, int64), since any other may be out of range.
 
-        An open first axis takes `batch`; any other open axis takes its size from `dims`, by its name or as `INPUT.AXIS`.
-
-        Raises:
-            RefusedError: an open axis without a size, or a type that numpy lacks.
-        """
-        import numpy
-
-        noise = numpy.random.default_rng(seed)
-        return {put["name"]: _made(noise, put, shape(put, batch, dims)) for put in self.inputs}
-
-
-def shape(put: Dict[str, Any], batch: int, dims: Dict[str, int]) -> Tuple[int, ...]:
-    """An input's shape with every open axis given its size; raises as `Model.feeds`."""
-    sizes = []
-    for axis, size in enumerate(put["shape"]):
-        place = "{}.{}".format(put["name"], axis)
-        told: Optional[int] = dims.get(place, dims.get(size) if isinstance(size, str) else None)
-        if isinstance(size, int):
-            sizes.append(size)
-        elif told is None and axis > 0:
-            raise RefusedError(
-                "axis {} of input {!r} has no fixed size (its shape is {}); say how long it is, as in edgekd bench --dim {}=224".format(
-                    axis, put["name"], put["shape"], size if isinstance(size, str) else place
-                )
-            )
-        else:
-            sizes.append(batch if told is None else told)
-    return tuple(sizes)
-
-
-def _described(put: Any) -> Dict[str, Any]:
+def _described(put: Any) -> feed.Put:
     return {"name": put.name, "shape": list(put.shape or []), "type": TYPES.get(put.type, put.type)}
-
-
-def _made(noise: Any, put: Dict[str, Any], sizes: Tuple[int, ...]) -> Any:
-    import numpy
-
-    name = put["type"]
-    if name not in TYPES.values():
-        raise RefusedError("input {!r} is a {}, which cannot be made up here".format(put["name"], name))
-    if name == "str":
-        return numpy.full(sizes, "", dtype=object)
-    kind = numpy.dtype(name)
-    if kind.kind == "f":
-        return noise.standard_normal(sizes, dtype="float32").astype(kind)
-    if kind.itemsize > 2 or kind.kind == "b":
-        return numpy.zeros(sizes, kind)
-    return noise.integers(0, numpy.iinfo(kind).max, sizes, dtype=kind, endpoint=True)

@@ -4,12 +4,12 @@ In: a `Meter` begun and ended around the work. Out: joules, which rail they were
 different things; a reading is never guessed.
 """
 
-import ctypes
 import threading
 import time
 from pathlib import Path
-from typing import Any, Callable, Dict, List, NamedTuple, Optional, Tuple
+from typing import Callable, Dict, List, NamedTuple, Optional, Tuple
 
+from . import nvml
 from .machine import ROOT, number, read
 
 SENSORS = ("ina3221", "ina3221x", "ina219", "ina226", "ina238", "ina2xx")
@@ -163,20 +163,11 @@ def joules(before: Dict[str, int], after: Dict[str, int], root: Path = ROOT) -> 
 # NVIDIA cards ---------------------------------------------------------------------------------------------------------
 
 
-def _gpu_counter(library: str = "libnvidia-ml.so.1") -> "tuple[Optional[Callable[[], Optional[float]]], Optional[str], Optional[str]]":
+def _gpu_counter(library: str = nvml.LIBRARY) -> "tuple[Optional[Callable[[], Optional[float]]], Optional[str], Optional[str]]":
     """Joules that the first card has counted since its driver came up; its name as the rail, or why there is none. Never run on hardware yet."""
-    try:
-        nvml: Any = ctypes.CDLL(library)
-    except OSError:
-        return None, None, "there is no NVIDIA management library (NVML) here"
-    handle, told = ctypes.c_void_p(), ctypes.c_ulonglong()
-    if nvml.nvmlInit_v2() or nvml.nvmlDeviceGetHandleByIndex_v2(0, ctypes.byref(handle)):
-        return None, None, "NVML tells of no card here"
-    if nvml.nvmlDeviceGetTotalEnergyConsumption(handle, ctypes.byref(told)):
+    card, reason = nvml.opened(library)
+    if card is None:
+        return None, None, reason
+    if card.joules() is None:
         return None, None, "this card counts no energy (NVML)"
-
-    def now() -> Optional[float]:
-        failed = nvml.nvmlDeviceGetTotalEnergyConsumption(handle, ctypes.byref(told))
-        return None if failed else told.value / 1000
-
-    return now, "GPU board (NVML)", None
+    return card.joules, "GPU board (NVML)", None

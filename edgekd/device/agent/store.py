@@ -13,6 +13,7 @@ import time
 from pathlib import Path
 from typing import Dict, List, Optional
 
+from . import machine
 from .protocol import Answer, Job, RefusedError
 
 ROOM_S = 86400.0
@@ -38,11 +39,15 @@ class Store:
         return {"have": self.have, "put": self.put, "seal": self.seal, "room": self.room, "get": self.get, "leave": self.leave, "prune": self.prune}
 
     def have(self, sha256: str, size: int, suffix: str = "", room: Optional[str] = None) -> Answer:
-        """Where a file lies or will lie, and how many of its bytes are there; refused where the disk has no room for the rest."""
+        """Where a file lies or will lie, and how many of its bytes are there; refused where the disk has no room for the rest, or the memory none
+        for it."""
         path = self._place(sha256, suffix, room)
-        if path.is_file() and path.stat().st_size == size:
-            os.utime(str(path), None)  # pruning takes what was not asked for longest
-            return {"path": str(path), "have": size, "sealed": True}
+        if path.is_file():
+            if path.stat().st_size == size:
+                os.utime(str(path), None)  # pruning takes what was not asked for longest
+                _check_memory(size)
+                return {"path": str(path), "have": size, "sealed": True}
+            path.unlink()
         path.parent.mkdir(parents=True, exist_ok=True)
         part = _part(path)
         there = part.stat().st_size if part.is_file() else 0
@@ -55,32 +60,40 @@ class Store:
                 "the disk there is too full: {} has {:.0f} MB free, and the file takes {:.0f} MB and leaves {:.0f} MB alone. "
                 "Make room, or name another folder there in EDGEKD_CACHE.".format(path.parent, free / 1e6, (size - there) / 1e6, SPARE / 1e6)
             )
+        _check_memory(size)
         return {"path": str(path), "have": there, "sealed": False}
 
     def put(self, path: str, offset: int, data: str) -> Answer:
-        """Write a piece at its offset; a piece that is there already is written again to the same effect."""
-        part = _part(self._own(path))
+        """Write a piece at its offset; a piece that is there already is written again to the same effect.
+
+        Several sessions may bring one file at once: what one has finished is not begun again by another.
+        """
+        whole, piece = self._own(path), base64.b64decode(data)
         try:
-            with open(str(part), "r+b" if part.exists() else "wb") as file:
-                file.seek(offset)
-                file.write(base64.b64decode(data))
-                file.truncate()
+            if not whole.is_file():
+                # Neither cut off nor begun anew where another session has just begun it.
+                with os.fdopen(os.open(str(_part(whole)), os.O_WRONLY | os.O_CREAT | getattr(os, "O_BINARY", 0), 0o600), "wb") as file:
+                    file.seek(offset)
+                    file.write(piece)
         except OSError as error:
             raise RefusedError("a file cannot be written there: {}".format(error)) from None
-        return {"have": part.stat().st_size}
+        return {"have": offset + len(piece)}
 
     def seal(self, path: str, sha256: str) -> Answer:
         """Check what was brought, and give it its name; damaged, it is taken away."""
         whole = self._own(path)
         part = _part(whole)
-        digest = hashlib.sha256()
-        with open(str(part), "rb") as file:
-            for piece in iter(lambda: file.read(1 << 20), b""):
-                digest.update(piece)
-        if digest.hexdigest() != sha256:
-            part.unlink()
-            raise RefusedError("the file came damaged: its hash there is {}, not {}".format(digest.hexdigest()[:12], sha256[:12]))
-        os.replace(str(part), str(whole))
+        found = ""
+        try:
+            found = _sha256(part)
+            if found == sha256:
+                os.replace(str(part), str(whole))
+            else:
+                part.unlink()
+        except FileNotFoundError:
+            pass  # another session has given it its name
+        if not whole.is_file():
+            raise RefusedError("the file came damaged: its hash there is {}, not {}".format(found[:12], sha256[:12]))
         return {"path": str(whole)}
 
     def room(self) -> Answer:
@@ -134,6 +147,32 @@ class Store:
         if os.path.realpath(str(self._folder)) not in [str(parent) for parent in real.parents]:
             raise RefusedError("{} lies outside edgekd's own folder {}".format(path, self._folder))
         return real
+
+
+def free_memory() -> Optional[int]:
+    """Bytes of memory that programs may still have; None where the machine does not tell."""
+    for line in (machine.read(machine.ROOT / "proc/meminfo") or "").splitlines():
+        if line.startswith("MemAvailable:"):
+            return int(line.split()[1]) * 1024
+    return None
+
+
+def _check_memory(size: int) -> None:
+    """Refuse a file that could only be opened by swapping."""
+    free = free_memory()
+    if free is not None and size > free:
+        raise RefusedError(
+            "the memory there is too full: {:.0f} MB are free, and the file alone takes {:.0f} MB. End other programs there, or take a smaller "
+            "file.".format(free / 1e6, size / 1e6)
+        )
+
+
+def _sha256(file: Path) -> str:
+    digest = hashlib.sha256()
+    with open(str(file), "rb") as opened:
+        for piece in iter(lambda: opened.read(1 << 20), b""):
+            digest.update(piece)
+    return digest.hexdigest()
 
 
 def _part(path: Path) -> Path:

@@ -6,40 +6,20 @@ are named.
 """
 
 import hashlib
+import os
 import time
 from pathlib import Path
 from typing import Any, Callable, Dict, List, Optional, Sequence, Tuple
 
+from . import libraries
 from .protocol import Answer, RefusedError
 
-LIBRARIES = ("tensorrt", "tensorrt_rtx")
-OLDEST = 10
-"""The first version of tensorrt that knows strongly typed networks well enough."""
 Tell = Callable[..., None]
 
 
-def imported(name: str) -> Any:
-    """The library.
-
-    Raises:
-        ImportError: it is not installed, or lacks its own shared libraries.
-        RefusedError: it is older than TensorRT 10.
-    """
-    if name not in LIBRARIES:
-        raise RefusedError("engines are built by {}, got {!r}".format(" or ".join(LIBRARIES), name))
-    library = __import__(name)
-    major = int(library.__version__.split(".")[0])
-    if name == "tensorrt" and major < OLDEST:
-        raise RefusedError(
-            "engines are built by TensorRT 10 or newer, and this is {}: JetPack 5 has it. Upgrade the board to JetPack 6, "
-            "or run the ONNX file by ONNX Runtime.".format(library.__version__)
-        )
-    return library
-
-
 def builder(library: str) -> Answer:
-    """Which version of the library is there; raises as `imported`."""
-    return {"version": imported(library).__version__}
+    """Which version of the library is there; raises as `libraries.imported`."""
+    return {"version": libraries.imported(library).__version__}
 
 
 def build(
@@ -50,6 +30,7 @@ def build(
     chips: Sequence[str] = (),
     workspace: Optional[int] = None,
     timings: Optional[str] = None,
+    limit_s: Optional[float] = None,
     tell: Tell = lambda **facts: None,
 ) -> Answer:
     """Build an engine into the file `out`; what it is made of.
@@ -59,16 +40,17 @@ def build(
         chips: compute capabilities as in "8.9", for `tensorrt_rtx`; (): those that it takes by default.
         workspace: bytes of GPU memory that the builder may use; None: as much as there is.
         timings: a file in which `tensorrt` keeps what it has timed; it is read and written.
+        limit_s: seconds after which the builder is told to stop.
         tell: told of progress: what, done, total.
 
     Raises:
         RefusedError: the file does not parse, an axis other than the batch is open, or a chip is not known to the library.
         RuntimeError: the builder failed; its own words.
     """
-    trt = imported(library)
-    log = _log(trt)
+    trt = libraries.imported(library)
+    log = libraries.log(trt)
     maker = trt.Builder(log)
-    network = maker.create_network(_typed(trt))
+    network = maker.create_network(libraries.typed(trt))
     parser = trt.OnnxParser(network, log)  # it must not outlive the network, nor the network it
     data = Path(path).read_bytes()
     if not parser.parse(data):
@@ -76,21 +58,16 @@ def build(
     config = maker.create_builder_config()
     config.profiling_verbosity = trt.ProfilingVerbosity.DETAILED
     profile = _profile(maker, network, config, batches)
-    for_chips = _chips(trt, config, chips)
+    for_chips = libraries.set_chips(trt, config, chips)
     if workspace is not None:
         config.set_memory_pool_limit(trt.MemoryPoolType.WORKSPACE, workspace)
-    cache = _timings(config, library, timings)
-    config.progress_monitor = monitor = _monitor(trt, tell)
-    begin = time.perf_counter()
-    engine = maker.build_serialized_network(network, config)
-    seconds = time.perf_counter() - begin
-    if engine is None:
-        raise RuntimeError("; ".join(log.words[-3:])[:400] or "TensorRT built nothing and said nothing")
-    plan = bytes(engine)
+    cache = libraries.set_timings(config, library, timings)
+    plan, seconds = _plan(trt, maker, network, config, log, limit_s, tell)
     Path(out).write_bytes(plan)
     if cache is not None and timings is not None:
-        Path(timings).write_bytes(bytes(cache.serialize()))
-    del monitor  # alive until here: the builder holds no reference of its own
+        unfinished = Path("{}.{}.part".format(timings, os.getpid()))
+        unfinished.write_bytes(bytes(cache.serialize()))
+        os.replace(str(unfinished), timings)
     return {
         "library": library,
         "version": trt.__version__,
@@ -103,6 +80,21 @@ def build(
         "layers": layers(network),
         "warnings": log.words[:20],
     }
+
+
+def _plan(trt: Any, maker: Any, network: Any, config: Any, log: Any, limit_s: Optional[float], tell: Tell) -> Tuple[bytes, float]:
+    """The engine, and the seconds that it took; raises as `build`."""
+    begin = time.perf_counter()
+    end = None if limit_s is None else begin + limit_s
+    config.progress_monitor = monitor = _monitor(trt, tell, lambda: end is None or time.perf_counter() < end)
+    engine = maker.build_serialized_network(network, config)
+    del monitor  # alive until here: the builder holds no reference of its own
+    seconds = time.perf_counter() - begin
+    if engine is not None:
+        return bytes(engine), seconds
+    if limit_s is not None and seconds >= limit_s:
+        raise RefusedError("the engine must be built within {:.0f} s and was not; its builder was stopped".format(limit_s))
+    raise RuntimeError("; ".join(log.words[-3:])[:400] or "TensorRT built nothing and said nothing")
 
 
 def _refusal(parser: Any, log: Any) -> str:
@@ -126,12 +118,6 @@ def _type(dtype: Any) -> str:
     return {"float": "fp32", "half": "fp16"}.get(word, word)
 
 
-def _typed(trt: Any) -> int:
-    """The flags of a strongly typed network; none where there is no other kind any more."""
-    flag = getattr(trt.NetworkDefinitionCreationFlag, "STRONGLY_TYPED", None)
-    return 0 if flag is None else 1 << int(flag)
-
-
 def _profile(maker: Any, network: Any, config: Any, batches: Tuple[int, int, int]) -> Dict[str, List[List[int]]]:
     """The shapes of each input, least, usual and largest; a profile where any is open."""
     shapes, any_open = {}, False
@@ -151,47 +137,8 @@ def _profile(maker: Any, network: Any, config: Any, batches: Tuple[int, int, int
     return shapes
 
 
-def _chips(trt: Any, config: Any, chips: Sequence[str]) -> List[str]:
-    """Have the engine made for these chips; what it is made for."""
-    if not chips:
-        return []
-    if not hasattr(config, "num_compute_capabilities"):
-        raise RefusedError("tensorrt builds for the GPU at hand and for no other; leave the chips out, or build by tensorrt_rtx")
-    config.num_compute_capabilities = len(chips)
-    for at, chip in enumerate(chips):
-        known = getattr(trt.ComputeCapability, "SM" + chip.replace(".", ""), None)
-        if known is None or not config.set_compute_capability(known, at):
-            names = sorted(name for name in dir(trt.ComputeCapability) if name.startswith("SM"))
-            raise RefusedError("TensorRT-RTX {} knows no chip {}; it knows {}".format(trt.__version__, chip, ", ".join(names)))
-    return list(chips)
-
-
-def _timings(config: Any, library: str, file: Optional[str]) -> Optional[Any]:
-    """The cache of timings, where the library keeps one: that of tensorrt_rtx does nothing and asks for a GPU."""
-    if file is None or library != "tensorrt":
-        return None
-    cache = config.create_timing_cache(Path(file).read_bytes() if Path(file).is_file() else b"")
-    config.set_timing_cache(cache, True)
-    return cache
-
-
-def _log(trt: Any) -> Any:
-    """A logger that keeps warnings and errors."""
-
-    class Log(trt.ILogger):  # type: ignore[misc]
-        def __init__(self) -> None:
-            trt.ILogger.__init__(self)
-            self.words: List[str] = []
-
-        def log(self, severity: Any, text: str) -> None:
-            if severity <= trt.ILogger.Severity.WARNING:
-                self.words.append(" ".join(text.split()))
-
-    return Log()
-
-
-def _monitor(trt: Any, tell: Tell) -> Any:
-    """A monitor that tells of the phases that no other phase holds."""
+def _monitor(trt: Any, tell: Tell, goes_on: Callable[[], bool]) -> Any:
+    """A monitor that tells of the phases that no other phase holds, and stops the builder once it shall not go on."""
 
     class Monitor(trt.IProgressMonitor):  # type: ignore[misc]
         def __init__(self) -> None:
@@ -206,7 +153,7 @@ def _monitor(trt: Any, tell: Tell) -> Any:
         def step_complete(self, phase_name: str, step: int) -> bool:
             if phase_name in self._outer:
                 tell(what=phase_name, done=step + 1, total=self._outer[phase_name])
-            return True
+            return goes_on()
 
         def phase_finish(self, phase_name: str) -> None:
             self._outer.pop(phase_name, None)

@@ -1,6 +1,9 @@
 """device/agent/jobs.py: the desk's jobs, called without a process around them."""
 
+import os
 import time
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -33,9 +36,10 @@ def images(n: int) -> NDArray[np.float32]:
 
 
 def test_every_job_is_called_by_its_name() -> None:
-    """The twelve of the desk."""
+    """The fourteen of the desk."""
     assert set(Desk().jobs()) == {
         *("facts", "state", "rest", "start", "open", "predict", "time", "duel", "flow", "profile", "builder", "build"),
+        *("engine", "parts"),
     }
 
 
@@ -49,8 +53,8 @@ def test_starting_imports_the_runtime() -> None:
 def test_state_tells_the_agents_own_cpu_time() -> None:
     """Beside how the machine is."""
     told = Desk().state()
-    assert set(told) == {"clock_mhz", "temperature_c", "load", "throttles", "busy_s", "cpu_s"}
-    assert told["cpu_s"] > 0
+    assert set(told) >= {"clock_mhz", "temperature_c", "load", "throttles", "busy_s", "memory_free", "cpu_s"}
+    assert (told["cpu_s"] > 0, told["pid"]) == (True, os.getpid())
 
 
 def test_opening_tells_what_is_open(tmp_path: Path) -> None:
@@ -147,6 +151,9 @@ class Counting:
 
     def feeds(self, batch: int, dims: dict[str, int]) -> dict[str, Any]:
         return {}
+
+    def runner(self, feeds: dict[str, Any]) -> Callable[[], object]:
+        return partial(self.run, feeds)
 
     def images(self, batch: int, dims: dict[str, int]) -> int:
         return dims.get("n", batch)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from edgekd.device.agent import machine
+from edgekd.device.agent import machine, nvml
 
 XEON = """processor\t: 0
 vendor_id\t: GenuineIntel
@@ -48,6 +48,7 @@ def put(root: Path, path: str, text: str) -> None:
 @pytest.fixture(autouse=True)
 def _four_processors(monkeypatch: pytest.MonkeyPatch) -> None:
     """A process that may use processors 0 to 3, on a machine without a card."""
+    monkeypatch.setattr(nvml, "opened", lambda: (None, "no card"))
     monkeypatch.setattr(machine, "allowed", lambda: [0, 1, 2, 3])
     monkeypatch.setenv("PATH", "/nowhere")
 
@@ -86,7 +87,7 @@ def test_a_machine_that_tells_nothing(tmp_path: Path) -> None:
     assert (facts["memory"], facts["instructions"], facts["gpu"], facts["driver"], facts["governor"]) == (0, [], None, None, None)
     assert facts["cpu"]
     assert facts["system"]
-    assert state == {"clock_mhz": [], "temperature_c": {}, "load": None, "throttles": None, "busy_s": None}
+    assert state == {"clock_mhz": [], "temperature_c": {}, "load": None, "throttles": None, "busy_s": None, "memory_free": None}
     assert machine.peak_memory(tmp_path) is None
     machine.forget_peak(tmp_path)
 

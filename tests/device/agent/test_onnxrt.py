@@ -8,7 +8,8 @@ import onnxruntime
 import pytest
 from onnx import TensorProto
 
-from edgekd.device.agent.onnxrt import Model, imported, shape
+from edgekd.device.agent.feed import shape
+from edgekd.device.agent.onnxrt import Model, imported
 from edgekd.device.agent.protocol import RefusedError
 from tests.device.nets import Shape, classifier, passing
 

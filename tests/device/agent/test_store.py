@@ -5,6 +5,7 @@ import hashlib
 import os
 import shutil
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -13,7 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from edgekd.device.agent.protocol import RefusedError
-from edgekd.device.agent.store import Store, default_cache
+from edgekd.device.agent.store import Store, default_cache, free_memory
 
 
 def put(store: Store, data: bytes, size: int, **wishes: str) -> Path:
@@ -39,13 +40,38 @@ def test_a_file_comes_whole(tmp_path: Path, data: bytes, size: int, cut: int) ->
 
 
 def test_a_piece_may_come_twice(tmp_path: Path) -> None:
-    """A job that is asked again writes the same bytes at the same place, and what was beyond them is gone."""
+    """A job that is asked again writes the same bytes at the same place."""
     store, data = Store(tmp_path), b"abcdefgh"
     path = store.have(hashlib.sha256(data).hexdigest(), 8)["path"]
     for _ in range(2):
         assert store.put(path, 0, base64.b64encode(data[:4]).decode()) == {"have": 4}
         assert store.put(path, 4, base64.b64encode(data[4:]).decode()) == {"have": 8}
     assert Path(store.seal(path, hashlib.sha256(data).hexdigest())["path"]).read_bytes() == data
+
+
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(turns=st.lists(st.booleans(), max_size=14))
+def test_two_sessions_bring_one_file_at_once(tmp_path: Path, turns: list[bool]) -> None:
+    """However their pieces mix, each finds it whole in the end, and nothing is left beside it."""
+    shutil.rmtree(tmp_path / "cache", ignore_errors=True)
+    data, digest = b"abcdefgh", hashlib.sha256(b"abcdefgh").hexdigest()
+
+    def bring() -> Iterator[str]:
+        store = Store(tmp_path / "cache")
+        told = store.have(digest, 8)
+        yield ""
+        for offset in range(told["have"], 8, 2):
+            store.put(told["path"], offset, base64.b64encode(data[offset : offset + 2]).decode())
+            yield ""
+        yield told["path"] if told["sealed"] else store.seal(told["path"], digest)["path"]
+
+    sessions = [bring(), bring()]
+    last = ["", ""]
+    for which in [*map(int, turns), *[0, 1] * 8]:
+        last[which] = next(sessions[which], last[which])
+    for path in last:
+        assert Path(path).read_bytes() == data
+    assert len(list((tmp_path / "cache" / "files").iterdir())) == 1
 
 
 def test_a_part_that_is_too_long_begins_anew(tmp_path: Path) -> None:
@@ -140,3 +166,32 @@ def test_where_the_cache_lies(monkeypatch: pytest.MonkeyPatch) -> None:
     assert default_cache() == Path("/x/edgekd")
     monkeypatch.setenv("EDGEKD_CACHE", "/mine")
     assert default_cache() == Path("/mine")
+
+
+def test_a_whole_file_of_another_size_is_brought_again(tmp_path: Path) -> None:
+    """A disk may have lost a part of it."""
+    store, data = Store(tmp_path), b"abcdefgh"
+    path = put(store, data, 8)
+    path.write_bytes(b"abc")
+    assert put(store, data, 8).read_bytes() == data
+
+
+def test_a_file_that_memory_does_not_hold(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Refused before a byte travels, and where it lies there already; where the machine does not tell, it is let through."""
+    store, data = Store(tmp_path / "cache"), b"abcdefgh"
+    put(store, data, 8)
+    monkeypatch.setattr("edgekd.device.agent.store.free_memory", lambda: 7)
+    for digest in (hashlib.sha256(data).hexdigest(), "0" * 64):
+        with pytest.raises(RefusedError, match=r"the memory there is too full: .* MB are free, and the file alone takes"):
+            store.have(digest, 8)
+    monkeypatch.setattr("edgekd.device.agent.store.free_memory", lambda: None)
+    assert store.have("0" * 64, 8)["sealed"] is False
+
+
+def test_free_memory_as_linux_tells_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What programs may still have, caches counted; None on a machine that tells nothing."""
+    monkeypatch.setattr("edgekd.device.agent.machine.ROOT", tmp_path)
+    assert free_memory() is None
+    (tmp_path / "proc").mkdir()
+    (tmp_path / "proc/meminfo").write_text("MemTotal: 9 kB\nMemFree: 1 kB\nMemAvailable:   5 kB\n")
+    assert free_memory() == 5 * 1024

@@ -1,0 +1,201 @@
+"""Engines that were built on this machine, each beside a table of what went into it, and opened only while both agree.
+
+In: an ONNX file, a library, the batches that the engine must take. Out: the engine's path and its table. The key is the file's hash, the library with
+its version, who built it (its Python bindings, or `trtexec`), the GPU and the options: whatever of them changes, another engine is built. Opening an
+engine runs native code, so one whose hash is not its table's is built anew, never opened.
+"""
+
+import hashlib
+import json
+import os
+import time
+from pathlib import Path
+from typing import Any, Callable, Dict, NamedTuple, Optional, Sequence
+
+from . import cuda, libraries, onnxfile, trt, trtexec
+from .protocol import Answer, RefusedError
+from .store import default_cache
+
+KEEP_DAYS = 30.0
+"""How long an engine stays that nobody asked for, in days."""
+BUILD_S = 3600.0
+"""How long a builder may take, in seconds: large networks take half an hour on a small board."""
+Tell = Callable[..., None]
+
+
+class Builder(NamedTuple):
+    """Who builds and runs engines here: Python's bindings, or the tool at a path."""
+
+    library: str
+    version: str
+    tool: Optional[str]
+
+    @property
+    def by(self) -> str:
+        """In a word."""
+        return "trtexec" if self.tool else "python"
+
+
+class Kept(NamedTuple):
+    """An engine's file and its table."""
+
+    path: Path
+    table: Answer
+
+
+def builder(library: str) -> Builder:
+    """Who builds here: bindings where they are, else trtexec.
+
+    Raises:
+        RefusedError: neither is there, or it is too old.
+    """
+    try:
+        return Builder(library, str(libraries.imported(library).__version__), None)
+    except ImportError as error:
+        tool = trtexec.found() if library == "tensorrt" else None
+        if tool is not None:
+            return Builder(library, trtexec.version(tool), tool)
+        remedy = {
+            "tensorrt": "On a Jetson: sudo apt install nvidia-tensorrt python3-libnvinfer; elsewhere: pip install 'edgekd[tensorrt]'",
+            "tensorrt_rtx": "Install it: pip install 'edgekd[rtx]'",
+        }[library]
+        also = " and no trtexec" if library == "tensorrt" else ""
+        raise RefusedError("there is no {} for Python here ({}){}. {}".format(library, error, also, remedy)) from None
+
+
+def started(library: str) -> Answer:
+    """Which library is here, as `onnxrt.imported` tells of its own."""
+    import_numpy()
+    runtime = next(name for name, known in libraries.LIBRARIES.items() if known == library)
+    return {"runtimes": {runtime: builder(library).version}, "providers": []}
+
+
+def import_numpy() -> None:
+    """Arrays are numpy's; trtexec alone does without."""
+    try:
+        import numpy  # noqa: F401
+    except ImportError:
+        if trtexec.found() is None:
+            raise
+
+
+def engine(
+    path: str, library: str, batches: Sequence[int], workspace: Optional[int] = None, folder: Optional[str] = None, tell: Tell = lambda **facts: None
+) -> Answer:
+    """The table of the engine that stands here, or of a new one; `path` is the engine's, `cached` whether it stood.
+
+    Args:
+        batches: the least, the usual and the largest batch, where the file leaves it open.
+        workspace: bytes of GPU memory that the builder may use; None: as much as there is.
+
+    Raises:
+        RefusedError: as `builder`, there is no GPU, or the library does not take the file. RuntimeError: the builder failed.
+    """
+    place = Path(folder) if folder else default_cache() / "engines"
+    who = builder(library)
+    wanted = _wanted(path, who, batches, workspace)
+    kept = _standing(place, wanted)
+    if kept is not None:
+        return dict(kept.table, path=str(kept.path), cached=True)
+    place.mkdir(parents=True, exist_ok=True)
+    out = _file(place, wanted)
+    unfinished = out.with_name("{}.{}.part".format(out.name, os.getpid()))
+    try:
+        begin = time.perf_counter()
+        facts = _built(who, path, unfinished, batches, workspace, place, tell)
+        facts.setdefault("seconds", None)
+        if facts["seconds"] is None:
+            facts["seconds"] = time.perf_counter() - begin
+        table = dict(facts, **wanted, sha256=_sha256(unfinished), size=unfinished.stat().st_size)
+        os.replace(str(unfinished), str(out))
+    finally:
+        if unfinished.exists():
+            unfinished.unlink()
+    beside = _table(out).with_name("{}.{}.part".format(_table(out).name, os.getpid()))
+    beside.write_text(json.dumps(table, indent=1), encoding="utf-8")
+    os.replace(str(beside), str(_table(out)))
+    _prune(place, out)
+    return dict(table, path=str(out), cached=False)
+
+
+def standing(path: str, library: str, batches: Sequence[int], workspace: Optional[int] = None, folder: Optional[str] = None) -> Kept:
+    """The engine of a file that stands here; raises RefusedError where none does that its table vouches for."""
+    kept = _standing(Path(folder) if folder else default_cache() / "engines", _wanted(path, builder(library), batches, workspace))
+    if kept is None:
+        raise RefusedError("no engine of {} stands here; the job `engine` comes first".format(path))
+    return kept
+
+
+def _wanted(path: str, who: Builder, batches: Sequence[int], workspace: Optional[int]) -> Answer:
+    """What an engine must have been made of."""
+    gpu = cuda.Driver()
+    return {
+        "onnx": _sha256(Path(path)),
+        "library": who.library,
+        "version": who.version,
+        "by": who.by,
+        "gpu": "{} ({})".format(gpu.name, gpu.capability),
+        "chip": gpu.capability,
+        "batches": list(batches),
+        "workspace": workspace,
+    }
+
+
+def _standing(place: Path, wanted: Answer) -> Optional[Kept]:
+    file = _file(place, wanted)
+    try:
+        table = json.loads(_table(file).read_text(encoding="utf-8"))
+        vouched = isinstance(table, dict) and all(table.get(name) == value for name, value in wanted.items()) and table.get("sha256") == _sha256(file)
+    except (OSError, ValueError):
+        return None
+    if not vouched:
+        return None
+    for each in (file, _table(file)):
+        os.utime(str(each), None)  # pruning takes what was not asked for longest
+    return Kept(file, table)
+
+
+def _built(who: Builder, path: str, out: Path, batches: Sequence[int], workspace: Optional[int], place: Path, tell: Tell) -> Answer:
+    """Have an engine built, by whoever does it here; what it tells of it."""
+    least, usual, largest = batches
+    timings = str(place / "{}-{}.timings".format(who.library, who.version))
+    if who.tool is None:
+        chips = [cuda.Driver().capability] if who.library == "tensorrt_rtx" else []
+        told = trt.build(path, str(out), who.library, (least, usual, largest), chips, workspace, timings, BUILD_S, tell)
+        return {name: told[name] for name in ("seconds", "profile", "layers", "warnings")}
+    said = onnxfile.read(path)
+    for put in said.inputs:
+        if not all(isinstance(size, int) for size in put["shape"][1:]):
+            raise RefusedError("only the batch of {} may be open, and its shape is {}. Export it with fixed sizes.".format(put["name"], put["shape"]))
+    opened = [put for put in said.inputs if put["shape"] and not isinstance(put["shape"][0], int)]
+    shapes = [{put["name"]: [batch, *put["shape"][1:]] for put in opened} for batch in batches]
+
+    def beat() -> None:
+        tell(what="trtexec", done=0, total=1)
+
+    beat()
+    limits: Dict[str, Any] = {"workspace": workspace, "timings": timings, "limit_s": BUILD_S}
+    return trtexec.build(who.tool, who.version, path, str(out), shapes, beat=beat, **limits)
+
+
+def _prune(place: Path, new: Path) -> None:
+    """Take away what nobody asked for in so many days, and what a builder that was ended left behind."""
+    for file in place.iterdir():
+        if file not in (new, _table(new)) and time.time() - file.stat().st_mtime > 86400 * KEEP_DAYS:
+            file.unlink()
+
+
+def _file(place: Path, wanted: Answer) -> Path:
+    return place / (hashlib.sha256(json.dumps(wanted, sort_keys=True).encode("utf-8")).hexdigest()[:32] + ".engine")
+
+
+def _table(file: Path) -> Path:
+    return file.with_name(file.name + ".json")
+
+
+def _sha256(file: Path) -> str:
+    digest = hashlib.sha256()
+    with open(str(file), "rb") as data:
+        for piece in iter(lambda: data.read(1 << 20), b""):
+            digest.update(piece)
+    return digest.hexdigest()

@@ -1,0 +1,103 @@
+"""What an open model is fed: its inputs by shape and type, made-up values for them, and how many images that is. Knows no runtime."""
+
+import json
+from functools import partial
+from typing import Any, Callable, Dict, List, Optional, Tuple
+
+from .protocol import RefusedError
+
+Put = Dict[str, Any]
+"""An input or output: its `name`, its `shape` (a number, a name or None for each axis) and its `type` in numpy's words."""
+TYPES = (
+    *("float32", "float16", "float64", "uint8", "uint16", "uint32", "uint64", "int8", "int16", "int32", "int64", "bool", "str"),
+)  # fmt: skip
+"""What can be made up; `str` is an array of texts."""
+
+
+class Model:
+    """A file that a runtime has opened. Every runtime's own says how it runs; what it is fed is the same for all."""
+
+    load_ms: Optional[float] = None
+    """What loading took by the runtime's own word, where opening it here takes in more."""
+
+    def __init__(self, provider: str, inputs: List[Put], outputs: List[Put], metadata: Dict[str, str]) -> None:
+        self.provider, self.inputs, self.outputs, self.metadata = provider, inputs, outputs, metadata
+
+    @property
+    def batch(self) -> Optional[int]:
+        """Images that one inference takes: fixed by the file's inputs, or None where every first axis is open."""
+        fixed = [put["shape"][0] if put["shape"] else 1 for put in self.inputs]
+        known = [size for size in fixed if isinstance(size, int)]
+        return max(known) if known else None
+
+    def images(self, batch: int, dims: Dict[str, int]) -> int:
+        """Images that one inference takes when it is fed by `feeds(batch, dims)`: the length of the first input's first axis."""
+        return ([*shape(self.inputs[0], batch, {**self.own_size(), **dims}), 1] if self.inputs else [1])[0]
+
+    def feeds(self, batch: int, dims: Dict[str, int], seed: int = 0) -> Dict[str, Any]:
+        """Made-up inputs of the declared shapes: noise for numbers, zeros for indices (int32, int64), since any other may be out of range.
+
+        An open first axis takes `batch`; any other open axis takes its size from `dims`, by its name or as `INPUT.AXIS`. Height and width of a file
+        that resizes pictures by itself are its network's own where nothing else is said.
+
+        Raises:
+            RefusedError: an open axis without a size, or a type that numpy lacks.
+        """
+        import numpy
+
+        noise = numpy.random.default_rng(seed)
+        return {put["name"]: _made(noise, put, shape(put, batch, {**self.own_size(), **dims})) for put in self.inputs}
+
+    def own_size(self) -> Dict[str, int]:
+        """Height and width in pixels that the file says its network has; nothing where it says none."""
+        try:
+            height, width = json.loads(self.metadata["edgekd.preprocess"])["size"]
+        except (KeyError, TypeError, ValueError):
+            return {}
+        return {"height": height, "width": width}
+
+    def run(self, feeds: Dict[str, Any]) -> List[Any]:
+        """One inference; outputs in the file's order, the caller's to keep."""
+        raise NotImplementedError
+
+    def runner(self, feeds: Dict[str, Any]) -> Callable[[], object]:
+        """What runs these inputs over and over, for a clock to be held to; several of one model may run at a time, each in a thread of its own."""
+        return partial(self.run, feeds)
+
+    def close(self) -> None:
+        """Give back what the runtime holds outside this process's memory."""
+
+
+def shape(put: Put, batch: int, dims: Dict[str, int]) -> Tuple[int, ...]:
+    """An input's shape with every open axis given its size; raises as `Model.feeds`."""
+    sizes = []
+    for axis, size in enumerate(put["shape"]):
+        place = "{}.{}".format(put["name"], axis)
+        told: Optional[int] = dims.get(place, dims.get(size) if isinstance(size, str) else None)
+        if isinstance(size, int):
+            sizes.append(size)
+        elif told is None and axis > 0:
+            raise RefusedError(
+                "axis {} of input {!r} has no fixed size (its shape is {}); say how long it is, as in edgekd bench --dim {}=224".format(
+                    axis, put["name"], put["shape"], size if isinstance(size, str) else place
+                )
+            )
+        else:
+            sizes.append(batch if told is None else told)
+    return tuple(sizes)
+
+
+def _made(noise: Any, put: Put, sizes: Tuple[int, ...]) -> Any:
+    import numpy
+
+    name = put["type"]
+    if name not in TYPES:
+        raise RefusedError("input {!r} is a {}, which cannot be made up here".format(put["name"], name))
+    if name == "str":
+        return numpy.full(sizes, "", dtype=object)
+    kind: Any = numpy.dtype(name)
+    if kind.kind == "f":
+        return noise.standard_normal(sizes, dtype="float32").astype(kind)
+    if kind.itemsize > 2 or kind.kind == "b":
+        return numpy.zeros(sizes, kind)
+    return noise.integers(0, numpy.iinfo(kind).max, sizes, dtype=kind, endpoint=True)

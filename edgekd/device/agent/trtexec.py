@@ -1,0 +1,309 @@
+"""NVIDIA's `trtexec`, for a device that has TensorRT and no Python bindings of it: its command lines, its log, the times that it exports.
+
+`build_command` and `time_command` are pure: a version and what is wanted in, words of a command out. TensorRT 11 turned defaults of 10 round (copies
+off, graphs and spinning on) and took options away, so everything is said in full. What trtexec cannot do (answer images, keep a camera's pace) is
+refused. Formats as its public sources print them; never run on hardware by this project.
+"""
+
+import json
+import math
+import os
+import re
+import shutil
+import subprocess
+import tempfile
+import time
+from typing import Any, Callable, Dict, List, Mapping, Optional, Sequence
+
+from . import feed, libraries
+from .onnxfile import Said
+from .protocol import Answer, RefusedError
+
+PLACES = ("/usr/src/tensorrt/bin/trtexec", "/usr/local/tensorrt/bin/trtexec")
+"""Where it lies when it is not on the PATH: JetPack's, and NVIDIA's archives' usual place."""
+PARTS = {"to_gpu": "h2dMs", "compute": "computeMs", "from_gpu": "d2hMs"}
+"""What an inference is made of, by trtexec's names."""
+START_S = 300.0
+"""How long it may take beyond what it times: an engine is loaded from a slow card."""
+BEAT_S = 10.0
+"""How often it is said that it is still at work."""
+Shapes = Mapping[str, Sequence[int]]
+Run = Callable[[List[str], float], str]
+_BINDINGS = "Install TensorRT's Python bindings there: sudo apt install python3-libnvinfer"
+
+
+def found() -> Optional[str]:
+    """Where trtexec is."""
+    return shutil.which("trtexec") or next((place for place in PLACES if os.access(place, os.X_OK)), None)
+
+
+# Command lines --------------------------------------------------------------------------------------------------------
+
+
+def build_command(
+    tool: str, major: int, onnx: str, engine: str, shapes: Sequence[Shapes] = (), workspace: Optional[int] = None, timings: Optional[str] = None
+) -> List[str]:
+    """Builds an engine and runs nothing. `shapes`: those of inputs whose batch is open, least, usual and largest; `workspace` in bytes."""
+    words = [tool, "--onnx=" + onnx, "--saveEngine=" + engine, "--skipInference"]
+    if major < 11:
+        words.append("--stronglyTyped")  # 11 knows nothing else
+    for which, each in zip(("min", "opt", "max"), shapes):
+        if each:
+            words.append("--{}Shapes={}".format(which, _spec(each)))
+    if workspace is not None:
+        words.append("--memPoolSize=workspace:{}M".format(max(1, workspace // 2**20)))
+    if timings is not None:
+        words.append("--timingCacheFile=" + timings)
+    return words
+
+
+def time_command(
+    tool: str,
+    major: int,
+    engine: str,
+    times: str,
+    *,
+    shapes: Shapes,
+    warm_ms: float,
+    min_ms: float,
+    min_runs: int,
+    graph: bool,
+    spin: bool,
+    streams: int = 1,
+) -> List[str]:
+    """Runs an engine, copies counted, and exports each inference's times to a file."""
+    words = [tool, "--loadEngine=" + engine, "--exportTimes=" + times]
+    words += ["--warmUp={}".format(math.ceil(warm_ms)), "--duration={}".format(math.ceil(min_ms / 1e3)), "--iterations={}".format(min_runs)]
+    if shapes:
+        words.append("--shapes=" + _spec(shapes))
+    if streams > 1:
+        words.append("--infStreams={}".format(streams))
+    if major < 11:
+        words += [word for wanted, word in ((graph, "--useCudaGraph"), (spin, "--useSpinWait")) if wanted]
+    else:
+        words.append("--includeDataTransfers")
+        words += [word for wanted, word in ((graph, "--noCudaGraph"), (spin, "--noSpinWait")) if not wanted]
+    return words
+
+
+def _spec(shapes: Shapes) -> str:
+    return ",".join("{}:{}".format(name, "x".join(map(str, sizes))) for name, sizes in shapes.items())
+
+
+# What it says ---------------------------------------------------------------------------------------------------------
+
+_VERSION = re.compile(r"\[TensorRT v(\d+)\]")
+_SERIES = {
+    **{"latency_ms": "Latency", "enqueue_ms": "Enqueue Time", "to_gpu_ms": "H2D Latency", "compute_ms": "GPU Compute Time"},
+    **{"from_gpu_ms": "D2H Latency"},
+}
+_SINGLE = {
+    "throughput": re.compile(r"\bThroughput: ([\d.eE+-]+) qps"),
+    "build_s": re.compile(r"\bEngine built in ([\d.eE+-]+) sec"),
+    "load_s": re.compile(r"\bEngine deserialized in ([\d.eE+-]+) sec"),
+    "walltime_s": re.compile(r"\bTotal Host Walltime: ([\d.eE+-]+) s\b"),
+    "compute_s": re.compile(r"\bTotal GPU Compute Time: ([\d.eE+-]+) s\b"),
+}
+_VALUE = re.compile(r"(min|max|mean|median|percentile\((\d+(?:\.\d+)?)%\)) = ([\d.eE+-]+) ms")
+
+
+def version_of(log: str) -> Optional[str]:
+    """The version that stands in the first line: v100300 is 10.3.0, v8601 is 8.6.1."""
+    match = _VERSION.search(log)
+    if match is None:
+        return None
+    number = int(match.group(1))
+    return "{}.{}.{}".format(
+        *((number // 10000, number // 100 % 100, number % 100) if number >= 10000 else (number // 1000, number // 100 % 10, number % 100))
+    )
+
+
+def parse_log(log: str) -> Dict[str, Any]:
+    """A log's `version`, whether it `passed` (None: it does not say), its `warnings` and `errors`, and what else of it there is: single figures, and
+    series of statistics in ms by `min`, `mean`, `median`, `max` and `p99`."""
+    lines = [line.strip() for line in log.splitlines()]
+    said: Dict[str, Any] = {
+        "version": version_of(log),
+        "passed": None,
+        "warnings": [line.partition("[W]")[2].strip() for line in lines if "[W]" in line],
+        "errors": [line.partition("[E]")[2].strip() for line in lines if "[E]" in line],
+    }
+    for line in lines:
+        if line.startswith(("&&&& PASSED", "&&&& FAILED")):
+            said["passed"] = line.startswith("&&&& PASSED")
+        for name, pattern in _SINGLE.items():
+            match = pattern.search(line)
+            if match:
+                _keep(said, name, match.group(1))
+        for name, words in _SERIES.items():
+            head, colon, rest = line.partition(words + ": ")
+            # "GPU Compute Time" stands in "Total GPU Compute Time" too, and "Latency" in "H2D Latency".
+            if colon and (not head or head.rstrip().endswith("]")):
+                series: Dict[str, float] = {}
+                for what, percent, value in _VALUE.findall(rest):
+                    _keep(series, "p" + percent if percent else what, value)
+                said[name] = series
+    return said
+
+
+def _keep(found: Dict[str, Any], name: str, text: str) -> None:
+    try:
+        found[name] = float(text)
+    except ValueError:
+        pass  # a line that was torn in its middle
+
+
+def parse_times(text: str) -> Dict[str, List[float]]:
+    """What `--exportTimes` wrote: ms of each inference as `samples`, and of what it is made of by the names in `PARTS`.
+
+    Raises:
+        RefusedError: it is no such file, or holds no inference.
+    """
+    try:
+        rows = json.loads(text)
+        found = {"samples": [float(row["latencyMs"]) for row in rows]}
+        found.update({part: [float(row[name]) for row in rows] for part, name in PARTS.items()})
+    except (ValueError, KeyError, TypeError) as error:
+        raise RefusedError("the times that trtexec exported do not read: {!r}".format(error)) from None
+    if not found["samples"] or not all(math.isfinite(value) for series in found.values() for value in series):
+        raise RefusedError("the times that trtexec exported hold no inference, or one without a time")
+    return found
+
+
+# Running it -----------------------------------------------------------------------------------------------------------
+
+
+def run(command: List[str], limit_s: float, beat: Callable[[], None] = lambda: None) -> str:
+    """What a command printed; it is a child of this process's group, and ends with it. `beat` is called every few seconds meanwhile.
+
+    Raises:
+        RefusedError: it failed, or took longer; its own words.
+    """
+    with tempfile.TemporaryFile() as words:  # not a pipe, which would be full before anybody reads it
+        try:
+            process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=words, stderr=subprocess.STDOUT)
+        except OSError as error:
+            raise RefusedError("trtexec does not start: {}".format(error)) from None
+        try:
+            code = _ended(process, limit_s, beat)
+        finally:
+            if process.poll() is None:
+                process.kill()
+                process.wait()
+        words.seek(0)
+        log = words.read().decode("utf-8", "replace")
+    said = parse_log(log)
+    if code or said["passed"] is False:
+        told = "; ".join(said["errors"][-3:]) or " ".join(log.split())[-300:] or "it said nothing"
+        raise RefusedError("trtexec failed with code {}: {}".format(code, told[:400]))
+    return log
+
+
+def _ended(process: "subprocess.Popen[bytes]", limit_s: float, beat: Callable[[], None]) -> int:
+    deadline = time.monotonic() + limit_s
+    while True:
+        try:
+            return process.wait(max(0.0, min(BEAT_S, deadline - time.monotonic())))
+        except subprocess.TimeoutExpired:
+            if time.monotonic() >= deadline:
+                raise RefusedError("trtexec must end within {:.0f} s and did not; it was ended".format(limit_s)) from None
+            beat()
+
+
+def version(tool: str) -> str:
+    """Which TensorRT a trtexec belongs to.
+
+    Raises:
+        RefusedError: it does not say, or is older than TensorRT 10.
+    """
+    try:
+        done = subprocess.run([tool, "--help"], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=60, check=False)
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise RefusedError("trtexec does not start: {}".format(error)) from None
+    told = version_of(done.stdout.decode("utf-8", "replace"))  # whatever its exit code: some answer help with a failure
+    if told is None:
+        raise RefusedError("{} does not say which TensorRT it belongs to: no line holds [TensorRT v...]".format(tool))
+    libraries.check_version(told)
+    return told
+
+
+def build(
+    tool: str,
+    told: str,
+    onnx: str,
+    out: str,
+    shapes: Sequence[Shapes],
+    *,
+    workspace: Optional[int],
+    timings: Optional[str],
+    limit_s: float,
+    beat: Callable[[], None],
+) -> Answer:
+    """Build an engine into the file `out`; seconds that it took, and warnings. `told`: the tool's version."""
+    said = parse_log(run(build_command(tool, int(told.split(".")[0]), onnx, out, shapes, workspace, timings), limit_s, beat))
+    if not os.path.isfile(out):
+        raise RefusedError("trtexec passed and wrote no engine: {}".format("; ".join(said["warnings"][-3:])[:400]))
+    return {"seconds": said.get("build_s"), "warnings": said["warnings"][:20]}
+
+
+class Model(feed.Model):
+    """An engine that trtexec runs, in a process of its own each time it is asked."""
+
+    def __init__(self, tool: str, told: str, engine: str, said: Said, *, graph: bool, spin: bool, batch: int = 1, run: Run = run) -> None:
+        """Loads the engine once, for how long that and the first inference of so many images take; `said`: of the file that it was built from."""
+        super().__init__("trtexec", said.inputs, said.outputs, said.metadata)
+        self.graph, self.spin, self.graph_reason = graph, spin, None
+        self._tool, self._major, self._engine, self._run = tool, int(told.split(".")[0]), engine, run
+        once = self._asked(batch, {}, warm_ms=0, min_ms=0, min_runs=1, limit_s=START_S)
+        self.load_ms = None if once["said"].get("load_s") is None else 1e3 * once["said"]["load_s"]
+        self._first: Optional[float] = once["samples"][0]
+
+    def first(self) -> Optional[float]:
+        """The first inference's time; None once it was told."""
+        told, self._first = self._first, None
+        return told
+
+    def run(self, feeds: Dict[str, Any]) -> List[Any]:
+        """Refused: trtexec makes its inputs up, and what it answers is nobody's."""
+        raise RefusedError("trtexec answers no images. " + _BINDINGS)
+
+    def runner(self, feeds: Dict[str, Any]) -> Callable[[], object]:
+        """Refused: each process of it loads the engine anew."""
+        raise RefusedError("trtexec does not take turns with others. " + _BINDINGS)
+
+    def timed(
+        self,
+        batch: int,
+        dims: Dict[str, int],
+        *,
+        warm_ms: float,
+        min_ms: float,
+        min_runs: int,
+        max_ms: float,
+        period_ms: Optional[float] = None,
+    ) -> Dict[str, List[float]]:
+        """Milliseconds of each inference of one block, copies in them, as `parse_times`; refused at a camera's pace."""
+        if period_ms is not None:
+            raise RefusedError("trtexec keeps no camera's pace. " + _BINDINGS)
+        told = self._asked(batch, dims, warm_ms=warm_ms, min_ms=min_ms, min_runs=min_runs, limit_s=max_ms / 1e3 + START_S)
+        return {name: told[name] for name in ("samples", *PARTS)}
+
+    def flow(self, batch: int, dims: Dict[str, int], *, min_ms: float, streams: int) -> float:
+        """Images a second, so many batches in flight."""
+        told = self._asked(batch, dims, warm_ms=200, min_ms=min_ms, min_runs=1, streams=streams, limit_s=min_ms / 1e3 + START_S)
+        throughput = told["said"].get("throughput")
+        if not throughput:
+            raise RefusedError("trtexec's log holds no line of its throughput")
+        return float(throughput) * self.images(batch, dims)
+
+    def _asked(self, batch: int, dims: Dict[str, int], *, limit_s: float, **wishes: Any) -> Dict[str, Any]:
+        shapes = {put["name"]: feed.shape(put, batch, dims) for put in self.inputs if not all(isinstance(size, int) for size in put["shape"])}
+        with tempfile.TemporaryDirectory(prefix="edgekd-") as folder:
+            times = os.path.join(folder, "times.json")
+            command = time_command(self._tool, self._major, self._engine, times, shapes=shapes, graph=self.graph, spin=self.spin, **wishes)
+            log = self._run(command, limit_s)
+            try:
+                with open(times, encoding="utf-8", errors="replace") as file:
+                    return dict(parse_times(file.read()), said=parse_log(log))
+            except OSError as error:
+                raise RefusedError("trtexec passed and exported no times: {}".format(error)) from None

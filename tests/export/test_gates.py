@@ -1,0 +1,113 @@
+"""export/gates.py: what multiplies a layer's answer stays in int8 with it, and what else looks like a gate is left alone."""
+
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+from onnx import TensorProto, helper, numpy_helper
+from torch import Tensor, nn
+
+from edgekd.events import silent
+from edgekd.export import gates
+from edgekd.export.feed import Feed, open_session
+from edgekd.export.int8 import Quantiser
+from edgekd.export.onnx import to_onnx
+from tests.export.nets import PREPARED as IMAGES
+
+
+class Gated(nn.Module):
+    """Hard-swish, squeeze-and-excitation with a hard sigmoid, SiLU, a pool and a head."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.last = nn.Conv2d(3, 8, 3, padding=1), nn.Conv2d(8, 8, 3, padding=1)
+        self.squeeze = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Conv2d(8, 4, 1), nn.ReLU(), nn.Conv2d(4, 8, 1), nn.Hardsigmoid())
+        self.swish, self.silu, self.pool, self.head = nn.Hardswish(), nn.SiLU(), nn.AdaptiveAvgPool2d(1), nn.Linear(8, 4)
+
+    def forward(self, images: Tensor) -> Tensor:
+        found = self.swish(self.first(images))
+        found = self.silu(self.last(found * self.squeeze(found)))
+        logits: Tensor = self.head(self.pool(found).flatten(1))
+        return logits
+
+
+@pytest.fixture(scope="module")
+def gated() -> onnx.ModelProto:
+    """A Gated in fp32."""
+    return to_onnx(Gated(), (3, 8, 8), opset=20, batch=None)
+
+
+def test_gates_leave_no_hole_in_a_chain_of_int8(gated: onnx.ModelProto, tmp_path: Path) -> None:
+    """From the images to the head ONNX Runtime computes in int8, and answers as before."""
+    model = Quantiser(gated, IMAGES, Feed(), "gated", silent).made("int8-cpu")
+    options = onnxruntime.SessionOptions()
+    options.optimized_model_filepath = str(tmp_path / "optimised.onnx")
+    options.log_severity_level = 3
+    session = onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
+    kinds = Counter(node.op_type for node in onnx.load(tmp_path / "optimised.onnx").graph.node)
+    assert not {"HardSigmoid", "Sigmoid", "Mul", "GlobalAveragePool", "ReduceMean"} & set(kinds), kinds
+    assert (kinds["QuantizeLinear"], kinds["QLinearMul"], kinds["QLinearGlobalAveragePool"]) == (1, 3, 2)
+    before = open_session(gated.SerializeToString(), "gated").run(None, {"images": IMAGES})[0]
+    after = session.run(None, {"images": IMAGES})[0]
+    assert np.abs(after - before).mean() < 0.1 * before.std()
+
+
+def test_gates_stay_in_float_for_tensorrt(gated: onnx.ModelProto) -> None:
+    """It quantises no gate: what it fuses is its own to choose."""
+    kinds = Counter(node.op_type for node in Quantiser(gated, IMAGES, Feed(), "gated", silent).made("int8-trt").graph.node)
+    assert (kinds["HardSigmoid"], kinds["Sigmoid"]) == (2, 1)
+
+
+def test_a_hard_sigmoid_as_a_sum_is_the_same() -> None:
+    """For every 8-bit number, off both ends too, and with α and β of its own."""
+    numbers = {"s": np.float32(0.05), "z": np.uint8(90), "one": np.float32(1 / 255), "zero": np.uint8(0)}
+    nodes = [
+        helper.make_node("DequantizeLinear", ["x", "s", "z"], ["float"], name="before"),
+        helper.make_node("HardSigmoid", ["float"], ["gate"], name="gate", alpha=0.25, beta=0.4),
+        helper.make_node("QuantizeLinear", ["gate", "one", "zero"], ["y"], name="after"),
+    ]
+    puts = [helper.make_tensor_value_info(name, TensorProto.UINT8, [256]) for name in ("x", "y")]
+    graph = helper.make_graph(nodes, "g", puts[:1], puts[1:], [numpy_helper.from_array(np.array(v), k) for k, v in numbers.items()])
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)], ir_version=10)
+    every = {"x": np.arange(256, dtype=np.uint8)}
+    before = open_session(model.SerializeToString(), "before").run(None, every)[0].astype(int)
+    gates.as_sums(model)
+    onnx.checker.check_model(model, full_check=True)
+    assert [node.op_type for node in model.graph.node] == ["DequantizeLinear", "DequantizeLinear", "DequantizeLinear", "Add", "QuantizeLinear"]
+    after = open_session(model.SerializeToString(), "after").run(None, every)[0].astype(int)
+    assert np.abs(after - before).max() <= 1
+    assert (after.min(), after.max()) == (0, 255)
+
+
+def test_what_is_no_gate_is_left_alone() -> None:
+    """A product without a gate, a Sigmoid that answers, and what belongs to a layer in float: as names to keep in float."""
+    nodes = [
+        helper.make_node("Neg", ["x"], ["layer"], name="layer"),
+        helper.make_node("Sigmoid", ["layer"], ["gate"], name="gate"),
+        helper.make_node("Mul", ["layer", "gate"], ["silu"], name="silu"),
+        helper.make_node("Mul", ["silu", "silu"], ["square"], name="square"),
+        helper.make_node("Sigmoid", ["square"], ["y"], name="answer"),
+    ]
+    puts = [helper.make_tensor_value_info(name, TensorProto.FLOAT, [1, 4]) for name in ("x", "y")]
+    model = helper.make_model(helper.make_graph(nodes, "g", puts[:1], puts[1:]))
+    assert set(gates.others(model)) == {"square", "answer"}
+    assert set(gates.others(model, ["layer"])) == {"square", "answer", "gate", "silu"}
+
+
+@pytest.mark.parametrize(
+    ("axes", "keep", "rank", "becomes"),
+    [([2, 3], 1, 4, True), ([-1, -2], 1, 4, True), ([2, 3], 0, 4, False), ([1], 1, 4, False), ([2, 3], 1, 5, False)],
+)
+def test_which_means_are_pools(axes: list[int], keep: int, rank: int, becomes: bool) -> None:
+    """Over height and width of images, which stay with length 1."""
+    nodes = [helper.make_node("Relu", ["x"], ["image"]), helper.make_node("ReduceMean", ["image", "axes"], ["y"], keepdims=keep)]
+    puts = [helper.make_tensor_value_info("x", TensorProto.FLOAT, [1] * rank), helper.make_tensor_value_info("y", TensorProto.FLOAT, None)]
+    graph = helper.make_graph(nodes, "g", puts[:1], puts[1:], [numpy_helper.from_array(np.array(axes), "axes")])
+    model = onnx.shape_inference.infer_shapes(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)], ir_version=10))
+    gates.pooled(model)
+    assert (model.graph.node[1].op_type == "GlobalAveragePool") == becomes
+    assert len(model.graph.initializer) == (0 if becomes else 1)
+    onnx.checker.check_model(model)
