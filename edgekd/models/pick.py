@@ -1,4 +1,4 @@
-"""Which student to propose for a teacher. It builds candidates without memory for their weights, counts, and says why; it trains nothing."""
+"""Which student to propose for a teacher. It builds candidates, counts, and says why; it trains nothing."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -68,7 +68,8 @@ def _candidate(name: str, shape: tuple[int, int, int], classes: int) -> Candidat
     """A candidate, counted at the data's size."""
     make = factory(name)
     grey = make is not None and shape[2] == 1
-    with torch.device("meta"):
+    # With memory for their weights: without, torch counts by formulas of its compiler, whose import takes longer than all of this.
+    with torch.random.fork_rng(devices=[]):
         body = make(classes, shape[2]) if make is not None else torchvision_body(name, classes, pretrained=False, replace_head=False).body
     network = Network(body, Preprocess(size=shape[:2], colour="grey" if grey else "rgb"), name=name, classes=classes)
     count = macs(network, shape)
