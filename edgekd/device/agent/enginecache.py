@@ -14,7 +14,7 @@ from typing import Any, Callable, Dict, NamedTuple, Optional, Sequence
 
 from . import cuda, libraries, onnxfile, trt, trtexec
 from .protocol import Answer, RefusedError
-from .store import default_cache
+from .store import default_cache, sha256_of
 
 KEEP_DAYS = 30.0
 """How long an engine stays that nobody asked for, in days."""
@@ -106,7 +106,7 @@ def engine(
         facts.setdefault("seconds", None)
         if facts["seconds"] is None:
             facts["seconds"] = time.perf_counter() - begin
-        table = dict(facts, **wanted, sha256=_sha256(unfinished), size=unfinished.stat().st_size)
+        table = dict(facts, **wanted, sha256=sha256_of(unfinished), size=unfinished.stat().st_size)
         os.replace(str(unfinished), str(out))
     finally:
         if unfinished.exists():
@@ -130,7 +130,7 @@ def _wanted(path: str, who: Builder, batches: Sequence[int], workspace: Optional
     """What an engine must have been made of."""
     gpu = cuda.Driver()
     return {
-        "onnx": _sha256(Path(path)),
+        "onnx": sha256_of(Path(path)),
         "library": who.library,
         "version": who.version,
         "by": who.by,
@@ -145,7 +145,9 @@ def _standing(place: Path, wanted: Answer) -> Optional[Kept]:
     file = _file(place, wanted)
     try:
         table = json.loads(_table(file).read_text(encoding="utf-8"))
-        vouched = isinstance(table, dict) and all(table.get(name) == value for name, value in wanted.items()) and table.get("sha256") == _sha256(file)
+        vouched = (
+            isinstance(table, dict) and all(table.get(name) == value for name, value in wanted.items()) and table.get("sha256") == sha256_of(file)
+        )
     except (OSError, ValueError):
         return None
     if not vouched:
@@ -191,11 +193,3 @@ def _file(place: Path, wanted: Answer) -> Path:
 
 def _table(file: Path) -> Path:
     return file.with_name(file.name + ".json")
-
-
-def _sha256(file: Path) -> str:
-    digest = hashlib.sha256()
-    with open(str(file), "rb") as data:
-        for piece in iter(lambda: data.read(1 << 20), b""):
-            digest.update(piece)
-    return digest.hexdigest()

@@ -21,6 +21,7 @@ from typing import Any, Callable, Dict, List, Optional, Set
 
 from . import machine
 from .protocol import Answer, RefusedError
+from .store import sha256_of
 
 VERSION = 1
 """Of plan and answers: who writes and who reads must agree. 1: the first (2026-11)."""
@@ -92,7 +93,7 @@ def check_files(folder: Path, plan: Dict[str, Any]) -> None:
         file = folder / name
         if not file.is_file():
             raise RefusedError("{} is missing. Bring the whole folder, or write it again.".format(file))
-        if _sha256(file) != file.stem:
+        if sha256_of(file) != file.stem:
             raise RefusedError("{} is not the file that was written: its hash is another. Write the folder again.".format(file))
 
 
@@ -188,7 +189,7 @@ class Errand:
         if "paths" in wishes:
             answer["paths"] = wishes["paths"]
         if step["job"] == "predict" and not failed(answer):
-            answer["sha256"] = {path: _sha256(self._folder / path) for path in answer["outputs"].values()}
+            answer["sha256"] = {path: sha256_of(self._folder / path) for path in answer["outputs"].values()}
         if step["job"] == "start" and not step["of"] and failed(answer):
             _refuse_start(answer)
         self._heed(step, answer)
@@ -312,14 +313,6 @@ class Child:
             code = self._process.wait()
         self._words.seek(0)
         return {"ended": code, "words": " ".join(self._words.read().decode("utf-8", "replace").split())[-WORDS:]}
-
-
-def _sha256(file: Path) -> str:
-    digest = hashlib.sha256()
-    with open(str(file), "rb") as opened:
-        for piece in iter(lambda: opened.read(1 << 20), b""):
-            digest.update(piece)
-    return digest.hexdigest()
 
 
 def _say(text: str, moving: bool = False) -> None:

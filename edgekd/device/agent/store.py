@@ -85,7 +85,7 @@ class Store:
         part = _part(whole)
         found = ""
         try:
-            found = _sha256(part)
+            found = sha256_of(part)
             if found == sha256:
                 os.replace(str(part), str(whole))
             else:
@@ -167,7 +167,8 @@ def _check_memory(size: int) -> None:
         )
 
 
-def _sha256(file: Path) -> str:
+def sha256_of(file: Path) -> str:
+    """Of a file, read in pieces."""
     digest = hashlib.sha256()
     with open(str(file), "rb") as opened:
         for piece in iter(lambda: opened.read(1 << 20), b""):
