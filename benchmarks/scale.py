@@ -32,7 +32,7 @@ from edgekd.data.views import default_augment
 from edgekd.distill.teacher import Remembered
 from edgekd.events import silent
 
-SETS = tuple((count, size) for size in (32, 64, 224) for count in (1_000, 10_000, 50_000, 500_000) if count * size * size <= 500_000 * 64 * 64)
+SETS = tuple((count, size) for size in (32, 64, 224) for count in (1_000, 10_000, 50_000, 500_000) if count * size * size <= 50_000 * 224 * 224)
 BATCH, CLASSES, PICTURES, WORKERS = 128, 10, 4_000, 2
 PIECE = 1_000
 """Images that are generated at once."""
