@@ -67,38 +67,45 @@ def distill(
         ranks: the processes that teach together, each on its part of every batch: as many images a step as one alone shows.
 
     Raises:
-        UsageError: teacher and student answer different numbers of classes, a term looks inside an ensemble, ranks cannot share a batch evenly, or
-            a quantised phase has nothing to round.
+        UsageError: the teacher answers other classes, a term looks inside an ensemble, ranks cannot share a batch, or nothing is there to round.
         TrainingError: the loss is not a number, or a subset is empty. RunError: the checkpoint is another job's.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    student.to(data.device)
     assert train.batch is not None, "the defaults are not filled in"
-    assert beside is None or ranks.count == 1, "lessons beside the terms are one process's"
-    check_batch(train.batch, ranks)
-    check_rounding(student, student.name, phases, data.images.shape)
+    check_batch(train.batch, ranks, alone=beside is not None)
+    check_rounding(student.to(data.device), student.name, phases, data.images.shape)
     train = paced(train, student, data, folder, steps=all_steps(phases, len(data), train.batch), ranks=ranks, emit=emit)
-    answers: Teacher | None = None
-    inside = None
+    answers, inside = None, None
     if teacher is not None and asks_teacher(phases):
         check_classes(teacher.classes, student.classes)
         asked = partial(_answers, data=data, data_sha256=data_sha256, train=train, memory=memory or folder / "remembered", ranks=ranks, emit=emit)
         if isinstance(teacher, Ensemble):
-            check_terms(phases)
-            own = zip(map(asked, teacher.members), teacher.frequencies, strict=True)
-            answers = Mixed([Adjusted(one, theirs, teacher.wanted) for one, theirs in own], teacher)
+            answers = _together(teacher, phases, asked)
         else:
-            few = bool(train.views) and teacher.classes > leading.MANY and not several(data.labels)
-            if few:
-                leading.check(phases, teacher.classes, corrected=frequencies is not None)
-            answers = adjusted = Adjusted(asked(teacher, few=few), frequencies, wanted)
+            few = _few(teacher, data, phases, train, corrected=frequencies is not None)
+            answers = Adjusted(asked(teacher, few=few), frequencies, wanted)
             if any(phase.looks_inside for phase in phases):
-                inside = Inside(student, teacher, phases, seed=seed, adjusted=adjusted.adjusted, emit=emit)
+                inside = Inside(student, teacher, phases, seed=seed, adjusted=answers.adjusted, emit=emit)
     job = Job(
         name=student.name, how=how, phases=tuple(phases), train=train, seed=seed, folder=folder, checkpoint_s=checkpoint_s, kept=kept, beside=beside,
         ranks=ranks,
     )  # fmt: skip
     return fit(student, job, data=data, valid=valid, teacher=answers, inside=inside, emit=emit)
+
+
+def _together(teachers: Ensemble, phases: Sequence[Phase], asked: Callable[[Network], Teacher]) -> Teacher:
+    """Several teachers as one, each asked by itself."""
+    check_terms(phases)
+    own = zip(map(asked, teachers.members), teachers.frequencies, strict=True)
+    return Mixed([Adjusted(one, theirs, teachers.wanted) for one, theirs in own], teachers)
+
+
+def _few(teacher: Network, data: Batches, phases: Sequence[Phase], train: Train, *, corrected: bool) -> bool:
+    """Whether the teacher's largest logits alone are remembered, as of very many classes; raises as `leading.check`."""
+    few = bool(train.views) and teacher.classes > leading.MANY and not several(data.labels)
+    if few:
+        leading.check(phases, teacher.classes, corrected=corrected)
+    return few
 
 
 def asks_teacher(phases: Sequence[Phase]) -> bool:

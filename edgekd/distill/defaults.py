@@ -59,13 +59,15 @@ def paced(train: Train, network: Network, data: Batches, folder: Path, *, steps:
     """The settings with precision and memory format stated: as `folder` has them written down, else as a few timed steps are fastest."""
     if train.precision is not None and train.channels_last is not None:
         return train
-    pace = ranks.agreed(_written(folder))
+    own = _written(folder)
+    pace = ranks.agreed(own)
     if pace is None:
         pace = ranks.agreed(_timed(train, network, data, steps) if ranks.main else None)
         assert pace is not None, "the main rank has timed nothing"
         how = f"{pace.precision}{', channels last' if pace.channels_last else ''}{', compiled' if pace.compile else ''}"
         emit(Note(text=f"{network.name} is trained in {how}: {_reason(pace, steps)}"))
-    write_atomic(folder / _PACE, msgspec.json.encode(pace))
+    if own is None:  # another rank's folder, too: what comes after it reads it there
+        write_atomic(folder / _PACE, msgspec.json.encode(pace))
     channels_last = pace.channels_last if train.channels_last is None else train.channels_last
     compiled = pace.compile if train.compile is None else train.compile
     return msgspec.structs.replace(train, precision=train.precision or pace.precision, channels_last=channels_last, compile=compiled)
