@@ -5,6 +5,7 @@ one. In: a JSON list of {"arguments": [...], "terminal": bool}, where a word wit
 Out: a JSON list of {"code", "out", "said"}; on a terminal both streams are one, in `out`.
 """
 
+import gc
 import glob
 import importlib
 import json
@@ -18,13 +19,14 @@ from fcntl import ioctl
 from typing import Any
 
 LINES, COLUMNS = 40, 80
-SLOW = ("edgekd.compress", "edgekd.bench", "edgekd.export", "rich.live", "rich.console")
+SLOW = ("edgekd.cli.app", "edgekd.compress", "edgekd.bench", "edgekd.export", "rich.live", "rich.console")
 
 
 def main() -> None:
     """Run the jobs on stdin, one after the other."""
     for name in SLOW:
         importlib.import_module(name)
+    gc.freeze()  # no child looks through all of torch's objects for garbage
     done = []
     for job in json.load(sys.stdin):
         arguments = [file for word in job["arguments"] for file in (sorted(glob.glob(word)) if "*" in word else [word])]

@@ -109,18 +109,25 @@ def test_without_a_command_it_shows_its_help() -> None:
 
 
 def test_help_takes_no_time() -> None:
-    """0.4 s of CPU, the best of three; rich, msgspec and all the rest stay unloaded."""
+    """Three times the CPU that loading typer takes, the best of three; rich, msgspec and all the rest stay unloaded."""
     code = "import sys, atexit\n"
     code += "atexit.register(lambda: print([m for m in ('rich', 'msgspec', 'numpy', 'torch', 'pydantic') if m in sys.modules], file=sys.stderr))\n"
     code += "from edgekd.cli import main\nmain()"
-    seconds = []
+    helped, loaded = [], []
     for _ in range(3):
-        before = resource.getrusage(resource.RUSAGE_CHILDREN)
-        done = subprocess.run([sys.executable, "-c", code, "--help"], capture_output=True, text=True, env={**os.environ, "PYTHONPATH": str(ROOT)})
-        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        taken, done = cpu_seconds(code, "--help")
         assert (done.returncode, done.stderr) == (0, "[]\n")
-        seconds.append(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
-    assert min(seconds) < 0.4
+        helped.append(taken)
+        loaded.append(cpu_seconds("import typer.main")[0])
+    assert min(helped) < 3 * min(loaded)
+
+
+def cpu_seconds(code: str, *arguments: str) -> "tuple[float, subprocess.CompletedProcess[str]]":
+    """What a Python of its own took for it, and what it said."""
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    done = subprocess.run([sys.executable, "-c", code, *arguments], capture_output=True, text=True, env={**os.environ, "PYTHONPATH": str(ROOT)})
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime, done
 
 
 def test_it_runs_as_a_module() -> None:
