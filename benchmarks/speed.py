@@ -3,7 +3,7 @@
     uv run --group peers python -m benchmarks.speed [--students resnet8 resnet20] [--slices 6] [--steps 60] [--quick]
 
 First the floor: the student's forward, backward and update on batches that lie ready in memory, in the fastest of fp32 and bf16 (where the CPU has
-it), either memory format, compiled or not (where there is a C++ compiler); and the teacher's forward likewise. Then all take turns in slices of equal
+it), either memory format, compiled or not (where there is a C++ compiler), freed memory kept; and the teacher's forward likewise. Then all take turns in slices of equal
 steps of 128 images, in one process on all cores, and each ratio is one of times within a slice, with an interval over the slices:
 
     floor, teacher    as above, in the settings that were fastest
@@ -40,6 +40,7 @@ from edgekd.data.batches import Batches
 from edgekd.device.agent import machine
 from edgekd.distill import distill, filled
 from edgekd.distill.defaults import paced
+from edgekd.distill.heap import freed_memory_is_kept
 from edgekd.distill.pace import choose_pace
 from edgekd.distill.schedule import steps_per_pass
 from edgekd.files import sha256_json
@@ -82,6 +83,7 @@ class Floor:
         self.optimizer = torch.optim.SGD(self.network.parameters(), nesterov=True, **SGD)
         self.settings = _told(precision, channels_last=channels_last, compiled=compiled)
 
+    @freed_memory_is_kept()
     def learn(self, steps: int) -> None:
         """So many batches."""
         for _ in range(steps):

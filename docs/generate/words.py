@@ -25,7 +25,7 @@ KEYS: dict[str, str] = {
     "Student.weights": "What it starts from: `pretrained` or a file; left out: random weights.",
     "Student.weights_key": "Where in that file the weights stand, where it is none of the usual names.",
     "Student.preprocess": "How it wants its images; left out: as its weights say; without weights, the data's own mean and deviation.",
-    "Train.optimizer": "Left out: SGD for a network from scratch, AdamW for one that starts from weights.",
+    "Train.optimizer": "Left out: SGD for convolutions from scratch, AdamW for transformers and for what starts from weights.",
     "Train.schedule": "How the learning rate moves over all phases together.",
     "Train.view_seed": "Decides what each view of each image looks like; not the run's seed, so that the teacher's stored answers serve all seeds.",
     "Train.augment": "How views differ from the images; left out: a shifted crop up to 64 px, a resized crop and light colour above.",

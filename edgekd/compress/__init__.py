@@ -200,6 +200,7 @@ def _made(story: Story, do: set[Step], python: Sequence[str] = ()) -> tuple[list
         files.reach(story.recipe, every="evaluate" in do, python=python)
     ensemble.check(story)
     students.check(story)
+    assistants.check(story)
     inherit.check(story)
     learners = _learners(story, do)
     made = files.export(story, learners, do="export" in do)

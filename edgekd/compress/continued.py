@@ -121,7 +121,8 @@ def _begun(story: Story, spec: Student, was: Network) -> Network:
 
 def _taught_on(story: Story, archive: Archive, spec: Student, was: Network, answerer: Answerer | None, *, do: bool) -> Network | None:
     """A student with what it learnt on, as a stage; None where it does not stand and nothing is to be done."""
-    network, lesson = _begun(story, spec, was), _lesson(story, answerer)
+    network = _begun(story, spec, was)
+    lesson = _lesson(story, network, answerer)
     options = msgspec.structs.replace(archive.options, run="-", replay=0.0)
     previous = {"was": fingerprint(was), "classes": archive.old.classes, "options": options, "replay": archive.identity}
     key = {
@@ -144,10 +145,10 @@ def _taught_on(story: Story, archive: Archive, spec: Student, was: Network, answ
     return network
 
 
-def _lesson(story: Story, answerer: Answerer | None) -> Lesson:
+def _lesson(story: Story, network: Network, answerer: Answerer | None) -> Lesson:
     """How a student learns on. Without a teacher, who would have to remember them, it sees fresh views in every pass."""
     train = msgspec.structs.replace(story.recipe.train, teacher_epochs=None, teacher_optimizer=None)
-    train = settled(story, train if answerer is not None else msgspec.structs.replace(train, views=0), brought=False)
+    train = settled(story, train if answerer is not None else msgspec.structs.replace(train, views=0), network, brought=False)
     return Lesson(
         phases=phases_of(story, taught=answerer is not None),
         train=gentler(train, story.recipe.train.optimizer),

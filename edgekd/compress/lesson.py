@@ -21,6 +21,7 @@ from edgekd.distill.mixture import Ensemble
 from edgekd.distill.quantised import told as told_of_rounding
 from edgekd.evaluate import evaluate
 from edgekd.events import Note
+from edgekd.models.attention import attends
 from edgekd.models.load import Network, build, load_weights, macs, parameters, save_weights
 from edgekd.models.small import factory
 from edgekd.recipe import Phase, Student, Teacher, Train
@@ -89,9 +90,10 @@ def code_of(story: Story, spec: Teacher | Student) -> dict[str, str]:
     return {"code": code_hash(spec.model, story.base)} if is_userfile(spec.model) else {}
 
 
-def settled(story: Story, train: Train, *, brought: bool) -> Train:
-    """The training settings with their defaults; a batch that had to shrink is said."""
-    full = filled(train, images=len(story.images.train), shape=story.shape, flip=story.images.flip, brought=brought)
+def settled(story: Story, train: Train, network: Network, *, brought: bool) -> Train:
+    """The training settings with their defaults for a network; a batch that had to shrink is said."""
+    images = story.images
+    full = filled(train, images=len(images.train), shape=story.shape, flip=images.flip, brought=brought, attends=attends(network))
     if train.batch is None and full.batch != BATCH:
         text = f"{len(story.images.train)} training images are few: the batch shrinks from {BATCH} to {full.batch}, so that a pass has steps enough"
         if text not in story.report.notes:

@@ -54,7 +54,7 @@ def stepped(story: Story, spec: Student, answerer: Answerer, role: Literal["assi
     """One step from who answers to who learns, as a stage; None where it does not stand and nothing is to be done."""
     network = built(story, spec, replace_head=True)
     phases = phases_of(story)
-    lesson = _lesson(story, spec, answerer, phases if role == "student" else quantised.unrounded(phases))
+    lesson = _lesson(story, spec, network, answerer, phases if role == "student" else quantised.unrounded(phases))
     key = {**_key(story, spec, network, lesson), **answerer.key, **(domain.key(story) if role == "student" else {})}
     name = f"{'distill' if role == 'student' else 'assist'}/{network.name}"
     if not do and not story.run.stands(name, key):
@@ -139,9 +139,9 @@ def _named(story: Story, of: Learner, *, quiet: bool) -> list[Student]:
     return [Student(model=name)]
 
 
-def _lesson(story: Story, spec: Student, answerer: Answerer, phases: tuple[Phase, ...]) -> Lesson:
+def _lesson(story: Story, spec: Student, network: Network, answerer: Answerer, phases: tuple[Phase, ...]) -> Lesson:
     train = msgspec.structs.replace(story.recipe.train, teacher_epochs=None, teacher_optimizer=None)
-    train = settled(story, train, brought=brings(spec))
+    train = settled(story, train, network, brought=brings(spec))
     return Lesson(
         phases=phases,
         train=train,

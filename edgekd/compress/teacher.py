@@ -61,6 +61,12 @@ def check(story: Story) -> None:
         _start(story, spec, _seed(story, place))
 
 
+def begun(story: Story) -> Network:
+    """The teacher as it begins, where the recipe names one; raises as `build`."""
+    assert story.recipe.teacher is not None, "no teacher is named"
+    return _start(story, story.recipe.teacher, story.recipe.seed)[0]
+
+
 def _seed(story: Story, place: int) -> int:
     """One for each co-teacher, so that two of one kind that are taught here differ from each other and from the teacher."""
     return story.recipe.seed + place + 1
@@ -75,7 +81,7 @@ def _found(story: Story, role: Literal["teacher", "co-teacher"], spec: Teacher, 
         stage = story.run.stage(name, key)
         outcome = stage.result(Outcome) if stage.done else _brought(story, network, stage, f"the {role}")
     else:
-        train = settled(story, _teacher_settings(story.recipe.train), brought=brings(spec))
+        train = settled(story, _teacher_settings(story.recipe.train), network, brought=brings(spec))
         lesson = Lesson(phases=supervised(epochs), train=train, how="taught")
         outcome = learnt(story, story.run.stage(name, {**key, "lesson": lesson, "seed": seed}), network, lesson, seed=seed)
         doubt_chance(story, f"the {role} {network.name}", outcome.valid_accuracy, longer="--set train.teacher_epochs=N")

@@ -24,6 +24,10 @@ _DOWN, _ACROSS, _MIRROR, _AREA, _ASPECT, _TOP, _LEFT, _BRIGHTNESS, _CONTRAST, _S
 """The streams of a view's hash. Their order is part of what a stored view means: append, never reorder."""
 
 
+_CACHE = 5 << 20
+"""Bytes of float32 that a processor's cache holds through all steps of a view, more or less: larger batches are seen a piece at a time."""
+
+
 def default_augment(shape: tuple[int, int, int], flip: bool) -> Augment:
     """What suits images of this shape (h, w, c): a shifted crop up to 64 px, a resized crop and light colour above."""
     height, width, _ = shape
@@ -51,6 +55,20 @@ def view(
     Order: a shifted crop with black edges, mirrored or not; then a resized crop; then brightness, contrast, saturation.
     """
     bits = hash_bits(index, view, view_seed)
+    piece = max(1, _CACHE // (4 * images[0].numel())) if len(images) else 1
+    if images.device.type != "cpu" or len(images) <= piece:
+        return _seen(images, bits, augment, memory_format)
+    whole = torch.empty(images.shape, dtype=torch.float32, memory_format=memory_format)
+    for start in range(0, len(images), piece):
+        part = slice(start, start + piece)
+        whole[part] = _seen(images[part], bits[part], augment, memory_format)
+    return whole
+
+
+def _seen(
+    images: UInt8[Tensor, "n c h w"], bits: Int64[Tensor, " n"], augment: Augment, memory_format: torch.memory_format
+) -> Float32[Tensor, "n c h w"]:
+    """The views that these bits ask for."""
     shifted = _shift(images, bits, augment.crop, augment.flip) if augment.crop or augment.flip else images
     floats = plain(shifted, memory_format)
     if augment.scale < 1:

@@ -12,6 +12,7 @@ from edgekd.data.batches import Batches
 from edgekd.distill import leading
 from edgekd.distill.beside import Beside
 from edgekd.distill.defaults import all_steps, filled, paced
+from edgekd.distill.heap import freed_memory_is_kept
 from edgekd.distill.inside import Inside
 from edgekd.distill.mixture import Ensemble, Mixed, check_terms
 from edgekd.distill.quantised import check as check_rounding
@@ -31,6 +32,7 @@ from edgekd.terms import Label
 __all__ = ["alone", "distill", "filled", "supervised"]
 
 
+@freed_memory_is_kept()
 def distill(
     student: Network,
     teacher: Network | Ensemble | None,

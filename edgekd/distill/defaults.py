@@ -23,7 +23,9 @@ from edgekd.models.load import Network
 from edgekd.recipe import Optimizer, Phase, Train
 
 SCRATCH = Optimizer(name="sgd", lr=0.1, momentum=0.9, weight_decay=5e-4)
-"""For weights at random."""
+"""For convolutions at random."""
+ATTENDING = Optimizer(name="adamw", lr=1e-3, weight_decay=0.05)
+"""For transformers at random."""
 TUNED = Optimizer(name="adamw", lr=1e-3, body_lr=1e-4, weight_decay=1e-2)
 """For weights that were learnt elsewhere: only the head is new."""
 BATCH, LEAST_BATCH, STEPS = 128, 16, 32
@@ -33,20 +35,22 @@ WORTH_TIMING = 100
 _PACE = "pace.json"
 
 
-def filled(train: Train, *, images: int, shape: tuple[int, int, int], flip: bool, brought: bool) -> Train:
+def filled(train: Train, *, images: int, shape: tuple[int, int, int], flip: bool, brought: bool, attends: bool = False) -> Train:
     """The settings with batch, optimiser and augmentation stated.
 
-    A batch that the recipe leaves open is 128, or as much smaller as gives a pass `STEPS` steps; the learning rate of plain SGD then goes down by the
-    square root (Krizhevsky 2014, arXiv:1404.5997, section 5).
+    A batch that the recipe leaves open is 128, or as much smaller as gives a pass `STEPS` steps; the learning rate of what starts at random then goes
+    down by the square root (Krizhevsky 2014, arXiv:1404.5997, section 5).
 
     Args:
         images: how many there are to learn from.
         shape: height, width, channels of the images.
         flip: whether a mirrored image means the same.
         brought: the network starts from weights that it came with.
+        attends: it is a transformer.
     """
     batch = train.batch or min(BATCH, max(LEAST_BATCH, 2 ** int(math.log2(max(1, images / STEPS)))))
-    slower = msgspec.structs.replace(SCRATCH, lr=SCRATCH.lr * math.sqrt(min(1.0, batch / BATCH)))
+    scratch = ATTENDING if attends else SCRATCH
+    slower = msgspec.structs.replace(scratch, lr=scratch.lr * math.sqrt(min(1.0, batch / BATCH)))
     return msgspec.structs.replace(
         train,
         batch=batch,

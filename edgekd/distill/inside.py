@@ -15,7 +15,7 @@ from edgekd.distill.within import attention_pairs, token_pairs, within
 from edgekd.errors import UsageError
 from edgekd.events import Emit, Note
 from edgekd.files import sha256_json
-from edgekd.models.attention import reads
+from edgekd.models.attention import attends
 from edgekd.models.network import Network
 from edgekd.models.taps import POOLED, Tap, Tapped, find, suggested
 from edgekd.recipe import Phase
@@ -136,10 +136,9 @@ def _unlike(student: Network, teacher: Network) -> str | None:
 
 
 def _kind(network: Network) -> str:
-    modules = list(network.body.modules())
-    if any(reads(module) for module in modules):
+    if attends(network.body):
         return "transformer"
-    depthwise = any(isinstance(module, nn.Conv2d) and 1 < module.groups == module.in_channels for module in modules)
+    depthwise = any(isinstance(module, nn.Conv2d) and 1 < module.groups == module.in_channels for module in network.body.modules())
     return "depthwise convolutions" if depthwise else "convolutions"
 
 

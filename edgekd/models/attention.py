@@ -38,6 +38,11 @@ def reads(module: nn.Module) -> bool:
     return all(isinstance(part, nn.Linear) for part in parts) and isinstance(getattr(module, "num_heads", None), int)
 
 
+def attends(network: nn.Module) -> bool:
+    """Whether it is a transformer: it has an attention layer of a kind that is read."""
+    return any(reads(module) for module in network.modules())
+
+
 def windowed(layer: nn.Module) -> bool:
     """Whether a layer's tokens attend within windows; it is then given maps."""
     return type(layer).__module__ == SWIN

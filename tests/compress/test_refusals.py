@@ -14,7 +14,7 @@ from edgekd.events import Note, silent
 from edgekd.recipe import Export, Limit, Optimizer, Phase, Recipe, Student, Subset, Teacher, Temperature
 from edgekd.recipefile import encode_recipe
 from edgekd.run import Run
-from edgekd.terms import Kd, Label, Levels, Relation
+from edgekd.terms import Heads, Kd, Label, Levels, Relation
 from tests.compress.jobs import PHASES, recipe, run, workplace
 from tests.toys import brightness
 
@@ -243,6 +243,14 @@ def test_a_full_disk_while_exporting(base: Path, full_disk: None) -> None:
     refused(base, RunError, "no room to write .*wide-fp32.onnx: the disk at .* Free some and run the same command again")
     assert not list((base / "run").rglob("*.onnx"))
     assert list((base / "run").glob("distill/thin-*/stage.json"))
+
+
+@pytest.mark.parametrize(("assistants", "who"), [((), "thin"), (("resnet8",), "resnet8")])
+def test_features_that_are_not_there_are_refused_first(base: Path, assistants: tuple[str, ...], who: str) -> None:
+    """Before the teacher is taught."""
+    phase = (Phase(name="inside", epochs=1, terms=(Heads(), Label())),)
+    refused(base, UsageError, f"the term heads compares layers of attention; {who} has none", phase=phase, assistants=assistants)
+    assert not list((base / "run").glob("teach-*"))
 
 
 def test_no_images_to_choose_by_ships_fp32(base: Path) -> None:

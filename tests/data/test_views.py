@@ -67,6 +67,18 @@ def test_a_view_does_not_depend_on_its_batch(augment: Augment, channels: int) ->
     assert torch.equal(views.view(images, index, 5, augment, 11), whole)
 
 
+@pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
+def test_large_images_are_seen_a_few_at_a_time(layout: torch.memory_format, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever fits in a cache at once: the same bits in the same layout."""
+    images, index = torch.randint(0, 256, (7, 3, 16, 16), dtype=torch.uint8), torch.arange(7)
+    augment = Augment(scale=0.4, colour=0.3)
+    whole = views.view(images, index, 2, augment, 0, layout)
+    monkeypatch.setattr(views, "_CACHE", 2 * 4 * 3 * 16 * 16)
+    parts = views.view(images, index, 2, augment, 0, layout)
+    assert torch.equal(parts, whole)
+    assert parts.is_contiguous(memory_format=layout)
+
+
 @given(index=st.integers(0, 2**40), view=st.integers(0, 1000), seed=st.integers(-(2**70), 2**70))
 @settings(max_examples=25)
 def test_views_stay_in_range_for_any_numbers(index: int, view: int, seed: int) -> None:

@@ -7,7 +7,7 @@ import msgspec
 import pytest
 
 from edgekd.distill import defaults
-from edgekd.distill.defaults import SCRATCH, TUNED, all_steps, filled, paced
+from edgekd.distill.defaults import ATTENDING, SCRATCH, TUNED, all_steps, filled, paced
 from edgekd.distill.pace import Pace
 from edgekd.events import Event, Note
 from edgekd.recipe import Augment, Optimizer, Phase, Train
@@ -22,8 +22,8 @@ def pinned(**settings: Any) -> Train:
     return msgspec.structs.replace(OPEN, **settings)
 
 
-def fill(train: Train, *, images: int = 50_000, flip: bool = True, brought: bool = False) -> Train:
-    return filled(train, images=images, shape=(32, 32, 3), flip=flip, brought=brought)
+def fill(train: Train, *, images: int = 50_000, flip: bool = True, brought: bool = False, attends: bool = False) -> Train:
+    return filled(train, images=images, shape=(32, 32, 3), flip=flip, brought=brought, attends=attends)
 
 
 def choose(folder: Path, train: Train = OPEN, *, steps: int = 1000) -> tuple[Train, list[str]]:
@@ -46,10 +46,12 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
     return calls
 
 
-@pytest.mark.parametrize(("brought", "optimizer"), [(False, SCRATCH), (True, TUNED)])
-def test_the_optimiser_follows_the_weights(brought: bool, optimizer: Optimizer) -> None:
-    """Weights at random learn fast; those that were learnt elsewhere move slowly below their head."""
-    assert fill(OPEN, brought=brought).optimizer == optimizer
+@pytest.mark.parametrize(
+    ("brought", "attends", "optimizer"), [(False, False, SCRATCH), (True, False, TUNED), (False, True, ATTENDING), (True, True, TUNED)]
+)
+def test_the_optimiser_follows_the_weights(brought: bool, attends: bool, optimizer: Optimizer) -> None:
+    """Weights at random learn fast, a transformer's by AdamW; those that were learnt elsewhere move slowly below their head."""
+    assert fill(OPEN, brought=brought, attends=attends).optimizer == optimizer
 
 
 @pytest.mark.parametrize(
