@@ -3,8 +3,9 @@
     uv run --group peers python -m benchmarks.speed [--students resnet8 resnet20] [--slices 6] [--steps 60] [--quick]
 
 First the floor: the student's forward, backward and update on batches that lie ready in memory, in the fastest of fp32 and bf16 (where the CPU has
-it), either memory format, compiled or not (where there is a C++ compiler), freed memory kept; and the teacher's forward likewise. Then all take turns in slices of equal
-steps of 128 images, in one process on all cores, and each ratio is one of times within a slice, with an interval over the slices:
+it), either memory format, compiled or not (where there is a C++ compiler), freed memory kept as edgekd keeps it; and the teacher's forward likewise.
+Then all take turns in slices of equal steps of 128 images, in one process on all cores, and each ratio is one of times within a slice, with an
+interval over the slices:
 
     floor, teacher    as above, in the settings that were fastest
     remembered        edgekd's `distill`, the teacher remembered; its memory filled before (`fill_seconds`: for all views, from the first one's time)

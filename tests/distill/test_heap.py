@@ -22,9 +22,9 @@ def faults(blocks: int = 8) -> int:
 
 @pytest.mark.skipif(not heap._is_glibc(), reason="another C library")
 def test_a_block_is_handed_out_once() -> None:
-    """Where large blocks come from the system, every page of every block does; kept, they are the first block's again."""
+    """Where large blocks come from the system, every page of every block does; kept, they are an earlier block's."""
     with freed_memory_is_kept():
-        faults(1)
+        faults(40)  # until the pieces that were free before are used up
         assert faults() < PAGES
     assert faults() > 2 * PAGES
 
