@@ -29,6 +29,7 @@ from edgekd.data import memory, source
 from edgekd.data.batches import AHEAD, Batches, order
 from edgekd.data.images import Images
 from edgekd.data.views import default_augment
+from edgekd.distill.heap import freed_memory_is_kept
 from edgekd.distill.teacher import Remembered
 from edgekd.events import silent
 
@@ -58,8 +59,9 @@ def anonymous_mb() -> float:
     return next(float(line.split()[1]) * 1024 / 1e6 for line in lines if line.startswith("RssAnon"))
 
 
+@freed_memory_is_kept()
 def shown(batches: Batches, seconds: float, steps: Callable[[], Iterator[torch.Tensor]]) -> tuple[float, float]:
-    """Images a second through views, and the most memory meanwhile."""
+    """Images a second through views, as a lesson has them, and the most memory meanwhile."""
     augment, most, count, begun = default_augment(batches.images.shape, flip=True), 0.0, 0, time.perf_counter()
     for step, positions in enumerate(steps()):
         batches.view(positions, step % 8, augment, 0)

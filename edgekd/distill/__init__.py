@@ -118,13 +118,13 @@ def asks_teacher(phases: Sequence[Phase]) -> bool:
 def _answers(
     teacher: Network, *, data: Batches, data_sha256: str, train: Train, memory: Path, ranks: Ranks, emit: Emit, few: bool = False
 ) -> Teacher:
-    """The teacher, remembered where its answers may be kept. It answers in the precision that students are trained in."""
+    """The teacher, remembered where its answers may be kept. It answers in the precision that students are trained in, compiled where they are."""
     assert train.augment is not None
     teacher.to(data.device).eval()
     bf16 = train.precision == "bf16" and not isinstance(teacher, OnnxTeacher)
     if not train.views:
         emit(Note(text=f"{teacher.name} answers live: train.views is 0"))
-        return Live(teacher, data, bf16=bf16)
+        return Live(teacher, data, bf16=bf16, compiled=bool(train.compile) and not isinstance(teacher, OnnxTeacher))
     key = memory_key(
         weights=fingerprint(teacher),
         preprocess=teacher.preprocess,

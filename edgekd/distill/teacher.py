@@ -55,16 +55,17 @@ def answer_all(network: nn.Module, batches: Iterator[Tensor], *, bf16: bool = Fa
 
 
 class Live:
-    """Asks the network every time."""
+    """Asks the network every time; `compiled`, which pays in long runs, for the batches of training, which are of one size."""
 
-    def __init__(self, network: nn.Module, data: Batches, *, bf16: bool = False) -> None:
+    def __init__(self, network: nn.Module, data: Batches, *, bf16: bool = False, compiled: bool = False) -> None:
         self.network = network
+        self.asked: Any = torch.compile(network) if compiled else network
         self.data = data
         self.bf16 = bf16
 
     def answer(self, images: Tensor, positions: Tensor, view: int | None) -> Tensor:
         """Logits (batch, classes) of the live network."""
-        return next(answer_all(self.network, iter([images]), bf16=self.bf16)).clone()
+        return next(answer_all(self.asked, iter([images]), bf16=self.bf16)).clone()
 
     def plain(self) -> Tensor:
         """Logits (n, classes) for all training images, unaugmented."""

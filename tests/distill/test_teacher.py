@@ -63,6 +63,17 @@ def test_a_live_teacher_answers_what_it_is_shown(data: Batches) -> None:
     torch.testing.assert_close(live.plain(), network(data.plain(EVERYTHING)[0]).detach())
 
 
+def test_a_live_teacher_of_a_compiled_run_is_compiled(data: Batches, monkeypatch: pytest.MonkeyPatch) -> None:
+    """For the batches that are trained on; all images at once come in batches of other sizes, each of which would be compiled anew."""
+    compiled = nets.Counted(nets.Toy())
+    monkeypatch.setattr(torch, "compile", lambda network: compiled)
+    network = nets.Counted(nets.Toy())
+    live = Live(network, data, compiled=True)
+    live.answer(shown(data, 0, FEW), FEW, 0)
+    live.plain()
+    assert (compiled.images, network.images) == (len(FEW), len(data))
+
+
 def test_each_view_is_answered_once(tmp_path: Path, data: Batches) -> None:
     """Every image of a view the first time that any is asked for, and never again, not even by a later run."""
     asked = nets.Counted(nets.Toy())
