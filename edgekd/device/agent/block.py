@@ -7,6 +7,11 @@ from typing import Callable, Iterator, List, Optional, Sequence
 
 Clock = Callable[[], int]
 
+_TRIED = 3
+"""Inferences of each model that tell how often it is to run in a turn."""
+_MOST_RUNS = 64
+"""Of a model in a turn, however much faster than another it is."""
+
 
 def block(
     run: Callable[[], object],
@@ -54,8 +59,9 @@ def in_turn(
 ) -> List[List[float]]:
     """Milliseconds of an inference of each model in every turn, one turn at least; the order is turned round from turn to turn.
 
-    A first turn is dropped. In the others each model runs twice and the second counts: the first finds the caches full of another's weights. Turns
-    are taken until `min_ms` have passed and there are `min_turns`, but none is begun once `max_ms` have passed. With `period_ms` all inferences start
+    A few turns are dropped. In the others each model runs once without counting, for it finds the caches full of another's weights, then as often as
+    takes about as long as the slowest model's one inference, and their mean counts: what else the machine does then falls on all alike. Turns are
+    taken until `min_ms` have passed and there are `min_turns`, but none is begun once `max_ms` have passed. With `period_ms` all inferences start
     that far apart, each counts, and caches are as cold as a camera finds them. `between` is called before each model's turn.
     """
     samples: List[List[float]] = [[] for _ in runs]
@@ -64,6 +70,7 @@ def in_turn(
         start = clock()
         for run in runs:
             _timed(run, clock)
+        counts = [1] * len(runs) if period_ms is not None else _evened(runs, max_ms / 4, clock)
         begin = due = clock()
         while True:
             for at in order:
@@ -73,11 +80,23 @@ def in_turn(
                     _timed(runs[at], clock)
                 else:
                     due = _pace(due, period_ms, clock, sleep)
-                samples[at].append(_timed(runs[at], clock))
+                samples[at].append(_timed(runs[at], clock, counts[at]))
             order.reverse()
             now = clock()
             if now - start >= 1e6 * max_ms or (now - begin >= 1e6 * min_ms and len(samples[0]) >= min_turns):
                 return samples
+
+
+def _evened(runs: Sequence[Callable[[], object]], max_ms: float, clock: Clock) -> List[int]:
+    """How often each is to run to take about as long as the slowest does, by the shortest of a few inferences of each."""
+    start = clock()
+    shortest = [float("inf")] * len(runs)
+    for _ in range(_TRIED):
+        shortest = [min(known, _timed(run, clock)) for known, run in zip(shortest, runs)]
+        if clock() - start >= 1e6 * max_ms:
+            break
+    slowest = max(shortest)
+    return [min(_MOST_RUNS, int(slowest / own)) if own > 0 else 1 for own in shortest]
 
 
 @contextmanager
@@ -102,10 +121,12 @@ def settle(limit_s: float = 1.0) -> None:
             return
 
 
-def _timed(run: Callable[[], object], clock: Clock) -> float:
+def _timed(run: Callable[[], object], clock: Clock, count: int = 1) -> float:
+    """Milliseconds of an inference, the mean of so many."""
     start = clock()
-    run()
-    return (clock() - start) / 1e6
+    for _ in range(count):
+        run()
+    return (clock() - start) / 1e6 / count
 
 
 def _pace(due: int, period_ms: float, clock: Clock, sleep: Callable[[float], None]) -> int:
