@@ -45,13 +45,15 @@ def model(name: str, folder: Path) -> Path:
 
 
 def session(student: Path, teacher: Path) -> dict[str, Any]:
-    """The ratio with its interval and launches, and the seconds that it took."""
+    """The ratio with its interval and launches, the seconds that it took, and the files' own latencies, ms, in each launch of theirs."""
     begun = time.monotonic()
     reports = [read_all([file], deep=False)[0][1] for file in (student, teacher)]
     (ours, theirs) = (report.artifacts[0] for report in reports)
     found = bench([(ours, student), (theirs, teacher)], {"cpu": "local"}, pairs=[(theirs.name, ours.name)], max_s=MAX_S, plan=QUICK, emit=silent)
     (ratio,) = found.ratios
-    return {"ratio": ratio.value, "low": ratio.low, "high": ratio.high, "launches": ratio.launches, "seconds": time.monotonic() - begun}
+    medians = [[float(np.median(np.concatenate(launch.rounds))) for launch in each.timing.launches] for each in found.measurements]
+    told = {"ratio": ratio.value, "low": ratio.low, "high": ratio.high, "launches": ratio.launches, "seconds": time.monotonic() - begun}
+    return {**told, "latencies": medians}
 
 
 def loop(file: Path) -> float:

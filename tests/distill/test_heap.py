@@ -25,8 +25,8 @@ def test_a_block_is_handed_out_once() -> None:
     """Where large blocks come from the system, every page of every block does; kept, they are an earlier block's."""
     with freed_memory_is_kept():
         faults(40)  # until the pieces that were free before are used up
-        assert faults() < PAGES
-    assert faults() > 2 * PAGES
+        assert faults() < PAGES / 4
+    assert faults() > PAGES
 
 
 def test_another_c_library_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -57,16 +57,38 @@ class Pair:
 
 
 def test_turns_go_round_both_ways_and_count_the_warm_inference() -> None:
-    """After a turn that is dropped, each runs twice and the second counts; who began ends the next turn."""
+    """After turns that are dropped, each runs twice and the second counts; who began ends the next turn."""
     pair = Pair()
     assert pair.turns(min_turns=3) == [[0.25] * 3, [0.5, 0.5, 0.5]]
-    assert pair.order == "ab" + "aabb" + "bbaa" + "aabb"
+    assert pair.order == 4 * "ab" + "aabb" + "bbaa" + "aabb"
+
+
+@pytest.mark.parametrize(("slow", "runs"), [(4.0, 4), (3.9, 3), (1.9, 1), (900.0, 64)])
+def test_a_turn_gives_each_the_same_time(slow: float, runs: int) -> None:
+    """The faster runs as often as fits into the slower one's inference, 64 times at most, and their mean counts."""
+    clock, order = Clock(), ""
+
+    def run(name: str, took: float) -> None:
+        nonlocal order
+        order += name
+        clock.now += took
+
+    found = in_turn([lambda: run("a", 1.0), lambda: run("b", slow)], min_ms=0, min_turns=2, max_ms=1e6, clock=clock, sleep=clock.sleep)
+    assert found == [pytest.approx([1.0, 1.0]), pytest.approx([slow, slow])]
+    assert order == 4 * "ab" + "a" + runs * "a" + "bb" + "bb" + "a" + runs * "a"
+
+
+def test_slow_models_are_not_tried_for_long() -> None:
+    """What tells how often each is to run takes a quarter of the most time, and an inference of each."""
+    clock = Clock(then=100.0)
+    in_turn([clock.run, clock.run], min_ms=0, min_turns=1, max_ms=400, clock=clock, sleep=clock.sleep)
+    assert len(clock.starts) == 2 + 2 + 4
 
 
 def test_turns_last_their_time() -> None:
     """2.75 ms each, but the second, which begins with what the first ended with: three for 7 ms, and none begun after the most."""
     assert len(Pair().turns(min_ms=7)[0]) == 3
-    assert len(Pair().turns(min_ms=7, max_ms=6)[0]) == 2
+    assert len(Pair().turns(min_ms=7, max_ms=8)[0]) == 2
     assert len(Pair().turns(min_turns=9, max_ms=0)[1]) == 1
 
 
