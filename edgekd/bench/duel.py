@@ -20,7 +20,7 @@ FEWEST = 2
 """Launches that are held however little time there is: one says nothing of its spread."""
 METHOD = "mean of the launches' logarithms, Student's t; a launch's ratio is the median over its turns"
 Samples = Mapping[str, Sequence[float]]
-"""What one launch took for an inference of each file, ms, turn by turn; of a faster file the mean of as many as take the time of the slowest's one."""
+"""What one launch took for an inference of each file, ms, turn by turn; of a faster file the mean of as many as take the slowest's time for one."""
 
 
 def duel(
