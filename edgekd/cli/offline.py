@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from edgekd.cli.face import Face
 from edgekd.cli.jobs import Job, run_job
 from edgekd.cli.options import Flags
-from edgekd.cli.timed import more, show_bench
+from edgekd.cli.timed import print_more, show_bench
 
 if TYPE_CHECKING:
     from edgekd.bench.offline import Written
@@ -79,9 +79,7 @@ def _collect_run(face: Face, job: Job, folder: Path, *, layers: bool) -> None:
     from edgekd import compress
 
     report = run_job(face, job, compress.collected_files, device=folder)
-    lines = more(report, layers=layers)
-    if lines and not face.json:
-        print("\n".join(["", *lines]))
+    print_more(face, report, layers=layers)
 
 
 def _offline_bare(

@@ -67,9 +67,7 @@ def bench_run(
     from edgekd import compress  # after what was typed has been read, as this takes seconds
 
     report = run_job(face, job, compress.bench_files, sustained_s=sustained_s, python=python, settings=settings, batches=batches)
-    lines = more(report, layers=layers)
-    if lines and not face.json:
-        print("\n".join(["", *lines]))
+    print_more(face, report, layers=layers)
 
 
 def bench_bare(
@@ -123,6 +121,13 @@ def show_bench(face: Face, report: "Report", found: "Bench", targets: Sequence["
     show_report(face, report, more(report, layers=layers))
     if found.lost:
         raise typer.Exit(3)
+
+
+def print_more(face: Face, report: "Report", *, layers: bool) -> None:
+    """`more` behind what stands on the terminal; a program finds it in the report."""
+    lines = more(report, layers=layers)
+    if lines and not face.json:
+        print("\n".join(["", *lines]))
 
 
 def more(report: "Report", *, layers: bool) -> list[str]:

@@ -10,7 +10,7 @@ from edgekd.compress import teacher
 from edgekd.compress.ensemble import Answerer, single
 from edgekd.compress.lesson import built
 from edgekd.compress.story import Story
-from edgekd.compress.students import phases_of, stepped
+from edgekd.compress.students import phases_of, planned_between, stepped
 from edgekd.compress.teacher import doubt_chance
 from edgekd.distill.inside import Inside
 from edgekd.events import silent
@@ -26,7 +26,7 @@ def check(story: Story) -> None:
     phases = phases_of(story)
     if not any(phase.looks_inside for phase in phases) or story.recipe.teacher is None or story.recipe.co_teacher or story.previous is not None:
         return  # nothing is compared; or the teacher is edgekd's own; or several teachers and earlier students have rules of their own
-    line = [teacher.begun(story), *(built(story, Student(model=model), replace_head=True) for model in story.recipe.assistants)]
+    line = [teacher.planned(story)[0], *planned_between(story)]
     students = [built(story, spec, replace_head=True) for spec in story.recipe.student or ()]
     for taught_by, learner in [*pairwise(line), *((line[-1], student) for student in students)]:
         Inside(learner, taught_by, phases, seed=story.recipe.seed, emit=silent, adjusted=lambda logits: logits)

@@ -61,12 +61,6 @@ def check(story: Story) -> None:
         _start(story, spec, _seed(story, place))
 
 
-def begun(story: Story) -> Network:
-    """The teacher as it begins, where the recipe names one; raises as `build`."""
-    assert story.recipe.teacher is not None, "no teacher is named"
-    return _start(story, story.recipe.teacher, story.recipe.seed)[0]
-
-
 def _seed(story: Story, place: int) -> int:
     """One for each co-teacher, so that two of one kind that are taught here differ from each other and from the teacher."""
     return story.recipe.seed + place + 1

@@ -39,12 +39,7 @@ class Smooth(nn.Module):
 
 
 PER_SAMPLE = (
-    Phase(
-        name="transfer",
-        epochs=3,
-        terms=(Kd(weight=0.9), Label(weight=0.1)),
-        temperature=Temperature(start=6, end=0.5, shape="student-confidence"),
-    ),
+    nets.PHASES[0],
     Phase(
         name="refine",
         epochs=3,
