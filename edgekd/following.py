@@ -15,7 +15,8 @@ import msgspec
 
 from edgekd import __version__
 from edgekd.events import Event
-from edgekd.run import Run, Stage, StageRecord, stage_folder
+from edgekd.run import Run
+from edgekd.stage import Stage, StageRecord, stage_folder
 
 
 class Following(Run):
@@ -46,7 +47,7 @@ class Following(Run):
 
 class _Followed(Stage):
     def __init__(self, run: Run, name: str, key: Mapping[str, Any], *, done: bool, own: Path) -> None:
-        self.name, self._run, self._inputs = name, run, dict(msgspec.to_builtins(key))
+        self.name, self._emit, self._inputs = name, run.emit, dict(msgspec.to_builtins(key))
         self.folder = stage_folder(run.folder, name, key)
         self._record = self._read() if done else None
         self._before, self._began = 0.0, time.monotonic()

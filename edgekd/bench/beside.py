@@ -5,7 +5,7 @@ from pathlib import Path
 
 import msgspec
 
-from edgekd.bench.duel import by, duel, quotients, ratio
+from edgekd.bench.duel import Duel, by, quotients, ratio
 from edgekd.bench.plan import Bench, Plan, Way
 from edgekd.device.host import Session
 from edgekd.errors import DeviceError
@@ -37,11 +37,12 @@ def beside_each_other(
         if not both:
             continue
         try:
-            launches = duel(session, first, both, plan=plan, way=way, deadline=session.now() + MOST_S, emit=emit, rival=other)
+            held = Duel(session, first, plan=plan, way=way, max_s=MOST_S, rival=other)
+            held.hold(both, emit=emit)
         except DeviceError as error:
             result.failures[f"{other.name} beside {first.name}"] = str(error)
             emit(Note(text=f"{other.name} is not held against {first.name}: {error}", level="warning"))
             continue
         for name in both:
-            found = ratio(name, name, other.name, quotients(launches, by(other, name), name))
+            found = ratio(name, name, other.name, quotients(held.launches, by(other, name), name))
             result.ratios.append(msgspec.structs.replace(found, against_target=first.name))

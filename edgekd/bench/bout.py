@@ -1,6 +1,6 @@
 """All that is measured of some files on one target of one host: latency in rounds, then each file alone."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -77,7 +77,11 @@ class Contender:
 
 
 class Bout:
-    """All that is measured on one target in one session."""
+    """All that is measured on one target in one session, in `max_s` seconds.
+
+    After each round, and each file that was measured alone, `between` is told what share is done: what it does on the host then comes on top of that
+    time. It gives the CPU seconds that it has had there in all.
+    """
 
     def __init__(
         self,
@@ -88,9 +92,10 @@ class Bout:
         max_s: float,
         way: Way,
         emit: Emit,
+        between: Callable[[float], float] = lambda share: 0.0,
     ) -> None:
         self._session, self._target, self._contenders, self._plan, self._emit = session, what, contenders, plan, emit
-        self._way = way
+        self._way, self._between, self._between_s = way, between, 0.0
         self._start = self._session.now()
         self._end = self._start + max_s
         self._patience = max_s + PATIENCE_S
@@ -165,6 +170,7 @@ class Bout:
                     break
                 self._round(launch, number, deadline)
                 lasted = self._session.now() - begun
+                deadline += self._pause((launch * self._plan.rounds + number + 1) * len(self._contenders))
             self._watch.count_others(before, self._look())
         for each in self._alive():
             if each.agent is not None and each.agent.lost:
@@ -184,6 +190,14 @@ class Bout:
                 each.clocks.append(max(block["clock_mhz"], default=0.0))
                 each.gpu_clocks.append(block.get("gpu_mhz") or 0.0)
             self._tell(launch * self._plan.rounds * len(self._contenders) + number * len(self._contenders) + at + 1)
+
+    def _pause(self, done: int) -> float:
+        """Let others work on the host; the seconds that they took, which are given back."""
+        begun = self._session.now()
+        self._between_s = self._between(done / self._total)
+        taken = self._session.now() - begun
+        self._end += taken
+        return taken
 
     def _block(self, each: Contender, max_ms: float, **wishes: Any) -> dict[str, Any]:
         """A block's samples in ms, and what came with them."""
@@ -213,7 +227,7 @@ class Bout:
             with each.trying():
                 # What takes a moment to read is asked for once: of the last, whose state is kept.
                 told[each.artifact.name] = each.ask("state", self._patience, raw=each is alive[-1])
-        return self._watch.look(told)
+        return self._watch.look(told, self._between_s)
 
     # Memory, energy, throughput, layers
 
@@ -233,6 +247,7 @@ class Bout:
                 self._tell(self._total - len(alive) + at + 1)
                 if each.agent is not None:
                     each.agent.close()
+                self._pause(self._total - len(alive) + at + 1)
 
     def _weigh(self, each: Contender) -> None:
         """Peak resident bytes of loading and running the file, over those of the bare runtime."""

@@ -2,7 +2,8 @@
 
 In: files by name, and which are divided by which. Out: ratios of latencies, one a launch, and their interval. A process of its own for each file, as
 for its latency, would give each its own luck with memory and cores; measured on a busy machine of two cores, ratios of such processes spread 15 %
-from launch to launch and these 1.5 % (benchmarks/LOG.md).
+from launch to launch and these 1.5 %. Launches that follow each other at once share what the machine does in those seconds, and their interval would
+not know of it: whoever has other work on the host holds some launches between each two parts of it (both in benchmarks/LOG.md).
 """
 
 from collections.abc import Mapping, Sequence
@@ -12,7 +13,7 @@ from edgekd import stats
 from edgekd.bench import opening
 from edgekd.bench.plan import Plan, Way
 from edgekd.device.host import Session
-from edgekd.events import Emit, Progress
+from edgekd.events import Emit, Progress, silent
 from edgekd.measurements import Ratio
 from edgekd.target import Target
 
@@ -23,56 +24,58 @@ Samples = Mapping[str, Sequence[float]]
 """What one launch took for an inference of each file, ms, turn by turn; of a faster file the mean of as many as take the slowest's time for one."""
 
 
-def duel(
-    session: Session,
-    what: Target,
-    files: Mapping[str, Path],
-    *,
-    plan: Plan,
-    way: Way,
-    deadline: float,
-    emit: Emit,
-    rival: Target | None = None,
-) -> list[Samples]:
-    """All files in turn, in `plan.duels` launches or as many as end before `deadline` (of `session.now`).
+class Duel:
+    """The launches on one target, held as the time comes; `max_s` is what all of them may take, in seconds of `session.now`.
 
     `rival` is a target of another runtime on the same machine: it runs each file too, whose samples stand under `by(rival, name)`.
-
-    Raises:
-        DeviceError: a launch failed, which the files did not by themselves.
     """
-    found: list[Samples] = []
-    begun = session.now()
-    for launch in range(plan.duels):
-        spent = session.now() - begun
-        if launch >= FEWEST and begun + spent + spent / launch > deadline:
-            break
-        names = list(files)
+
+    def __init__(self, session: Session, what: Target, *, plan: Plan, way: Way, max_s: float, rival: Target | None = None) -> None:
+        self.launches: list[Samples] = []
+        self.cpu_s = 0.0
+        """CPU time that the launches took on the host."""
+        self.max_s, self.spent_s = max_s, 0.0
+        self._session, self._target, self._plan, self._way, self._rival = session, what, plan, way, rival
+
+    def hold(self, files: Mapping[str, Path], share: float = 1.0, *, emit: Emit = silent) -> None:
+        """Hold launches until there is this share of `plan.duels`, or another one would take more than that share of the time.
+
+        Raises:
+            DeviceError: a launch failed, which the files did not by themselves.
+        """
+        while (held := len(self.launches)) < round(share * self._plan.duels):
+            if held >= FEWEST and self.spent_s * (held + 1) / held > share * self.max_s:
+                break
+            self._launch(files)
+            left_s = self.spent_s / (held + 1) * (self._plan.duels - held - 1)
+            emit(Progress(what=f"comparing on {self._target.name}", done=held + 1, total=self._plan.duels, unit="launches", seconds_left=left_s))
+
+    def _launch(self, files: Mapping[str, Path]) -> None:
+        begun, held = self._session.now(), len(self.launches)
         # Who is loaded first, and begins, changes from launch to launch.
-        if launch % 2:
-            names.reverse()
-        left_s = max(0.0, deadline - session.now()) / (plan.duels - launch)
-        with session.start(f"duel on {what.name}") as agent:
+        names = list(files)[:: -1 if held % 2 else 1]
+        left_s = max(0.0, self.max_s - self.spent_s) / (self._plan.duels - held)
+        rival = self._rival
+        with self._session.start(f"duel on {self._target.name}") as agent:
             told = agent.ask(
                 "duel",
                 _PATIENCE_S + left_s,
-                paths=[session.place(files[name]) for name in names],
-                **opening.wishes(what, way, shape=False),
-                threads=what.threads,
-                min_ms=plan.duel_ms * len(names) / 2,
+                paths=[self._session.place(files[name]) for name in names],
+                **opening.wishes(self._target, self._way, shape=False),
+                threads=self._target.threads,
+                min_ms=self._plan.duel_ms * len(names) / 2,
                 min_turns=_TURNS,
-                max_ms=max(plan.duel_ms, 1e3 * left_s),
-                batch=what.batch,
-                dims=dict(way.dims),
-                frame_ms=None if way.fps is None else 1e3 / way.fps,
-                **({} if rival is None else {"rival": {"runtime": rival.runtime, **opening.wishes(rival, way, shape=False)}}),
+                max_ms=max(self._plan.duel_ms, 1e3 * left_s),
+                batch=self._target.batch,
+                dims=dict(self._way.dims),
+                frame_ms=None if self._way.fps is None else 1e3 / self._way.fps,
+                **({} if rival is None else {"rival": {"runtime": rival.runtime, **opening.wishes(rival, self._way, shape=False)}}),
             )
+            self.cpu_s += agent.ask("state", _PATIENCE_S, raw=False)["cpu_s"]
         if rival is not None:
             names += [by(rival, name) for name in names]
-        found.append(dict(zip(names, told["samples"], strict=True)))
-        left = (session.now() - begun) / (launch + 1) * (plan.duels - launch - 1)
-        emit(Progress(what=f"comparing on {what.name}", done=launch + 1, total=plan.duels, unit="launches", seconds_left=left))
-    return found
+        self.launches.append(dict(zip(names, told["samples"], strict=True)))
+        self.spent_s += self._session.now() - begun
 
 
 def by(rival: Target, name: str) -> str:
@@ -81,8 +84,9 @@ def by(rival: Target, name: str) -> str:
 
 
 def quotients(launches: Sequence[Samples], artifact: str, against: str) -> list[float]:
-    """One file's latency over another's in each launch: the median over its turns, in each of which both were run."""
-    return [stats.median([ours / theirs for ours, theirs in zip(each[artifact], each[against], strict=True)]) for each in launches]
+    """One file's latency over another's in each launch that held both: the median over its turns, in each of which both were run."""
+    both = [each for each in launches if artifact in each and against in each]
+    return [stats.median([ours / theirs for ours, theirs in zip(each[artifact], each[against], strict=True)]) for each in both]
 
 
 def ratio(artifact: str, against: str, target: str, launches: Sequence[float], *, confidence: float = 0.95, method: str = METHOD) -> Ratio:

@@ -2,8 +2,8 @@
 
 On each host every file gets an agent process of its own; all are loaded first, then take turns in rounds of blocks. That is done again in several
 launches, since where a process happens to lie in memory changes its speed. Memory, throughput and energy come from a pass of their own with one agent
-at work, and ratios from launches that hold all files that are compared (`duel`). Hosts are measured side by side (`hosts`), the targets of one host
-one after another.
+at work, and ratios from launches that hold all files that are compared (`duel`), one now and then between the others' work. Hosts are measured side
+by side (`hosts`), the targets of one host one after another.
 """
 
 from collections.abc import Mapping, Sequence
@@ -15,11 +15,11 @@ import msgspec
 from edgekd.bench import opening
 from edgekd.bench.beside import beside_each_other
 from edgekd.bench.bout import Bout, Contender
-from edgekd.bench.duel import duel, quotients, ratio
+from edgekd.bench.duel import Duel, quotients, ratio
 from edgekd.bench.hosts import at_once
 from edgekd.bench.plan import FULL, Bench, Plan, Way
 from edgekd.bench.where import check, fits, resolve
-from edgekd.device.host import Connect, Session, connect
+from edgekd.device.host import Connect, connect
 from edgekd.device.settings import UNCHANGED, Settings, applied
 from edgekd.errors import DeviceError, UsageError
 from edgekd.events import Emit, Note, silent
@@ -112,9 +112,11 @@ class _Sitting:
                     for each in contenders if what.by_engine else ():
                         with each.trying():
                             each.built = opening.build(session, what, each.path, self.way, emit)
-                    end = session.now() + self.share_s
-                    Bout(session, what, contenders, self.plan, self.share_s * (PART if self.pairs else 1), self.way, emit).measure(result)
-                    _compare(result, session, what, contenders, self.pairs, plan=self.plan, way=self.way, deadline=end, emit=emit)
+                    end, part = session.now() + self.share_s, PART if self.pairs else 1.0
+                    held = Duel(session, what, plan=self.plan, way=self.way, max_s=self.share_s * (1 - part))
+                    compared = _Comparison(contenders, self.pairs, held, emit)
+                    Bout(session, what, contenders, self.plan, self.share_s * part, self.way, emit, compared.go_on).measure(result)
+                    compared.end(result, what.name, end - session.now())
             if self.beside:
                 beside_each_other(result, session, self.targets[host], self.files, plan=self.plan, way=self.way, emit=emit)
         _doubt(result, moved)
@@ -139,28 +141,32 @@ def _doubt(result: Bench, doubts: Sequence[str]) -> None:
             result.measurements[at] = msgspec.structs.replace(each, doubts=[*each.doubts, *doubts])
 
 
-def _compare(
-    result: Bench,
-    session: Session,
-    what: Target,
-    fitting: Sequence[Contender],
-    pairs: Sequence[tuple[str, str]],
-    *,
-    plan: Plan,
-    way: Way,
-    deadline: float,
-    emit: Emit,
-) -> None:
-    """Put the ratios of these pairs into `result`, as far as both were measured."""
-    measured = {each.artifact for each in result.measurements if each.target == what.name}
-    there = [pair for pair in pairs if measured.issuperset(pair)]
-    files = {each.artifact.name: each.path for each in fitting if any(each.artifact.name in pair for pair in there)}
-    if not there:
-        return
-    try:
-        launches = duel(session, what, files, plan=plan, way=way, deadline=deadline, emit=emit)
-    except DeviceError as error:
-        result.failures[f"ratios on {what.name}"] = str(error)
-        emit(Note(text=f"nothing is compared on {what.name}: {error}", level="warning"))
-        return
-    result.ratios.extend(ratio(*pair, what.name, quotients(launches, *pair)) for pair in there)
+class _Comparison:
+    """The launches that hold what is compared on one target, some after each part of the rest, so that they see the machine as it is all along."""
+
+    def __init__(self, contenders: Sequence[Contender], pairs: Sequence[tuple[str, str]], held: Duel, emit: Emit) -> None:
+        self._contenders, self._pairs, self._duel, self._emit = contenders, pairs, held, emit
+        self._failure: str | None = None
+
+    def go_on(self, share: float, *, emit: Emit = silent) -> float:
+        """Hold this share of the launches of those that have not failed; the CPU seconds that they took until now."""
+        there = {each.artifact.name: each.path for each in self._contenders if each.failure is None}
+        paired = {name for pair in self._pairs if there.keys() >= set(pair) for name in pair}
+        if paired and self._failure is None:
+            try:
+                self._duel.hold({name: path for name, path in there.items() if name in paired}, share, emit=emit)
+            except DeviceError as error:
+                self._failure = str(error)
+        return self._duel.cpu_s
+
+    def end(self, result: Bench, target: str, left_s: float) -> None:
+        """Hold the rest in the time that is left; put the ratios into `result`, as far as both files were measured."""
+        self._duel.max_s = self._duel.spent_s + max(0.0, left_s)
+        self.go_on(1.0, emit=self._emit)
+        if self._failure is not None:
+            result.failures[f"ratios on {target}"] = self._failure
+            self._emit(Note(text=f"nothing is compared on {target}: {self._failure}", level="warning"))
+            return
+        measured = {each.artifact for each in result.measurements if each.target == target}
+        there = [pair for pair in self._pairs if measured.issuperset(pair)]
+        result.ratios.extend(ratio(*pair, target, quotients(self._duel.launches, *pair)) for pair in there)

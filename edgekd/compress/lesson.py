@@ -27,8 +27,8 @@ from edgekd.models.small import factory
 from edgekd.recipe import Phase, Student, Teacher, Train
 from edgekd.record import How, Preprocess, Role, Training
 from edgekd.record import Network as Told
-from edgekd.run import Stage
 from edgekd.scores import Metric, NetworkRole
+from edgekd.stage import Stage
 from edgekd.tasks import several
 from edgekd.userfile import code_hash, is_userfile
 

@@ -19,7 +19,8 @@ from edgekd.recipe import Recipe, Student
 from edgekd.recipefile import convert_recipe
 from edgekd.record import DataSummary, Report, Training
 from edgekd.reportfile import read_report
-from edgekd.run import Manifest, StageRecord
+from edgekd.run import Manifest
+from edgekd.stage import StageRecord
 from edgekd.userfile import is_userfile
 
 _WEIGHTS = ".safetensors"

@@ -25,7 +25,7 @@ from edgekd.models.load import Network, OnnxTeacher, fingerprint, reorder
 from edgekd.models.zoo import published_classes
 from edgekd.recipe import Phase, Teacher, Train
 from edgekd.record import Training
-from edgekd.run import Stage
+from edgekd.stage import Stage
 from edgekd.tasks import several
 from edgekd.tasks.classify import chance
 

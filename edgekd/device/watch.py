@@ -34,14 +34,14 @@ class Watch:
     """Cores that other programs kept busy, by pair of looks."""
     _first: Mapping[str, Any] = field(default_factory=dict)
 
-    def look(self, told: Mapping[str, Mapping[str, Any]]) -> Look:
-        """Keep the state in the last of these answers; what CPU time was spent until now."""
+    def look(self, told: Mapping[str, Mapping[str, Any]], ended_s: float = 0.0) -> Look:
+        """Keep the state in the last of these answers; what CPU time was spent until now, `ended_s` of it by agents that are no more."""
         last = next(reversed(list(told.values())), None)
         if last is not None:
             self._first = self._first or last
             state = state_record(last, "during" if self.states else "before", self._first)
             self.states.append(msgspec.structs.replace(state, foreign=foreign(last.get("gpu_processes"), told)))
-        own = (time.process_time() if self.here else 0.0) + sum(answer["cpu_s"] for answer in told.values())
+        own = (time.process_time() if self.here else 0.0) + sum(answer["cpu_s"] for answer in told.values()) + ended_s
         # Answers that were kept tell when they were given.
         at = time.monotonic() if last is None else last.get("at", time.monotonic())
         return Look(at, last["busy_s"] if last else None, own, frozenset(told))

@@ -26,6 +26,8 @@ class Answering(Contender):
     def ask(self, job: str, timeout_s: float, **wishes: Any) -> dict[str, Any]:
         if job == "rest":
             return {"joules": 4.0 * wishes["seconds"], "seconds": wishes["seconds"], "rail": "VDD_IN", "energy_reason": None}
+        if job == "state":
+            return {"cpu_s": 0.0, "busy_s": 0.0, "pid": 1, "clock_mhz": [], "temperature_c": {}, "throttles": None, "load": 0.0}
         assert job == "time"
         return {"samples": [8.0] * 3, "joules": 300.0, "seconds": 30.0, "batch": 4, "rail": "VDD_IN", "energy_reason": None}
 
@@ -46,6 +48,24 @@ def test_energy_is_per_image(tmp_path: Path, fps: float | None, joules: float) -
     assert contender.energy == pytest.approx(joules)
     assert contender.energy_above_rest == pytest.approx(0.6 * joules)
     assert (contender.energy_rail, contender.energy_reason) == ("VDD_IN", None)
+
+
+def test_what_others_do_in_between_comes_on_top(tmp_path: Path) -> None:
+    """They are told how far it is; their seconds are given back, and their CPU time counts as ours."""
+    clock, shares = [100.0], []
+
+    def between(share: float) -> float:
+        clock[0] += 3.0
+        shares.append(share)
+        return 1.5
+
+    session = cast(Session, SimpleNamespace(here=False, now=lambda: clock[0]))
+    contender = Answering(*artifact(tmp_path / "f.onnx"))
+    measured = Bout(session, resolve({"cpu": "local"})[0][0], [contender], TINY, 60.0, Way(), silent, between)
+    before = measured._look().own_s
+    assert (measured._pause(1), measured._end) == (3.0, 163.0)
+    assert measured._look().own_s - before == 1.5
+    assert shares == [1 / 7]
 
 
 def test_no_time_is_left(tmp_path: Path) -> None:

@@ -1,6 +1,5 @@
 """bench/duel.py: which launches are held, by whom each is begun, and what their samples come to; the agents are played."""
 
-from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, cast
 
@@ -9,11 +8,11 @@ import pytest
 
 from edgekd import stats
 from edgekd.bench import Plan
-from edgekd.bench.duel import FEWEST, METHOD, duel, quotients, ratio
+from edgekd.bench.duel import FEWEST, METHOD, Duel, quotients, ratio
 from edgekd.bench.plan import Way
 from edgekd.bench.where import resolve
 from edgekd.device.host import Session
-from edgekd.events import Event, Progress, silent
+from edgekd.events import Event, Progress
 
 FILES = {"student": Path("s.onnx"), "teacher": Path("t.onnx")}
 TAKES = {"s.onnx": 2.0, "t.onnx": 8.0}
@@ -43,23 +42,26 @@ class Played:
         self.open -= 1
 
     def ask(self, job: str, timeout_s: float, **wishes: Any) -> dict[str, Any]:
+        if (job, self.open) == ("state", 1):
+            return {"cpu_s": 0.5}
         assert (job, self.open) == ("duel", 1)
         self.asked.append({**wishes, "timeout_s": timeout_s})
         self.clock += self.seconds
         return {"samples": [[TAKES[path], TAKES[path] + len(self.asked)] for path in wishes["paths"]], "shared": True}
 
-    def held(self, *, max_s: float = 100.0, way: Way | None = None, emit: Callable[[Event], None] = silent) -> Sequence[Any]:
-        """The launches on a target of two threads."""
+    def duel(self, *, max_s: float = 100.0, way: Way | None = None) -> Duel:
+        """Five launches on a target of two threads."""
         (what, _) = resolve({"cpu": "local"})[0]
         what = msgspec.structs.replace(what, threads=2, batch=1)
-        plan = Plan(duels=5, duel_ms=300)
-        return duel(cast(Session, self), what, FILES, plan=plan, way=way or Way(), deadline=self.clock + max_s, emit=emit)
+        return Duel(cast(Session, self), what, plan=Plan(duels=5, duel_ms=300), way=way or Way(), max_s=max_s)
 
 
 def test_each_launch_begins_with_another() -> None:
     """Samples go to the files by name, whoever was loaded first."""
     played = Played()
-    launches = played.held()
+    duel = played.duel()
+    duel.hold(FILES)
+    launches = duel.launches
     assert [wishes["paths"] for wishes in played.asked] == [["s.onnx", "t.onnx"], ["t.onnx", "s.onnx"]] * 2 + [["s.onnx", "t.onnx"]]
     assert launches[0] == {"student": [2.0, 3.0], "teacher": [8.0, 9.0]}
     assert launches[1] == {"student": [2.0, 4.0], "teacher": [8.0, 10.0]}
@@ -69,7 +71,7 @@ def test_each_launch_begins_with_another() -> None:
 def test_what_is_asked_follows_the_way() -> None:
     """A camera's pace and the sizes of open axes reach the agent."""
     played = Played()
-    played.held(way=Way(fps=25, dims={"rows": 7}))
+    played.duel(way=Way(fps=25, dims={"rows": 7})).hold(FILES)
     assert (played.asked[0]["frame_ms"], played.asked[0]["dims"]) == (40, {"rows": 7})
 
 
@@ -77,9 +79,33 @@ def test_what_is_asked_follows_the_way() -> None:
 def test_the_time_is_kept(seconds: float, max_s: float, held: int) -> None:
     """No launch that would end too late is begun, but for the first two; progress tells what is left."""
     played, told = Played(seconds), list[Event]()
-    assert len(played.held(max_s=max_s, emit=told.append)) == held
+    duel = played.duel(max_s=max_s)
+    duel.hold(FILES, emit=told.append)
+    assert len(duel.launches) == held
     assert Progress(what="comparing on cpu", done=2, total=5, unit="launches", seconds_left=3 * seconds) in told
     assert all(wishes["timeout_s"] >= 60 for wishes in played.asked)
+
+
+def test_a_share_at_a_time() -> None:
+    """So many launches, or so much of the time, as are due; what others did in between costs nothing, and CPU time is added up."""
+    played = Played(1.0)
+    duel, held = played.duel(max_s=4.0), []
+    for share in (0.05, 0.2, 0.5, 0.5, 0.75, 1.0):
+        played.clock += 100
+        duel.hold(FILES, share)
+        held.append(len(duel.launches))
+    assert held == [0, 1, 2, 2, 3, 4]
+    assert (duel.spent_s, duel.cpu_s) == (4.0, 2.0)
+
+
+def test_a_file_that_failed_in_between() -> None:
+    """Launches before it left stay the others' own; its ratios are of those that held it."""
+    duel = Played().duel()
+    duel.hold({**FILES, "third": Path("s.onnx")}, 0.4)
+    duel.hold(FILES)
+    assert [len(launch) for launch in duel.launches] == [3, 3, 2, 2, 2]
+    assert len(quotients(duel.launches, "third", "teacher")) == 2
+    assert len(quotients(duel.launches, "student", "teacher")) == 5
 
 
 def test_a_launchs_ratio_is_of_turns() -> None:

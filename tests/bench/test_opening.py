@@ -98,11 +98,15 @@ def test_a_runtime_over_another_is_no_file_over_another(monkeypatch: pytest.Monk
     """Where both measured a file at one batch: a ratio of its own, which no limit on a speedup takes for one; another batch is not compared."""
     held: list[Any] = []
 
-    def duel(session: object, what: Target, files: Mapping[str, Path], *, rival: Target, **rest: object) -> list[Mapping[str, list[float]]]:
-        held.append((what.name, rival.name, list(files)))
-        return [{**{name: [2.0, 4.0] for name in files}, **{by(rival, name): [1.0, 2.0] for name in files}}] * 2
+    class Played:
+        def __init__(self, session: object, what: Target, *, rival: Target, **rest: object) -> None:
+            self.names, self.rival = (what.name, rival.name), rival
 
-    monkeypatch.setattr("edgekd.bench.beside.duel", duel)
+        def hold(self, files: Mapping[str, Path], **rest: object) -> None:
+            held.append((*self.names, list(files)))
+            self.launches = [{**{name: [2.0, 4.0] for name in files}, **{by(self.rival, name): [1.0, 2.0] for name in files}}] * 2
+
+    monkeypatch.setattr("edgekd.bench.beside.Duel", Played)
     files = [artifact(tmp_path / f"{name}.onnx") for name in ("a", "b")]
     first, second = target.load("cpu"), target.load("cpu-openvino")
     targets = [first, msgspec.structs.replace(second, name="of two", batch=2), second, target.load(ORIN)]

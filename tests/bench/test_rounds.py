@@ -116,8 +116,6 @@ def test_a_target_without_a_host_is_noted(measured: Bench, events: list[Event]) 
 
 def test_it_tells_how_far_it_is(measured: Bench, events: list[Event]) -> None:
     """From the first block to the last of all, and never backwards."""
-    compared = [event for event in events if isinstance(event, Progress) and event.what == "comparing on quiet"]
-    assert [(event.done, event.total, event.unit) for event in compared] == [(1, 3, "launches"), (2, 3, "launches"), (3, 3, "launches")]
     progress = [event for event in events if isinstance(event, Progress) and event.what == "measuring on quiet"]
     assert [event.done for event in progress] == sorted({event.done for event in progress})
     assert progress[-1].done == progress[-1].total == 4 * (2 * 3 + 1)
@@ -126,7 +124,7 @@ def test_it_tells_how_far_it_is(measured: Bench, events: list[Event]) -> None:
 
 def test_a_comparison_that_fails_costs_no_measurement(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """What the files took stands; that they are not compared is a failure with its reason."""
-    monkeypatch.setattr("edgekd.bench.rounds.duel", Failing())
+    monkeypatch.setattr("edgekd.bench.duel.Duel._launch", failing)
     told: list[Event] = []
     files = [artifact(heavy(tmp_path / f"{name}.onnx")) for name in ("heavy", "copy")]
     found = bench(files, {aim(tmp_path): "local"}, pairs=[(COPY, HEAVY)], plan=replace(TINY, launches=1), max_s=MAX_S, emit=told.append)
@@ -135,11 +133,26 @@ def test_a_comparison_that_fails_costs_no_measurement(tmp_path: Path, monkeypatc
     assert Note(text="nothing is compared on quiet: both would not fit", level="warning") in told
 
 
-class Failing:
-    """In the place of `duel`."""
+def test_launches_that_compare_are_spread(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Over all that is measured, so that what the machine does in one stretch is not in all of them."""
+    begun: list[str] = []
+    start = Session.start
 
-    def __call__(self, *_: object, **__: object) -> None:
-        raise DeviceError("both would not fit")
+    def noted(session: Session, of: str = "") -> Agent:
+        begun.append(of.split()[0] if of else "host")
+        return start(session, of)
+
+    monkeypatch.setattr(Session, "start", noted)
+    files = [artifact(heavy(tmp_path / f"{name}.onnx", layers=1)) for name in ("heavy", "copy")]
+    found = bench(files, {aim(tmp_path): "local"}, pairs=[(COPY, HEAVY)], plan=TINY, max_s=MAX_S)
+    both = [HEAVY, COPY]
+    assert begun == ["host", *both, "duel", *both, "duel", "duel", *both]
+    assert len(found.ratios[0].launches) == 3
+
+
+def failing(*_: object) -> None:
+    """In the place of a launch."""
+    raise DeviceError("both would not fit")
 
 
 def test_nothing_that_opens(tmp_path: Path) -> None:
