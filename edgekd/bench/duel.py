@@ -6,6 +6,8 @@ from launch to launch and these 1.5 %. Launches that follow each other at once s
 not know of it: whoever has other work on the host holds some launches between each two parts of it (both in benchmarks/LOG.md).
 """
 
+import math
+import statistics
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -19,7 +21,13 @@ from edgekd.target import Target
 
 FEWEST = 2
 """Launches that are held however little time there is: one says nothing of its spread."""
-METHOD = "mean of the launches' logarithms, Student's t; a launch's ratio is the median over its turns"
+UNSEEN = 0.01
+"""Standard deviation of what all launches of a sitting may be off together, as a share of the ratio's logarithm: the machine is not the same from one
+minute to the next, and files of unlike weight take that unlike. One sitting cannot see it, many did (benchmarks/trust.py). Equal files have none."""
+METHOD = (
+    "mean of the launches' logarithms, Student's t, and 1 % of that mean for what the machine differs between sittings; "
+    "a launch's ratio is the median over its turns"
+)
 Samples = Mapping[str, Sequence[float]]
 """What one launch took for an inference of each file, ms, turn by turn; of a faster file the mean of as many as take the slowest's time for one."""
 
@@ -90,10 +98,12 @@ def quotients(launches: Sequence[Samples], artifact: str, against: str) -> list[
 
 
 def ratio(artifact: str, against: str, target: str, launches: Sequence[float], *, confidence: float = 0.95, method: str = METHOD) -> Ratio:
-    """What the launches' ratios come to."""
-    value, low, high = stats.mean_ratio(launches, confidence)
+    """What the launches' ratios come to: their mean, with an interval for their own spread and, independent of it, what they cannot show."""
+    value, _, high = stats.mean_ratio(launches, confidence)
+    unseen = statistics.NormalDist().inv_cdf(0.5 + confidence / 2) * UNSEEN * math.log(value)
+    wide = math.exp(math.hypot(math.log(high / value), unseen))
     return Ratio(
-        artifact=artifact, against=against, target=target, quantity="latency", value=value, low=low, high=high,
+        artifact=artifact, against=against, target=target, quantity="latency", value=value, low=value / wide, high=value * wide,
         confidence=confidence, method=method, launches=list(launches),
     )  # fmt: skip
 

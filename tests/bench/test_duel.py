@@ -1,5 +1,6 @@
 """bench/duel.py: which launches are held, by whom each is begun, and what their samples come to; the agents are played."""
 
+import math
 from pathlib import Path
 from typing import Any, cast
 
@@ -118,8 +119,20 @@ def test_a_launchs_ratio_is_of_turns() -> None:
 def test_a_ratio_keeps_its_launches() -> None:
     """And says how its interval came to be, at another confidence too."""
     found = ratio("a", "b", "cpu", [0.5, 0.6, 0.55])
-    assert (found.value, found.low, found.high) == stats.mean_ratio([0.5, 0.6, 0.55])
     assert (found.launches, found.method, found.confidence, found.quantity) == ([0.5, 0.6, 0.55], METHOD, 0.95, "latency")
     surer = ratio("a", "b", "cpu", [0.5, 0.6, 0.55], confidence=0.99, method="another")
     assert surer.low < found.low < found.high < surer.high
     assert surer.method == "another"
+
+
+def test_what_launches_share_widens_the_interval() -> None:
+    """Launches that agree to the last digit leave a percent of the logarithm's size, 1.96 times; equal files none; the inverse is as wide."""
+    found = ratio("a", "b", "cpu", [8.0] * 5)
+    assert (found.value, found.low, found.high) == pytest.approx((8.0, 8.0 ** (1 - 0.0196), 8.0**1.0196), rel=1e-4)
+    inverse = ratio("b", "a", "cpu", [1 / 8] * 5)
+    assert (inverse.low, inverse.high) == pytest.approx((1 / found.high, 1 / found.low))
+    assert (ratio("a", "b", "cpu", [1.0] * 5).low, ratio("a", "b", "cpu", [1.0] * 5).high) == (1.0, 1.0)
+    equal = ratio("a", "b", "cpu", [0.9, 1.1, 1.0, 1.0])
+    assert (equal.low, equal.high) == pytest.approx(stats.mean_ratio([0.9, 1.1, 1.0, 1.0])[1:], rel=1e-3)
+    alone = ratio("a", "b", "cpu", [8.0])
+    assert (alone.low, alone.high) == (0.0, math.inf)
