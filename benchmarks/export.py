@@ -227,7 +227,7 @@ def compared(bout: Bout, sizes: dict[Way, int]) -> list[Row]:
 
 def picked(bout: Bout) -> tuple[Way, Way]:
     """What the target `cpu` ships: of edgekd's files that lose no more than `max_drop` (an int8 file that does is not written) the one with the
-    smallest median, as in `compress.files.ship`; and the same where OpenVINO's target is asked for too."""
+    smallest median, as in `compress.timing.ship`; and the same where OpenVINO's target is asked for too."""
     times = {way: median(_all(bout, way)) for way in bout.samples}
     own = [way for way in times if way[0] == ORT]
     return min(own, key=times.__getitem__), min([way for way in times if way[0] in (ORT, OPENVINO)], key=times.__getitem__)

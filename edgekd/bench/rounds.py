@@ -14,7 +14,8 @@ import msgspec
 
 from edgekd.bench import opening
 from edgekd.bench.beside import beside_each_other
-from edgekd.bench.bout import Bout, Contender
+from edgekd.bench.bout import Bout
+from edgekd.bench.contender import Contender
 from edgekd.bench.duel import Duel, quotients, ratio
 from edgekd.bench.hosts import at_once
 from edgekd.bench.plan import FULL, Bench, Plan, Way

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from edgekd.bench.offline import Written
-from edgekd.compress import assistants, continued, domain, ensemble, files, inherit, offline, students, sustained, teacher
+from edgekd.compress import assistants, continued, domain, ensemble, files, inherit, offline, students, sustained, teacher, timing
 from edgekd.compress.lesson import Learner
 from edgekd.compress.plan import plan
 from edgekd.compress.story import Story
@@ -182,9 +182,9 @@ def _walk(
         if made:
             files.evaluate(story, made, do="evaluate" in do)
             domain.scored(story, made, do="evaluate" in do)
-            lost = files.bench(story, made, do="bench" in do, anew=anew, python=python, settings=settings, batches=batches)
+            lost = timing.bench(story, made, do="bench" in do, anew=anew, python=python, settings=settings, batches=batches)
             offline.take_up(story, made, device)
-            files.ship(story)
+            timing.ship(story)
             sustained.load(story, seconds=sustained_s, python=python, settings=settings)
         inherit.measure(story, learners, images=changed)
         report = story.told()
@@ -197,7 +197,7 @@ def _made(story: Story, do: set[Step], python: Sequence[str] = ()) -> tuple[list
     """The networks and their files; what could not be done later is refused first."""
     files.check(story.recipe, story.base)
     if "bench" in do:
-        files.reach(story.recipe, every="evaluate" in do, python=python)
+        timing.reach(story.recipe, every="evaluate" in do, python=python)
     ensemble.check(story)
     students.check(story)
     assistants.check(story)

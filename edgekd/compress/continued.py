@@ -14,9 +14,10 @@ from numpy.typing import NDArray
 from edgekd import units
 from edgekd.compress import students
 from edgekd.compress.ensemble import Answerer
+from edgekd.compress.images import brings
 from edgekd.compress.lesson import Learner, Lesson, built, code_of, learnt, settled, tell
 from edgekd.compress.oldimages import Archive, shared
-from edgekd.compress.story import Story, brings
+from edgekd.compress.story import Story
 from edgekd.data.batches import Batches
 from edgekd.data.images import Images
 from edgekd.data.source import class_counts

@@ -1,31 +1,23 @@
-"""The files of a run: exported, scored, timed, and which of them ships on each target.
+"""The files of a run: exported and scored.
 
-In: an open `Story` and its learners, the teacher first. Each file's scores and all files' times are stages of their own, which stand as long as the
-files do.
+In: an open `Story` and its learners, the teacher first. Out: artifacts and scores in its report. Each network's files and each file's scores are
+stages of their own, which stand as long as what they are made from. How fast files are is `timing`'s.
 """
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
 from edgekd import budget, target, units
-from edgekd.bench import FULL, QUICK, resolve
-from edgekd.bench import bench as measure
-from edgekd.bench.floor import floors
-from edgekd.budget import choose
+from edgekd.bench import resolve
 from edgekd.compress import inherit
 from edgekd.compress.lesson import Learner
 from edgekd.compress.story import Story, named_limits
-from edgekd.device.agent import machine
 from edgekd.device.host import connect
 from edgekd.device.predict import open_predict
-from edgekd.device.settings import UNCHANGED, Settings
-from edgekd.errors import DeviceError
-from edgekd.evaluate import compare
 from edgekd.evaluate import evaluate as score
 from edgekd.evaluate.calibration import with_unscaled
 from edgekd.evaluate.severally import fit_thresholds
@@ -33,12 +25,10 @@ from edgekd.export import HeldOut
 from edgekd.export import export as write
 from edgekd.export.int8 import Flavour
 from edgekd.files import atomic_path
-from edgekd.measurements import Host, Measurement, Ratio
 from edgekd.models.load import fingerprint
 from edgekd.recipe import Recipe
 from edgekd.record import Artifact, Report
 from edgekd.scores import Score
-from edgekd.stats import median
 from edgekd.tasks import several
 from edgekd.tasks.multilabel import THRESHOLD
 
@@ -52,8 +42,6 @@ _SCORED = 3
 3: recall of head, middle and tail."""
 DISAGREEMENTS = 24
 """Test images that teacher and student call differently, kept of each student's file."""
-QUICK_IMAGES = 2000
-"""A data set of no more images is a try-out: its files are timed in a shorter bench."""
 
 
 class Files(msgspec.Struct, frozen=True, kw_only=True):
@@ -68,40 +56,11 @@ class Scores(msgspec.Struct, frozen=True, kw_only=True):
     scores: list[Score]
 
 
-class Times(msgspec.Struct, frozen=True, kw_only=True):
-    """All files' on all targets."""
-
-    measurements: list[Measurement]
-    ratios: list[Ratio]
-    hosts: dict[str, Host]
-    failures: dict[str, str]
-    lost: dict[str, str] = {}
-
-
 def check(recipe: Recipe, base: Path) -> None:
     """Refuse targets, hosts and limits that could not be measured or judged, before anything is trained; raises as `bench.resolve` and `judge`."""
     resolve(recipe.on, base)
     budget.judge(Report(edgekd="", name="", created=""), named_limits(recipe, base))
     units.parse_fraction(recipe.max_drop)
-
-
-def reach(recipe: Recipe, *, every: bool, python: Sequence[str] = ()) -> None:
-    """Open a line to each other machine that files are to be timed on, before anything is trained: `every` one, or one of all hosts at least.
-
-    Raises:
-        UsageError, MissingError, DeviceError: as `connect`.
-    """
-    hosts = list(dict.fromkeys(host for host in recipe.on.values() if host))
-    failed = []
-    for host in hosts:
-        try:
-            if host != "local":
-                with connect(host, python):
-                    pass
-        except DeviceError as error:
-            failed.append(error)
-            if every or len(failed) == len(hosts):
-                raise
 
 
 # Export ---------------------------------------------------------------------------------------------------------------
@@ -242,116 +201,3 @@ def _keep(file: Path, logits: Mapping[str, NDArray[np.float32]]) -> None:
 def _kept(file: Path) -> dict[str, NDArray[np.float32]]:
     with np.load(file, allow_pickle=False) as archive:
         return {split: archive[split] for split in archive.files}
-
-
-# Times ----------------------------------------------------------------------------------------------------------------
-
-
-def bench(
-    story: Story,
-    artifacts: Sequence[Artifact],
-    *,
-    do: bool,
-    anew: bool,
-    python: Sequence[str] = (),
-    settings: Settings = UNCHANGED,
-    batches: Sequence[int] = (),
-) -> Mapping[str, str]:
-    """Time every file on every target that has a host, all in turn: `anew`, and where `settings` are asked for; further arguments as
-    `edgekd.bench.bench`. Of each target whose chip is known, how fast it could be at best stands beside. What comes back is why hosts were lost, by
-    host; where one was, the next time begins anew."""
-    story.add(floors=floors(artifacts, [target.load(name, story.base) for name in story.recipe.on]))
-    if not any(story.recipe.on.values()):
-        if do:
-            story.note("no target has a host: nothing is timed")
-        return {}
-    pairs, facts = _pairs(story, artifacts), machine.facts()
-    key = {
-        "files": {artifact.name: artifact.sha256 for artifact in artifacts},
-        "on": {name: [host, target.load(name, story.base)] for name, host in story.recipe.on.items()},
-        "machine": {what: facts[what] for what in ("cpu", "cores", "system")},
-        "pairs": pairs,
-    }
-    if not do and not story.run.stands("bench", key):
-        return {}
-    stage = story.run.stage("bench", key, anew=do and (anew or bool(settings)))
-    if do and stage.done and stage.result(Times).lost:
-        stage = story.run.stage("bench", key, anew=True)
-    if not stage.done:
-        found = measure(
-            [(artifact, story.run.folder / artifact.path) for artifact in artifacts],
-            story.recipe.on,
-            **asked(story, artifacts),
-            batches=batches,
-            settings=settings,
-            python=python,
-            base=story.base,
-            emit=story.run.emit,
-        )
-        times = Times(measurements=found.measurements, ratios=found.ratios, hosts=found.hosts, failures=found.failures, lost=found.lost)
-        stage.finish(times)
-    times = stage.result(Times)
-    story.add(
-        measurements=times.measurements,
-        ratios=times.ratios,
-        hosts=times.hosts,
-        doubts=[*story.report.doubts, *(f"{name} was not measured: {why}" for name, why in (times.failures | times.lost).items())],
-    )
-    return times.lost
-
-
-def asked(story: Story, artifacts: Sequence[Artifact]) -> dict[str, Any]:
-    """How long and how much of a run's files is measured, and which are compared, as arguments of `edgekd.bench.bench`."""
-    quick = len(story.images.train) <= QUICK_IMAGES
-    return {
-        "pairs": _pairs(story, artifacts),
-        "max_s": 10.0 + 2.0 * len(artifacts) if quick else 15.0 * len(artifacts),
-        "layers": True,
-        "plan": QUICK if quick else FULL,
-    }
-
-
-def _pairs(story: Story, artifacts: Sequence[Artifact]) -> list[tuple[str, str]]:
-    """Every file against the teacher's own, and against what a limit names."""
-    first = artifacts[0].name
-    pairs = [(artifact.name, first) for artifact in artifacts if artifact.name != first]
-    for limit in story.recipe.limit:
-        if limit.speedup is None or limit.against is None:
-            continue
-        for artifact in artifacts:
-            other = choose.against(story.report, artifact, limit.against)
-            if not isinstance(other, str) and other.name != artifact.name:
-                pairs.append((artifact.name, other.name))
-    return list(dict.fromkeys(pairs))
-
-
-# What ships -----------------------------------------------------------------------------------------------------------
-
-
-def ship(story: Story) -> None:
-    """On each target, each student's fastest file whose loss on validation images to its own fp32 file is within `max_drop`; of a teacher alone
-    likewise. Nothing ships that was not scored."""
-    report, allowed = story.report, units.parse_fraction(story.recipe.max_drop)
-    role = "student" if any(artifact.role == "student" for artifact in report.artifacts) else "teacher"
-    shipped = {}
-    for name in dict.fromkeys(measurement.target for measurement in report.measurements) if report.scores else ():
-        times = {m.artifact: median(m.timing.samples) for m in report.measurements if m.target == name}
-        for network in dict.fromkeys(artifact.network for artifact in report.artifacts if artifact.role == role):
-            own, *others = [artifact for artifact in report.artifacts if (artifact.role, artifact.network) == (role, network)]
-            within = [own, *(artifact for artifact in others if _loss(story, own, artifact) <= allowed)]
-            fitting = [artifact for artifact in within if artifact.name in times]
-            if fitting:
-                shipped[f"{name}/{network}"] = min(fitting, key=lambda artifact: times[artifact.name]).name
-    story.add(shipped=shipped)
-
-
-def _loss(story: Story, own: Artifact, artifact: Artifact) -> float:
-    """What a file loses on validation images to its network's first file; without validation images nothing may be chosen by a guess."""
-    first, second = story.report.score(own.name, "valid"), story.report.score(artifact.name, "valid")
-    if first is None or second is None:
-        return float("inf")
-    if story.recipe.task == "multilabel":
-        return first.lead.value - second.lead.value
-    if story.recipe.train.prior != "data":
-        return first.metrics["balanced_accuracy"].value - second.metrics["balanced_accuracy"].value
-    return compare(first, second).value

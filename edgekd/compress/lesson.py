@@ -12,7 +12,8 @@ import numpy as np
 import torch
 
 from edgekd import units
-from edgekd.compress.story import Story, brings
+from edgekd.compress.images import brings
+from edgekd.compress.story import Story
 from edgekd.distill import distill, filled
 from edgekd.distill.beside import Beside
 from edgekd.distill.checkpoint import NAME as CHECKPOINT

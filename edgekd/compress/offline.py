@@ -18,7 +18,7 @@ from edgekd.bench import offline, opening
 from edgekd.bench.offline import Asked, Written
 from edgekd.bench.plan import Way
 from edgekd.bench.where import fits
-from edgekd.compress import files
+from edgekd.compress import timing
 from edgekd.compress.story import Story
 from edgekd.device.host import Session, connect
 from edgekd.device.predict import open_predict
@@ -80,7 +80,7 @@ def write(story: Story, artifacts: Sequence[Artifact], folder: Path, *, batches:
         folder,
         _placed(story, artifacts),
         offline.aimed(story.recipe.on),
-        Asked(**files.asked(story, artifacts), batches=list(batches)),
+        Asked(**timing.asked(story, artifacts), batches=list(batches)),
         base=story.base,
         also=lambda session, targets: _answered(story, artifacts, session, targets, compared=False),
         emit=story.run.emit,

@@ -16,8 +16,9 @@ import numpy as np
 import torch
 
 from edgekd import units
+from edgekd.compress.images import load_images
 from edgekd.compress.previous import Old
-from edgekd.compress.story import Story, load_images
+from edgekd.compress.story import Story
 from edgekd.data.images import Images, Integers, Pixels
 from edgekd.data.known import renumbered
 from edgekd.data.source import Source

@@ -12,8 +12,9 @@ import msgspec
 from edgekd import graph
 from edgekd.compress import domain
 from edgekd.compress.ensemble import Answerer
+from edgekd.compress.images import brings
 from edgekd.compress.lesson import Learner, Lesson, built, code_of, learnt, settled, tell
-from edgekd.compress.story import Story, brings
+from edgekd.compress.story import Story
 from edgekd.distill import alone, quantised
 from edgekd.distill.defaults import pinned
 from edgekd.distill.subset import NEEDS_TEACHER

@@ -6,22 +6,24 @@ was stated is changed. Every number in a remark was counted or computed; what is
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import msgspec
 
-from edgekd import stats, units
+from edgekd import units
 from edgekd.compress import students
+from edgekd.compress.bounds import suggest_limits
+from edgekd.compress.draft import Draft
+from edgekd.compress.images import teachers_preprocess
 from edgekd.compress.plan import floor_text, looking, sizes_text
 from edgekd.compress.sight import Data, Offer, Pictures, Sight, Teacher, looked, picked, pictures_of
-from edgekd.compress.story import UNBALANCED, teachers_preprocess
+from edgekd.compress.story import UNBALANCED
 from edgekd.data.pictures import DEFAULT_SIZE
 from edgekd.distill.defaults import all_steps, filled
 from edgekd.events import Emit, Event, Note, silent
 from edgekd.models.pick import LARGE
-from edgekd.recipe import TWO_PHASES, Limit, Phase, Recipe, Temperature, Train
+from edgekd.recipe import TWO_PHASES, Phase, Recipe, Temperature, Train
 from edgekd.report.text import without_middle
 
 SIDES = (32, 48, 64, 96, 128, 160, DEFAULT_SIZE[0])
@@ -32,16 +34,8 @@ FEW_STEPS, MOST_TIMES = 500, 4
 """Steps that all phases together should have, and how many times their epochs are multiplied for that at the most."""
 ANSWERS = 4e9
 """Bytes that the teacher's remembered answers may take on the disk."""
-DISAGREEING = 0.05
-"""Test images that one of teacher and student alone may have right, as a share, though neither is better."""
-LEAST_DROP, MOST_DROP = 0.01, 0.10
-"""A limit on accuracy is no tighter than the one; where the images cannot tell less than the other, there is none."""
-GRAPH_SHARE, GRAPH_BYTES = 0.10, 20_000
-"""What a file's graph may add to its parameters."""
 LONGEST_NAME = 40
 """Of a class in a remark, in characters."""
-WORTH_ASKING = 1.5
-"""Times fewer MACs from which a speedup is asked for."""
 
 
 @dataclass(frozen=True)
@@ -51,23 +45,6 @@ class Suggestion:
     sight: Sight
     recipe: Recipe
     remarks: dict[str, list[str]]
-
-
-@dataclass
-class _Draft:
-    """A recipe while it grows, with its remarks."""
-
-    recipe: Recipe
-    remarks: dict[str, list[str]] = field(default_factory=dict)
-
-    def put(self, **changes: Any) -> None:
-        self.recipe = msgspec.structs.replace(self.recipe, **changes)
-
-    def train(self, **changes: Any) -> None:
-        self.put(train=msgspec.structs.replace(self.recipe.train, **changes))
-
-    def say(self, key: str, *paragraphs: str) -> None:
-        self.remarks.setdefault(key, []).extend(text for text in paragraphs if text)
 
 
 def suggest(recipe: Recipe, *, base: Path, emit: Emit = silent) -> Suggestion:
@@ -88,7 +65,7 @@ def suggest(recipe: Recipe, *, base: Path, emit: Emit = silent) -> Suggestion:
         emit(event)
 
     pictures = pictures_of(recipe.data, base)
-    draft = _Draft(recipe)
+    draft = Draft(recipe)
     _hold(draft, pictures, base)
     with looking(draft.recipe, base, kept) as story:
         students.check(story)
@@ -100,14 +77,14 @@ def suggest(recipe: Recipe, *, base: Path, emit: Emit = silent) -> Suggestion:
     if sight.teacher.taught or sight.students:
         _train(draft, sight.data, chosen=recipe.phase != TWO_PHASES)
     _targets(draft, sight)
-    _limits(draft, sight)
+    suggest_limits(draft, sight)
     return Suggestion(sight, draft.recipe, draft.remarks)
 
 
 # Images and networks --------------------------------------------------------------------------------------------------
 
 
-def _hold(draft: _Draft, pictures: Pictures | None, base: Path) -> None:
+def _hold(draft: Draft, pictures: Pictures | None, base: Path) -> None:
     """The size that pictures are held at, where nothing states it and they do not agree on a moderate one."""
     if pictures is None or draft.recipe.size is not None:
         return
@@ -129,7 +106,7 @@ def sizes_of(pictures: Pictures, *, capital: bool = False) -> str:
     return f"{files} have {pictures.sizes} sizes, {high[0]} to {high[1]} pixels high and {wide[0]} to {wide[1]} wide"
 
 
-def _data(draft: _Draft, sight: Sight) -> None:
+def _data(draft: Draft, sight: Sight) -> None:
     data = sight.data
     height, width, channels = data.shape
     draft.say(
@@ -143,7 +120,7 @@ def _data(draft: _Draft, sight: Sight) -> None:
         draft.say("alone", "alone = true would also teach the student without the teacher, to say what distilling bought.")
 
 
-def _teacher(draft: _Draft, sight: Sight) -> None:
+def _teacher(draft: Draft, sight: Sight) -> None:
     seen = sight.teacher
     brought = "It comes with its weights, and is scored on validation images before anything is taught."
     draft.say(
@@ -162,7 +139,7 @@ def size_text(teacher: Teacher) -> str:
     return f"{units.bytes_text(teacher.size)} {'in its own file' if teacher.own_file else 'in FP32'}"
 
 
-def _students(draft: _Draft, sight: Sight) -> None:
+def _students(draft: Draft, sight: Sight) -> None:
     """The chosen student with its reason, and the others that could be."""
     if draft.recipe.student is None:
         draft.put(student=picked(sight))
@@ -189,7 +166,7 @@ def _by(size: Sequence[int]) -> str:
 # Training -------------------------------------------------------------------------------------------------------------
 
 
-def _train(draft: _Draft, data: Data, *, chosen: bool) -> None:
+def _train(draft: Draft, data: Data, *, chosen: bool) -> None:
     """Augmentation, views, prior, and as many epochs as give few images steps enough; `chosen` phases keep theirs."""
     _augment(draft, data)
     _views(draft, data)
@@ -210,7 +187,7 @@ def _train(draft: _Draft, data: Data, *, chosen: bool) -> None:
         draft.say(f"phase.{place}", _phase(place, phase))
 
 
-def _augment(draft: _Draft, data: Data) -> None:
+def _augment(draft: Draft, data: Data) -> None:
     if draft.recipe.train.augment is not None:
         return
     augment = filled(draft.recipe.train, images=data.train, shape=data.shape, flip=data.flip, brought=False).augment
@@ -222,7 +199,7 @@ def _augment(draft: _Draft, data: Data) -> None:
     draft.say("train.augment", f"What suits images of {_by(data.shape)}: {crop if augment.scale == 1 else zoom}, {flip}.")
 
 
-def _views(draft: _Draft, data: Data) -> None:
+def _views(draft: Draft, data: Data) -> None:
     """Fewer views than usual where the teacher's answers to all of them would fill a disk."""
     usual = Train().views
     one = 2 * data.train * len(data.classes)
@@ -238,7 +215,7 @@ def _views(draft: _Draft, data: Data) -> None:
     )
 
 
-def _prior(draft: _Draft, data: Data) -> None:
+def _prior(draft: Draft, data: Data) -> None:
     prior = draft.recipe.train.prior
     if prior == "data" and data.imbalance < UNBALANCED:
         return
@@ -261,92 +238,10 @@ def _phase(place: int, phase: Phase) -> str:
     return f"Phase {place + 1}: {subset}, {shown}" + (f"; answers are compared at {at}." if phase.soft else "; labels alone.")
 
 
-# Targets and limits ---------------------------------------------------------------------------------------------------
+# Targets --------------------------------------------------------------------------------------------------------------
 
 
-def _targets(draft: _Draft, sight: Sight) -> None:
+def _targets(draft: Draft, sight: Sight) -> None:
     for aim in sight.targets:
         measured = f"measured on {'this machine' if aim.host == 'local' else aim.host}" if aim.host else "not measured, as it has no host"
         draft.say("on", f"{aim.target}: {aim.description}; {measured}.")
-
-
-def _limits(draft: _Draft, sight: Sight) -> None:
-    """Limits on what ships on each target that is measured; where none is, on the file that the first would take."""
-    if draft.recipe.limit:
-        return
-    hosted = [aim for aim in sight.targets if aim.host]
-    limits = [Limit(target=aim.target) for aim in hosted]
-    if not hosted:
-        written = draft.recipe.export.precisions
-        takes = [name for aim in sight.targets for name in aim.precisions if name in written]
-        limits = [Limit(artifact=(takes or [*written])[0])]
-    for place, limit in enumerate(limits):
-        here = f"limit.{place}"
-        if limit.target is None:
-            draft.say(f"{here}.artifact", "No target here is measured: this holds for files in that precision, wherever they run.")
-        else:
-            draft.say(f"{here}.artifact", f"Whatever file ships on {limit.target}: the fastest that keeps to max_drop on validation images.")
-        limits[place] = _bounded(draft, sight, limit, here)
-    draft.say(
-        "limit.0",
-        "What `edgekd compress` and `edgekd check` hold the result to; where it breaks one they exit with 1. Nothing is measured yet: these are "
-        "computed or aims. Once a run is done, `edgekd budget init` writes limits from what it measured.",
-    )
-    draft.put(limit=tuple(limits))
-
-
-def _bounded(draft: _Draft, sight: Sight, limit: Limit, here: str) -> Limit:
-    """A limit with its bounds, and where each comes from."""
-    chosen = [offer for offer in sight.students if offer.chosen]
-    bounds: dict[str, Any] = {"size": _size(draft, sight, limit, f"{here}.size")}
-    drop = _drop(draft, sight, f"{here}.accuracy_drop") if chosen else None
-    if drop is not None:
-        bounds["accuracy_drop"] = drop
-    least = min((offer.fewer_macs or 0 for offer in chosen), default=0)
-    if limit.target is not None and least >= WORTH_ASKING:
-        bounds["speedup"] = round(math.sqrt(least), 1)
-        draft.say(
-            f"{here}.speedup",
-            f"An aim: the square root of {units.number_text(least)}, how many times fewer MACs the student does; layers that wait for "
-            "memory gain less than that. It is against the teacher's FP32 file, timed in turn.",
-        )
-    return msgspec.structs.replace(limit, **bounds)
-
-
-def _size(draft: _Draft, sight: Sight, limit: Limit, here: str) -> str:
-    chosen = [offer for offer in sight.students if offer.chosen]
-    largest = max(chosen, key=lambda offer: offer.params, default=None)
-    if largest is None:
-        size, whose = sight.teacher.size, f"the teacher's {units.count_text(sight.teacher.params)} parameters"
-    else:
-        precision = limit.artifact if limit.artifact in largest.sizes else max(largest.sizes, key=lambda each: largest.sizes[each])
-        size, whose = largest.sizes[precision], f"{units.count_text(largest.params)} parameters of {largest.model} in {precision}"
-    draft.say(
-        here,
-        f"Computed: {whose} are {units.bytes_text(size)}; {units.percent_text(GRAPH_SHARE, 0)} and {units.bytes_text(GRAPH_BYTES, 2)} more for the "
-        "graph around them.",
-    )
-    return units.bytes_text(size * (1 + GRAPH_SHARE) + GRAPH_BYTES)
-
-
-def _drop(draft: _Draft, sight: Sight, here: str) -> str | None:
-    """The least drop that so many test images can show not to be there; None where that says nothing, or accuracy is not what counts."""
-    count = sight.data.test
-    if draft.recipe.task == "multilabel":
-        draft.say(here, "No limit on accuracy_drop: it counts images with all labels right. Bound map, auc or recall instead.")
-        return None
-    if draft.recipe.train.prior != "data":
-        draft.say(here, "No limit on accuracy_drop: this prior trades common classes for rare ones. Bound balanced_accuracy instead.")
-        return None
-    each = max(1, round(count * DISAGREEING / 2))
-    known = stats.paired_difference(each, each, count)[2] if count >= 2 * each else 1.0
-    bound = max(LEAST_DROP, math.ceil(200 * known) / 200)
-    equal = (
-        f"with {count} test images, were the student as good as its teacher and each alone right on {each} of them, it could only be said to lose "
-        f"less than {units.points_text(known)}"
-    )
-    if bound > MOST_DROP:
-        draft.say(here, f"No limit on accuracy_drop: {equal}. --test names more.")
-        return None
-    draft.say(here, f"An aim. A tighter one may stay undecided: {equal}." if bound > LEAST_DROP else "An aim.")
-    return units.points_text(bound, None)

@@ -12,8 +12,9 @@ import numpy as np
 import torch
 
 from edgekd import stats, units
+from edgekd.compress.images import PICTURES, brings
 from edgekd.compress.lesson import Learner, Lesson, Outcome, built, code_of, learnt, settled, tell
-from edgekd.compress.story import PICTURES, Story, brings
+from edgekd.compress.story import Story
 from edgekd.data.source import Images, class_counts
 from edgekd.distill import supervised
 from edgekd.errors import UsageError

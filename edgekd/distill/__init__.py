@@ -134,7 +134,7 @@ def _answers(
         precision="bf16" if bf16 else "fp32",
         few=few,
     )
-    return Remembered(
+    remembered = Remembered(
         teacher,
         data,
         memory / key,
@@ -146,6 +146,9 @@ def _answers(
         ranks=ranks,
         few=few,
     )
+    if ranks.main:
+        emit(Note(text=f"{teacher.name}'s {remembered.told(train.views)}"))
+    return remembered
 
 
 def alone(phases: Sequence[Phase], *, keep_subsets: bool = False) -> tuple[Phase, ...]:

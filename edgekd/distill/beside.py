@@ -6,11 +6,7 @@ such a lesson learns or remembers is in its state, which the checkpoint holds.
 
 from typing import Any, Protocol, runtime_checkable
 
-import torch
 from torch import Tensor, nn
-
-from edgekd.data.batches import order
-from edgekd.distill.schedule import steps_per_pass
 
 
 class Beside(Protocol):
@@ -51,21 +47,6 @@ class Hosting(Beside, Protocol):
     def guests(self, step: int, *, plain: bool) -> Tensor | None:
         """Further images (more, channels, height, width) of a step, where the network is; None: none. Which ones depends on `step` alone; `plain`: as
         they are, as the step's own are shown."""
-
-
-class Passes:
-    """Which images a lesson shows at a step, pass after pass over `count` images in an order of the seed's and the pass's own, `size` a step."""
-
-    def __init__(self, count: int, size: int, seed: int) -> None:
-        self.count, self.size, self.seed = count, size, seed
-        self._order, self._order_of = torch.empty(0, dtype=torch.int64), -1
-
-    def at(self, step: int) -> tuple[Tensor, int]:
-        """Positions (size,) of a step's images, and the number of the pass that it belongs to."""
-        number, slot = divmod(step, steps_per_pass(self.count, self.size))
-        if self._order_of != number:
-            self._order, self._order_of = order(self.count, self.seed, number), number
-        return self._order[slot * self.size : (slot + 1) * self.size], number
 
 
 def guests_of(lesson: Beside | None, step: int, *, plain: bool) -> Tensor | None:

@@ -26,8 +26,8 @@ from torch import Tensor, nn
 from edgekd import units
 from edgekd.data.batches import Batches
 from edgekd.distill.batchnorm import by_batch
-from edgekd.distill.beside import Passes
 from edgekd.distill.consistency import balanced, consistency, ramp, sure, warmed
+from edgekd.distill.passes import Passes
 from edgekd.files import sha256_json
 from edgekd.recipe import Augment, Domain
 from edgekd.tasks.classify import Frequencies

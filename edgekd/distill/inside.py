@@ -17,7 +17,8 @@ from edgekd.events import Emit, Note
 from edgekd.files import sha256_json
 from edgekd.models.attention import attends
 from edgekd.models.network import Network
-from edgekd.models.taps import POOLED, Tap, Tapped, find, suggested
+from edgekd.models.tapped import Tapped
+from edgekd.models.taps import POOLED, Tap, find, suggested
 from edgekd.recipe import Phase
 from edgekd.terms import FEATURE_TERMS, Attention, Contrast, Feature, FeatureTerm, Heads, Relation, Tokens, Values
 

@@ -28,7 +28,7 @@ from torch import Tensor, nn
 
 from edgekd.data.batches import Batches
 from edgekd.distill import losses
-from edgekd.distill.beside import Passes
+from edgekd.distill.passes import Passes
 from edgekd.recipe import Augment, Optimizer, Train
 
 KEEP, REPLAY = "keep", "replay"

@@ -1,16 +1,18 @@
 """What a loop keeps between two lines of its log: sums on the device, read only when something is said.
 
-In: each step's parts of the loss. Out: their means, and images per second. Nothing here makes a GPU wait before it is read.
+In: each step's parts of the loss. Out: their means, and images per second; of a line of the log, what the curve keeps. Nothing here makes a GPU wait
+before it is read.
 """
 
 import dataclasses
 import time
 from collections.abc import Callable
 
-import torch
 from torch import Tensor
 
+from edgekd.events import Trained
 from edgekd.recipe import Phase
+from edgekd.record import CurvePoint
 
 
 @dataclasses.dataclass(frozen=True)
@@ -25,11 +27,9 @@ class Step:
 
 
 class Meter:
-    """Sums of a loss's parts since the last log, kept on the device, and the order of the present pass."""
+    """Sums of a loss's parts since the last log, kept on the device."""
 
     def __init__(self) -> None:
-        self.order: Tensor = torch.empty(0, dtype=torch.int64)
-        self.order_of = (-1, -1)
         self.restart()
 
     def restart(self) -> None:
@@ -45,3 +45,9 @@ class Meter:
         assert self.parts is not None
         means: list[float] = (self.parts / self.steps).tolist()
         return means, self.images / max(1e-9, time.monotonic() - self.since)
+
+
+def point(line: Trained, first_temperature: float | None) -> CurvePoint:
+    """What the curve keeps of a line of the log."""
+    kept = ("epoch", "step", "phase", "loss", "temperature", "shares", "learning_rate", "valid_accuracy")
+    return CurvePoint(**{name: getattr(line, name) for name in kept}, first_temperature=first_temperature)

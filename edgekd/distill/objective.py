@@ -62,11 +62,12 @@ class Seen:
 
 @dataclass(frozen=True)
 class Loss:
-    """A scalar to go back from, its weighted parts (terms,) in the order of the phase's terms, and the mean T."""
+    """A scalar to go back from, its weighted parts (terms,) in the order of the phase's terms, the mean T, and what it was made from."""
 
     total: Tensor
     parts: Tensor
     temperature: Tensor
+    answer: Answer
 
 
 class Objective:
@@ -107,29 +108,18 @@ class Objective:
         parts = torch.stack(
             [term.weight * TERMS[type(term)](term, replace(answer, pairs=pairs.get(place, []))) for place, term in enumerate(self.phase.terms)]
         )
-        return Loss(total=parts.sum(), parts=parts.detach(), temperature=heat.mean().detach())
+        return Loss(total=parts.sum(), parts=parts.detach(), temperature=heat.mean().detach(), answer=answer)
 
-    def gradient_shares(
-        self,
-        student: Tensor,
-        teacher: Answers | None,
-        labels: Tensor,
-        *,
-        progress: float,
-        confidence: Tensor | None = None,
-        learned: Tensor | None = None,
-    ) -> dict[str, float]:
-        """Each term's share of the gradient at the logits: its norm over the sum of the terms' norms. Feature terms do not reach the logits, nor does
-        `tokens`, whose head is its own: 0."""
-        heat = self._temperature(teacher, labels, progress=progress, confidence=confidence, learned=learned).detach()
+    def gradient_shares(self, answer: Answer) -> dict[str, float]:
+        """Each term's share of the gradient at an answer's logits: its norm over the sum of the terms' norms. Feature terms do not reach the logits,
+        nor does `tokens`, whose head is its own: 0."""
         norms = []
         for term in self.phase.terms:
             if isinstance(term, FEATURE_TERMS):
                 norms.append(0.0)
                 continue
-            logits = student.detach().requires_grad_()
-            answer = Answer(student=logits, teacher=teacher, labels=labels, temperature=heat, counts=self.counts)
-            part = term.weight * TERMS[type(term)](term, answer)
+            logits = answer.student.detach().requires_grad_()
+            part = term.weight * TERMS[type(term)](term, replace(answer, student=logits, temperature=answer.temperature.detach()))
             norms.append(torch.autograd.grad(part, logits)[0].norm().item())
         whole = sum(norms) or 1.0
         return {name: norm / whole for name, norm in zip(self.names, norms, strict=True)}

@@ -7,6 +7,7 @@ here, but by `inside`, live.
 """
 
 import contextlib
+import math
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,6 +17,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from edgekd import units
 from edgekd.data.batches import Batches
 from edgekd.distill import leading
 from edgekd.distill.leading import Answers, Leading, whole
@@ -108,6 +110,12 @@ class Remembered:
         self.few = few
         self._held: dict[str, Answers] = {}
         folder.mkdir(parents=True, exist_ok=True)
+
+    def told(self, views: int) -> str:
+        """How much so many views and the plain images take on the disk, and how many of them stand there, in words."""
+        there = sum((self.folder / f"{name}.npy").is_file() for name in ("plain", *(f"view-{view}" for view in range(views))))
+        one = math.prod(self._shape) * self._layout.itemsize
+        return f"answers are remembered on {views} views and the plain images, {units.bytes_text(one)} each: {there} of {views + 1} stand already"
 
     def answer(self, images: Tensor, positions: Tensor, view: int | None) -> Answers:
         """Stored logits (batch, classes) for view `view` (None: plain) of the images at `positions`."""

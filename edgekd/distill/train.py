@@ -8,13 +8,14 @@ Nothing here exports, judges or prints.
 import dataclasses
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from edgekd.data.batches import AHEAD, Batches, order
+from edgekd.data.batches import AHEAD, Batches
 from edgekd.distill import checkpoint, schedule
 from edgekd.distill.batchnorm import batchnorms, reestimate, shown
 from edgekd.distill.beside import Beside, guests_of
@@ -23,9 +24,10 @@ from edgekd.distill.independent import label_counts
 from edgekd.distill.inside import Inside
 from edgekd.distill.interrupt import Interrupts
 from edgekd.distill.leading import Answers
-from edgekd.distill.meter import Meter, Step
+from edgekd.distill.meter import Meter, Step, point
 from edgekd.distill.objective import Objective, Seen
 from edgekd.distill.optimizer import build_optimizer
+from edgekd.distill.passes import Passes
 from edgekd.distill.quantised import rounding
 from edgekd.distill.ranks import ALONE, Ranks
 from edgekd.distill.subset import NEEDS_STUDENT, NEEDS_TEACHER, Pool, choose
@@ -36,7 +38,7 @@ from edgekd.evaluate.severally import mean_average_precision
 from edgekd.events import Emit, Note, PhaseStarted, Trained
 from edgekd.files import sha256_json
 from edgekd.recipe import Augment, Phase, Shape, Temperature, Train
-from edgekd.record import CurvePoint, How, Training
+from edgekd.record import How, Training
 from edgekd.tasks import several
 
 LOG_S = 0.5
@@ -145,13 +147,13 @@ class _Fit:
             objective = Objective(phase, self.inside.looks(phase) if self.inside is not None else {}, counts)
             if phase.is_quantised:  # a compiled network does not see hooks that came later, and bf16 has 8 bits itself
                 self.forward, self.watched, self.bf16 = self.network, None if self.inside is None else self.inside.student, False
+            passes = Passes(len(place.positions), self.batch, self.job.seed, first=place.first_pass)
             with rounding(self.network, self.job.name, phase, self.data, place.ranges, self.emit):
                 while place.phase_step < steps:
-                    self._step(phase, objective, steps)
+                    self._step(phase, objective, passes, steps)
                     yield
-            per_pass = schedule.steps_per_pass(len(place.positions), self.batch)
             with self.interrupts.held():
-                place.first_pass += -(-steps // per_pass)
+                place.first_pass += -(-steps // passes.steps)
                 place.phase, place.phase_step, place.positions = place.phase + 1, 0, None
                 place.learned = place.first_temperature = None
 
@@ -161,10 +163,10 @@ class _Fit:
             few = f"phase {phase.name!r} sees {images} images, fewer than train.batch = {asked}"
             self.emit(Note(text=f"{few}: its batches hold {min(images, self.batch)}"))
 
-    def _step(self, phase: Phase, objective: Objective, steps: int) -> None:
+    def _step(self, phase: Phase, objective: Objective, passes: Passes, steps: int) -> None:
         """One step, and what is to be said of it: a signal waits for both, so that no point of the curve is lost."""
         place = self.place
-        positions, view = self._batch(phase)
+        positions, view = self._batch(phase, passes)
         images, labels = shown(self.data, positions, view, self.augment, self.job.train.view_seed)
         answers, theirs = self._answers(phase, images, positions, view)
         factor = schedule.rate(self.job.train.schedule, place.step, self.steps)
@@ -199,10 +201,7 @@ class _Fit:
             place.step, place.phase_step = place.step + 1, place.phase_step + 1
             place.seconds = time.monotonic() - self._begun
             self._meter.add(parts, len(labels) * self.ranks.count)
-
-            def shares() -> dict[str, float]:
-                return objective.gradient_shares(logits, answers, labels, progress=progress, confidence=confidence, learned=learned)
-
+            shares = partial(objective.gradient_shares, loss.answer)
             self._report(Step(phase=phase, names=names, temperature=loss.temperature, gradient_shares=shares, factor=factor))
 
     def _answers(self, phase: Phase, images: Tensor, positions: Tensor, view: int | None) -> tuple[Answers | None, dict[str, Tensor]]:
@@ -219,23 +218,15 @@ class _Fit:
             logits, features = self.watched(images) if phase.looks_inside else (self.forward(images), {})
         return logits.float(), features
 
-    def _batch(self, phase: Phase) -> tuple[Tensor, int | None]:
-        """Positions of the next batch, and the view it is shown in (None: plain): both pure functions of where training stands."""
+    def _batch(self, phase: Phase, passes: Passes) -> tuple[Tensor, int | None]:
+        """Positions of this rank's part of the next batch, and the view it is shown in (None: plain)."""
         place = self.place
         assert place.positions is not None
-        size = min(self.batch, len(place.positions))
-        per_pass = schedule.steps_per_pass(len(place.positions), self.batch)
-        local_pass, slot = divmod(place.phase_step, per_pass)
-        number = place.first_pass + local_pass
-        if self._meter.order_of != (number, len(place.positions)):
-            self._meter.order, self._meter.order_of = order(len(place.positions), self.job.seed, number), (number, len(place.positions))
-        slots = range(slot, min(slot + (1 if self.data.resident else 1 + AHEAD), per_pass))
-        chosen, *coming = (self.ranks.part(place.positions[self._meter.order[at * size : (at + 1) * size]]) for at in slots)
-        for positions in coming:
-            self.data.prefetch(positions)
-        if phase.plain:
-            return chosen, None
-        return chosen, number % self.job.train.views if self.job.train.views else number
+        chosen, number = passes.at(place.phase_step)
+        for later in [] if self.data.resident else passes.coming(place.phase_step, AHEAD):
+            self.data.prefetch(self.ranks.part(place.positions[later]))
+        view = number % self.job.train.views if self.job.train.views else number
+        return self.ranks.part(place.positions[chosen]), None if phase.plain else view
 
     def _positions(self, phase: Phase, index: int) -> Tensor:
         if phase.subset is None:
@@ -297,43 +288,26 @@ class _Fit:
             return
         means, images_per_s = self._meter.read()
         self._check(means, step)
-        accuracy = self.accuracy() if measure and self.valid is not None and len(self.valid) else None
-        loss, temperature = sum(means), float(step.temperature) if step.phase.soft else None
-        shares = {name: mean / loss if loss else 0.0 for name, mean in zip(step.names, means, strict=True)}
-        peak = max(group["peak"] for group in self.optimizer.param_groups)
-        epoch = place.step / self.epoch_steps
-        if measure:
-            place.curve.append(
-                CurvePoint(
-                    epoch=epoch,
-                    step=place.step,
-                    phase=step.phase.name,
-                    loss=loss,
-                    temperature=temperature,
-                    first_temperature=None if place.first_temperature is None else float(place.first_temperature),
-                    shares=shares,
-                    learning_rate=peak * step.factor,
-                    valid_accuracy=accuracy,
-                )
-            )
-        self.emit(
-            Trained(
-                network=self.job.name,
-                phase=step.phase.name,
-                step=place.step,
-                steps=self.steps,
-                epoch=epoch,
-                epochs=self.steps / self.epoch_steps,
-                loss=loss,
-                temperature=temperature,
-                shares=shares,
-                gradient_shares=step.gradient_shares(),
-                learning_rate=peak * step.factor,
-                images_per_s=images_per_s,
-                seconds_left=place.seconds / place.step * (self.steps - place.step),
-                valid_accuracy=accuracy,
-            )
+        loss, peak = sum(means), max(group["peak"] for group in self.optimizer.param_groups)
+        line = Trained(
+            network=self.job.name,
+            phase=step.phase.name,
+            step=place.step,
+            steps=self.steps,
+            epoch=place.step / self.epoch_steps,
+            epochs=self.steps / self.epoch_steps,
+            loss=loss,
+            temperature=float(step.temperature) if step.phase.soft else None,
+            shares={name: mean / loss if loss else 0.0 for name, mean in zip(step.names, means, strict=True)},
+            gradient_shares=step.gradient_shares(),
+            learning_rate=peak * step.factor,
+            images_per_s=images_per_s,
+            seconds_left=place.seconds / place.step * (self.steps - place.step),
+            valid_accuracy=self.accuracy() if measure and self.valid is not None and len(self.valid) else None,
         )
+        if measure:
+            place.curve.append(point(line, None if place.first_temperature is None else float(place.first_temperature)))
+        self.emit(line)
         self._meter.restart()
 
     def _check(self, means: list[float], step: Step) -> None:

@@ -27,6 +27,7 @@ from edgekd.export import parity as agreement
 from edgekd.export.control import Judge, chosen
 from edgekd.export.drift import refuse
 from edgekd.export.feed import Feed, open_session
+from edgekd.export.first import copied, own_precision, scaled
 from edgekd.export.inside import INSIDE_KEY, PROBABILITIES, left, with_preprocessing, with_softmax
 from edgekd.export.int8 import Flavour, Quantiser, saturates
 from edgekd.export.likeness import refuse_noise
@@ -35,7 +36,6 @@ from edgekd.export.precision import to_fp16
 from edgekd.export.rejected import Source, Step, kept_aside
 from edgekd.files import atomic_path, sha256_file
 from edgekd.models.blackbox import OnnxTeacher
-from edgekd.models.heads import divide_head
 from edgekd.models.network import Network
 from edgekd.recipe import Export
 from edgekd.record import PREPROCESS_KEY, THRESHOLDS_KEY, Artifact, Precision, Role
@@ -144,17 +144,17 @@ class _Job:
         self.preprocess = self.network.preprocess
         self.prepared = prepare(self.images, self.preprocess)
         if isinstance(self.network, OnnxTeacher):
-            self._note_copied()
-            self.model, self.feed = _copied(self.network)
+            self._notecopied()
+            self.model, self.feed = copied(self.network)
             self.source: Source = self.network.path
-            self.precision = _own_precision(self.model, self.name, self.emit)
+            self.precision = own_precision(self.model, self.name, self.emit)
             before = self.network.predict({"images": self.images})["logits"]
             # Probabilities are compared as such: their logarithms blow up what fp16 rounds to 0.
             before = np.exp(before) if self.network.box.softmax else before
         else:
             batch = None if self.settings.batch == "dynamic" else self.settings.batch
             # On the CPU and in float32, whatever the training device rounds to.
-            twin = _scaled(copy.deepcopy(self.network).cpu().float(), self.temperature, self.images)
+            twin = scaled(copy.deepcopy(self.network).cpu().float(), self.temperature, self.images)
             self.model = exporter.to_onnx(twin.body, _shape(self.prepared), opset=self.settings.opset, batch=batch)
             self.feed = Feed(batch=batch)
             self.source = twin if self.settings.preprocess else twin.body
@@ -178,7 +178,7 @@ class _Job:
         pixels: Pixels = self.feed.fed(self.prepared)[exporter.INPUT]
         return pixels
 
-    def _note_copied(self) -> None:
+    def _notecopied(self) -> None:
         asked = [key for key in ("preprocess", "softmax") if getattr(self.settings, key)]
         if asked:
             text = f"{self.role}/{self.name} came as a file, which is copied as it is: export.{' and export.'.join(asked)} changes nothing in it."
@@ -306,61 +306,6 @@ _OPSET_INT8 = 13
 """DequantizeLinear knows channels since then."""
 
 
-_ALIKE = 1e-4
-"""Of the logits' standard deviation, by which folding a temperature may miss them divided by it."""
-
-
-def _scaled(network: Network, temperature: float | None, images: Pixels) -> Network:
-    """A network of one's own with all its logits divided by a temperature, where there is one: folded into its head.
-
-    Raises:
-        UsageError: its logits are not what its last linear layer gives, so that nothing can be folded.
-    """
-    if temperature is None:
-        return network
-    wanted = network.predict({"images": images})["logits"] / np.float32(temperature)
-    divide_head(network.body, network.classes, temperature)
-    missed = float(np.abs(network.predict({"images": images})["logits"] - wanted).max())
-    if not missed <= _ALIKE * (float(wanted.std()) or 1.0):
-        raise UsageError(
-            f"a temperature is folded into the linear layer that gives the logits, and {network.name} does something else after its last one. "
-            "End its forward with that layer, or leave export.calibrate out."
-        )
-    return network
-
-
 def _shape(prepared: NDArray[np.float32]) -> tuple[int, int, int]:
     _, channels, height, width = prepared.shape
     return channels, height, width
-
-
-def _copied(teacher: OnnxTeacher) -> tuple[onnx.ModelProto, Feed]:
-    """A teacher's own file with its outputs in the data's order of classes, and how it is fed."""
-    model = onnx.load(teacher.path)
-    feed = Feed.of(teacher.box)
-    order = teacher.box.order
-    if order is not None:
-        _reorder(model.graph, feed.output, order)
-    return model, feed
-
-
-def _reorder(body: onnx.GraphProto, output: str, order: Sequence[int]) -> None:
-    """Let the output of that name give its second axis in another order, by one more node."""
-    inside = f"{output}/own-order"
-    for node in body.node:
-        for names in (node.output, node.input):
-            for place, given in enumerate(names):
-                if given == output:
-                    names[place] = inside
-    body.initializer.append(onnx.numpy_helper.from_array(np.array(order, np.int64), "edgekd/order"))
-    body.node.append(onnx.helper.make_node("Gather", [inside, "edgekd/order"], [output], name="edgekd/reorder", axis=1))
-
-
-def _own_precision(model: onnx.ModelProto, name: str, emit: Emit) -> Precision:
-    """fp32, or as-is for a teacher that came in another precision: no further files are made of such a one."""
-    found = {layer.precision for layer in graph.summarise(model, 0).layers if layer.params}
-    if found <= {"fp32"}:
-        return "fp32"
-    text = f"the teacher {name} came in {' and '.join(sorted(found))}: it is copied as it is, and no other precision is made of it."
-    emit(Note(text=text, level="warning"))
-    return "as-is"

@@ -14,7 +14,8 @@ import msgspec
 import tomli_w
 
 from edgekd import units
-from edgekd.compress.story import teachers_preprocess, training_device
+from edgekd.compress.images import teachers_preprocess
+from edgekd.compress.story import training_device
 from edgekd.data import source, unlabelled
 from edgekd.data.images import class_counts
 from edgekd.data.pictures import Wanted

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 
 from edgekd import graph
-from edgekd.compress.story import brings
+from edgekd.compress.images import brings
 from edgekd.data.source import Source
 from edgekd.errors import UsageError
 from edgekd.models.check import IMAGES, check_brought

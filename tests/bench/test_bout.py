@@ -8,7 +8,8 @@ from typing import Any, cast
 import msgspec
 import pytest
 
-from edgekd.bench.bout import Bout, Contender
+from edgekd.bench.bout import Bout
+from edgekd.bench.contender import Contender
 from edgekd.bench.plan import Plan, Way
 from edgekd.bench.where import resolve
 from edgekd.device.host import Session

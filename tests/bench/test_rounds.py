@@ -8,8 +8,7 @@ from typing import Any
 
 import pytest
 
-from edgekd import stats
-from edgekd.bench import Bench, Plan, bench
+from edgekd.bench import Bench, Plan, bench, duel
 from edgekd.device.host import Session
 from edgekd.device.process import Agent
 from edgekd.errors import DeviceError, UsageError
@@ -90,7 +89,7 @@ def test_a_file_is_as_fast_as_its_copy(measured: Bench) -> None:
     assert 0.5 < ratio.value < 2
     assert ratio.low < ratio.value < ratio.high
     assert len(ratio.launches) == 3
-    assert (ratio.value, ratio.low, ratio.high) == stats.mean_ratio(ratio.launches)
+    assert ratio == duel.ratio(COPY, HEAVY, "quiet", ratio.launches)
 
 
 def test_states_go_with_it(measured: Bench) -> None:

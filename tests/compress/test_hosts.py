@@ -1,4 +1,4 @@
-"""compress/files.py: several hosts of a run: who must be reached before anything is taught, and what stands where one was lost."""
+"""compress/timing.py: several hosts of a run: who must be reached before anything is taught, and what stands where one was lost."""
 
 import contextlib
 from collections.abc import Iterator, Sequence
@@ -10,7 +10,7 @@ import msgspec
 import pytest
 
 from edgekd.bench import Bench
-from edgekd.compress import files
+from edgekd.compress import timing
 from edgekd.compress.story import Story
 from edgekd.errors import DeviceError
 from edgekd.recipe import Recipe
@@ -33,7 +33,7 @@ def tried(monkeypatch: pytest.MonkeyPatch) -> list[str]:
             raise DeviceError(f"{host} cannot be reached")
         yield
 
-    monkeypatch.setattr(files, "connect", connect)
+    monkeypatch.setattr(timing, "connect", connect)
     return seen
 
 
@@ -41,7 +41,7 @@ def test_every_host_before_long_work(tried: list[str]) -> None:
     """The first that is not there ends it; this machine and targets without a host are not asked."""
     recipe = Recipe(on={"cpu": "local", "l4": "", "a100": "orin", "h100": "off", "h200": "pi"})
     with pytest.raises(DeviceError, match="off cannot be reached"):
-        files.reach(recipe, every=True)
+        timing.reach(recipe, every=True)
     assert tried == ["orin", "off"]
 
 
@@ -51,7 +51,7 @@ def test_every_host_before_long_work(tried: list[str]) -> None:
 def test_one_host_is_enough_to_measure(tried: list[str], on: dict[str, str], fails: bool) -> None:
     """The others are told of when they are measured; where none is left there is nothing to begin."""
     with pytest.raises(DeviceError) if fails else contextlib.nullcontext():
-        files.reach(Recipe(on=on), every=False)
+        timing.reach(Recipe(on=on), every=False)
 
 
 @pytest.fixture
@@ -73,12 +73,12 @@ def test_a_bench_that_lost_a_host_is_done_anew(story: Story, monkeypatch: pytest
     def measure(*_: Any, **__: Any) -> Bench:
         return Bench(report.measurements, report.ratios, report.hosts, {}, answers.pop(0))
 
-    monkeypatch.setattr(files, "measure", measure)
-    assert files.bench(story, artifacts, do=True, anew=False) == LOST
+    monkeypatch.setattr(timing, "measure", measure)
+    assert timing.bench(story, artifacts, do=True, anew=False) == LOST
     assert story.report.doubts == ["orin was not measured: it is off"]
-    assert files.bench(story, artifacts, do=False, anew=False) == LOST
+    assert timing.bench(story, artifacts, do=False, anew=False) == LOST
     assert len(answers) == 2
-    assert files.bench(story, artifacts, do=True, anew=False) == LOST
-    assert files.bench(story, artifacts, do=True, anew=False) == {}
-    assert files.bench(story, artifacts, do=True, anew=False) == {}
+    assert timing.bench(story, artifacts, do=True, anew=False) == LOST
+    assert timing.bench(story, artifacts, do=True, anew=False) == {}
+    assert timing.bench(story, artifacts, do=True, anew=False) == {}
     assert answers == []

@@ -15,7 +15,7 @@ from typer.testing import CliRunner
 
 from edgekd.budget import judge
 from edgekd.cli.app import app
-from edgekd.compress import files, plan, robustness
+from edgekd.compress import files, plan, robustness, timing
 from edgekd.compress.story import Story
 from edgekd.compress.students import phases_of
 from edgekd.compress.teacher import learnt_or_brought
@@ -225,7 +225,7 @@ def test_the_fastest_file_within_max_drop_of_map_ships(lost: float, ships: str) 
         measurements=[timed(names[0], 2.0), timed(names[1], 1.0)],
     )
     told: dict[str, Any] = {}
-    files.ship(SimpleNamespace(report=report, recipe=job(), add=lambda **parts: told.update(parts)))  # type: ignore[arg-type]
+    timing.ship(SimpleNamespace(report=report, recipe=job(), add=lambda **parts: told.update(parts)))  # type: ignore[arg-type]
     assert told["shipped"] == {"cpu/thin": ships}
 
 

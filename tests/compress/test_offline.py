@@ -14,7 +14,7 @@ import pytest
 from numpy.typing import NDArray
 
 from edgekd.bench import Plan
-from edgekd.compress import files, offline
+from edgekd.compress import offline, timing
 from edgekd.compress.story import Story
 from edgekd.device.agent.offline import ANSWERS
 from edgekd.device.host import connect
@@ -85,7 +85,7 @@ def folder(story: Story, tmp_path_factory: pytest.TempPathFactory) -> Path:
     place = tmp_path_factory.mktemp("stick") / "orin"
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(offline, "IMAGES", 5)
-        patch.setattr(files, "QUICK", TINY)
+        patch.setattr(timing, "QUICK", TINY)
         written = offline.write(story, story.report.artifacts, place)
     assert written.files == 2  # the network and its images
     command = [sys.executable, str(place / "agent.pyz"), str(place)]

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from edgekd.compress import files
-from edgekd.compress.story import load_images, teachers_preprocess
+from edgekd.compress.images import load_images, teachers_preprocess
 from edgekd.errors import UsageError
 from edgekd.events import Event, StageFinished, silent
 from edgekd.models.zoo import published_classes

@@ -11,8 +11,9 @@ import torch
 from PIL import Image
 
 from edgekd import stats, units
-from edgekd.compress import plan, suggest
+from edgekd.compress import bounds, plan, suggest
 from edgekd.compress.commented import commented
+from edgekd.compress.draft import Draft
 from edgekd.compress.sight import Data, Pictures, pictures_of
 from edgekd.compress.suggest import Suggestion
 from edgekd.errors import EdgekdError, UsageError
@@ -146,11 +147,11 @@ def test_what_cannot_be_built_is_refused(toys: Path) -> None:
 def test_pictures_are_held_at_the_size_that_suits_them(tmp_path: Path, sizes: list[tuple[int, int]], held: tuple[int, int] | None) -> None:
     """Those of one moderate size stay as they are; else the nearest usual square to the middle one of their shorter sides."""
     pictures(tmp_path / "photos" / "a", sizes)
-    draft = suggest._Draft(Recipe(data="folder:photos"))
+    draft = Draft(Recipe(data="folder:photos"))
     suggest._hold(draft, pictures_of("folder:photos", tmp_path), tmp_path)
     assert draft.recipe.size == held
     assert ("size" in draft.remarks) == (held is not None)
-    stated = suggest._Draft(Recipe(data="folder:photos", size=(7, 9)))
+    stated = Draft(Recipe(data="folder:photos", size=(7, 9)))
     suggest._hold(stated, pictures_of("folder:photos", tmp_path), tmp_path)
     assert (stated.recipe.size, stated.remarks) == ((7, 9), {})
 
@@ -158,7 +159,7 @@ def test_pictures_are_held_at_the_size_that_suits_them(tmp_path: Path, sizes: li
 def test_the_teachers_own_size_goes_before(tmp_path: Path) -> None:
     """What its published weights want is said, not written."""
     pictures(tmp_path / "photos" / "a", [(30, 40), (50, 20)])
-    draft = suggest._Draft(Recipe(data="folder:photos", teacher=Teacher(model="resnet18", weights="pretrained")))
+    draft = Draft(Recipe(data="folder:photos", teacher=Teacher(model="resnet18", weights="pretrained")))
     suggest._hold(draft, pictures_of("folder:photos", tmp_path), tmp_path)
     assert draft.recipe.size is None
     assert draft.remarks["size"] == [
@@ -233,7 +234,7 @@ def test_under_another_prior_accuracy_has_no_limit(tmp_path: Path) -> None:
 @pytest.mark.parametrize(("images", "views"), [(100_000, 8), (1_200_000, 0), (500_000, 3)])
 def test_remembered_answers_must_fit(images: int, views: int) -> None:
     """Of a thousand classes: 4 GB hold so many views and the plain images, or the teacher is asked live."""
-    draft = suggest._Draft(Recipe())
+    draft = Draft(Recipe())
     classes = [str(number) for number in range(1000)]
     data = Data(
         spec="", train=images, valid=0, test=0, test_from="", shape=(64, 64, 3), pictures=None, flip=True, classes=classes,
@@ -266,11 +267,11 @@ def test_limits_say_where_their_numbers_come_from(plain: Suggestion) -> None:
 @pytest.mark.parametrize(("test", "drop"), [(1, None), (4, None), (40, "9.5 points"), (300, "3 points"), (1000, "1.5 points"), (100_000, "1 point")])
 def test_a_drop_is_bounded_as_far_as_the_images_tell(plain: Suggestion, test: int, drop: str | None) -> None:
     """An equal student would pass, whose interval lies within; too few images tell nothing, many are asked for a point."""
-    draft = suggest._Draft(Recipe())
+    draft = Draft(Recipe())
     sight = msgspec.structs.replace(plain.sight, data=msgspec.structs.replace(plain.sight.data, test=test))
-    assert suggest._drop(draft, sight, "here") == drop
+    assert bounds._drop(draft, sight, "here") == drop
     if drop is not None:
-        each = max(1, round(test * suggest.DISAGREEING / 2))
+        each = max(1, round(test * bounds.DISAGREEING / 2))
         assert stats.paired_difference(each, each, test)[2] <= units.parse_fraction(drop)
     assert draft.remarks["here"][0].startswith("An aim." if drop else "No limit on accuracy_drop")
 

@@ -24,10 +24,10 @@ def test_no_step_makes_the_cpu_wait(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(train, "VALIDATIONS", 1)
     plain = train._Fit._step
 
-    def watched(fit: Any, phase: Any, objective: Any, steps: int) -> None:
+    def watched(fit: Any, *step: Any) -> None:
         torch.cuda.set_sync_debug_mode("error" if 3 <= fit.place.step < fit.steps - 1 else "default")
         try:
-            plain(fit, phase, objective, steps)
+            plain(fit, *step)
         finally:
             torch.cuda.set_sync_debug_mode("default")
 

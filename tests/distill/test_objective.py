@@ -98,9 +98,14 @@ def test_repeated_terms_are_numbered(terms: tuple[Term, ...], names: tuple[str, 
     assert objective(*terms).names == names
 
 
+def shares_of(phase: Objective, student: Tensor, teacher: Tensor, labels: Tensor) -> dict[str, float]:
+    """Of the gradient at the logits, as a step reports them."""
+    return phase.gradient_shares(phase(student, teacher, labels, progress=0).answer)
+
+
 def test_gradient_shares_by_hand() -> None:
     """At the logits kd pulls with (−0.25, 0.25) and label with (−0.5, 0.5): 0.9 to 0.1 of them is 9 to 2."""
-    shares = objective(Kd(weight=0.9), Label(weight=0.1)).gradient_shares(STUDENT, TEACHER, LABEL, progress=0, confidence=None)
+    shares = shares_of(objective(Kd(weight=0.9), Label(weight=0.1)), STUDENT, TEACHER, LABEL)
     assert shares == pytest.approx({"kd": 9 / 11, "label": 2 / 11}, abs=1e-6)
 
 
@@ -108,14 +113,14 @@ def test_gradient_shares_leave_the_graph_alone() -> None:
     """Asked for after the step, they neither go back through the network nor touch its gradients."""
     student, teacher, labels = batch()
     student.requires_grad_()
-    shares = objective(Kd(), Dkd(), Label()).gradient_shares(student * 1, teacher, labels, progress=0, confidence=None)
+    shares = shares_of(objective(Kd(), Dkd(), Label()), student * 1, teacher, labels)
     assert sum(shares.values()) == pytest.approx(1)
     assert student.grad is None
 
 
 def test_gradient_shares_of_nothing_are_nothing() -> None:
     """A student that equals its teacher is pulled nowhere, and nothing is divided by 0."""
-    assert objective(Kd()).gradient_shares(STUDENT, STUDENT, LABEL, progress=0, confidence=None) == {"kd": 0.0}
+    assert shares_of(objective(Kd()), STUDENT, STUDENT, LABEL) == {"kd": 0.0}
 
 
 def test_the_teachers_confidence_sets_each_samples_temperature() -> None:
@@ -142,9 +147,8 @@ def test_a_learned_temperature_hears_of_the_whole_loss() -> None:
     terms = (Kd(weight=0.03), Dist(weight=0.02), Label())
     phase = objective(*terms, temperature=Temperature(start=6, end=1, shape="learned"))
     x = torch.tensor(0.0, requires_grad=True)
-    shares = phase.gradient_shares(student, teacher, labels, progress=1, learned=x)
-    assert sum(shares.values()) == pytest.approx(1)
     loss = phase(student, teacher, labels, progress=1, learned=x)
+    assert sum(phase.gradient_shares(loss.answer).values()) == pytest.approx(1)
     loss.total.backward()  # type: ignore[no-untyped-call]
     heat = torch.full((5,), 3.5, requires_grad=True)
     (0.03 * losses.kd(student, teacher, heat) + 0.02 * losses.dist(student, teacher, heat)).backward()  # type: ignore[no-untyped-call]
@@ -176,5 +180,4 @@ def test_rows_of_labels_are_compared_one_by_one() -> None:
         independent.bce(student, labels, positive=independent.positive_weights(counts, 0.99)),
     ]
     torch.testing.assert_close(loss.parts, torch.stack(expected))
-    shares = Objective(phase, counts=counts).gradient_shares(student, teacher, labels, progress=0)
-    assert sum(shares.values()) == pytest.approx(1)
+    assert sum(shares_of(Objective(phase, counts=counts), student, teacher, labels).values()) == pytest.approx(1)

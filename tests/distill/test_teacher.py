@@ -12,6 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from edgekd import units
 from edgekd.data.batches import Batches
 from edgekd.distill.leading import whole
 from edgekd.distill.teacher import Adjusted, Live, Remembered, check_classes, memory_key
@@ -100,6 +101,15 @@ def test_a_view_is_read_from_disk_once(tmp_path: Path, data: Batches) -> None:
     (tmp_path / "view-0.npy").unlink()
     assert torch.equal(whole(teacher.answer(shown(data, 0, FEW), FEW, 0)), first)
     assert os.listdir(tmp_path) == []
+
+
+def test_how_much_stands_already_is_told(tmp_path: Path, data: Batches) -> None:
+    """So that a run says what it takes on the disk, and what another student's run has left it."""
+    teacher, each = remembered(tmp_path, data), units.bytes_text(2 * 300 * nets.CLASSES)
+    assert teacher.told(3) == f"answers are remembered on 3 views and the plain images, {each} each: 0 of 4 stand already"
+    teacher.plain()
+    teacher.answer(shown(data, 2, FEW), FEW, 2)
+    assert remembered(tmp_path, data).told(3).endswith(": 2 of 4 stand already")
 
 
 def test_answers_are_stored_in_fp16(tmp_path: Path, data: Batches) -> None:

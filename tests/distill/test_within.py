@@ -11,7 +11,8 @@ from edgekd.errors import UsageError
 from edgekd.models.attention import read
 from edgekd.models.deit import Deit
 from edgekd.models.network import Network
-from edgekd.models.taps import Tapped, find
+from edgekd.models.tapped import Tapped
+from edgekd.models.taps import find
 from edgekd.record import Preprocess
 from edgekd.terms import Heads, Tokens, Values
 from tests.distill import nets

@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 
-from edgekd import stats
 from edgekd.bench import Bench, Plan, duel
 from edgekd.budget import judge
 from edgekd.errors import MissingError, UsageError
@@ -109,7 +108,8 @@ def test_all_sittings_launches_count(tmp_path: Path, timed: Callable[[Pace], Sto
     (ratio,) = report.ratios
     assert watch.sittings > 1
     assert len(ratio.launches) == watch.sittings * measuring.IN_TURN.duels
-    assert (ratio.value, ratio.low, ratio.high) == stats.mean_ratio(ratio.launches, measuring.CONFIDENCE)
+    assert ratio.confidence == measuring.CONFIDENCE
+    assert ratio == duel.ratio(ratio.artifact, ratio.against, "cpu", ratio.launches, confidence=measuring.CONFIDENCE, method=measuring.METHOD)
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from edgekd.compress.story import teachers_preprocess
+from edgekd.compress.images import teachers_preprocess
 from edgekd.errors import MissingError, MissingExtra, UsageError
 from edgekd.models.heads import outputs
 from edgekd.models.load import build, save_weights

@@ -1,0 +1,146 @@
+"""A network that gives features from its inside beside its logits.
+
+In: a `Network` and names of its taps. Out: a `Tapped` that answers (logits, features by tap). The network is shared, never copied, and stays as it
+was: what is learnt through a `Tapped` is learnt by the network.
+
+Taps are read through torchvision's feature extraction (torch.fx), which torch.compile takes; a network that cannot be traced is read through hooks,
+and says so. A trace fixes what a forward pass leaves to Python's own chance (`random.random() < p`): draw by torch there.
+"""
+
+import inspect
+import math
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from torch import Tensor, nn
+
+from edgekd.errors import UsageError
+from edgekd.models.network import Network
+from edgekd.models.taps import LOGITS, POOLED, Tap, find, first_tensor
+
+
+class Tapped(nn.Module):
+    """A network that answers (logits (n, classes), features by tap's name) for images (n, c, h, w) in [0, 1].
+
+    Its parameters are the network's own. `note` says where hooks had to serve, and why.
+
+    Raises:
+        UsageError: a tap that the network does not have.
+    """
+
+    def __init__(self, network: Network, names: Sequence[str]) -> None:
+        super().__init__()
+        self.names = tuple(dict.fromkeys(names))
+        self.places = {name: tap for name, tap in find(network, *self.names).items() if name != LOGITS}
+        self.network = network
+        self.note: str | None = None
+        if not self.places:
+            self.read: nn.Module = _Hooked(network.body, {})
+            return
+        try:
+            self.read = _traced(network.body, self.places)
+        except Exception as error:  # a body may be a person's own code, which raises what it likes when traced
+            self.note = (
+                f"{network.name} cannot be traced ({_first_line(error)}): its features are read through hooks, which torch.compile does not take"
+            )
+            self.read = _Hooked(network.body, self.places)
+
+    def forward(self, images: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
+        answers: dict[str, Tensor] = self.read(self.network.prepare(images))
+        return answers[LOGITS], {name: self._formed(name, answers[name]) for name in self.names}
+
+    def _formed(self, name: str, value: Tensor) -> Tensor:
+        """As the tap's shape has it."""
+        if name == POOLED:
+            return value.flatten(1)
+        return value.movedim(-1, 1) if name in self.places and self.places[name].channels_last else value
+
+
+def _traced(body: nn.Module, places: Mapping[str, Tap]) -> nn.Module:
+    """The body as a graph in train and one in eval mode, over the same modules, which answers logits and taps."""
+    from torchvision.models.feature_extraction import create_feature_extractor
+
+    wanted = {mode: _nodes(body, mode == "train", places) for mode in ("train", "eval")}
+    # torchvision takes node → name, and two names may mean one node
+    nodes = {mode: {node: node for node in names.values()} for mode, names in wanted.items()}
+    extractor = create_feature_extractor(body, train_return_nodes=nodes["train"], eval_return_nodes=nodes["eval"], suppress_diff_warning=True)
+    return _Renamed(extractor, wanted)
+
+
+def _nodes(body: nn.Module, training: bool, places: Mapping[str, Tap]) -> dict[str, str]:
+    """The name of the graph's node for each tap and for the logits, in train or eval mode."""
+    import torchvision
+    from torchvision.models.feature_extraction import NodePathTracer
+
+    # as create_feature_extractor traces, whose names these must be
+    leaves = [kind for _, kind in inspect.getmembers(torchvision.ops, inspect.isclass) if issubclass(kind, nn.Module)]
+    before = body.training
+    body.train(training)
+    try:
+        tracer = NodePathTracer(autowrap_modules=(math, torchvision.ops), leaf_modules=leaves)
+        graph = tracer.trace(body)
+    finally:
+        body.train(before)
+    names: dict[Any, str] = tracer.node_to_qualname
+    (answer,) = next(node for node in graph.nodes if node.op == "output").args
+    return {name: names[_node(graph, names, tap)] for name, tap in places.items()} | {LOGITS: names[answer]}
+
+
+def _node(graph: Any, names: Mapping[Any, str], tap: Tap) -> Any:
+    """The node of a tap: the last within its module; of what the module is given, the first that is used in it and comes from outside."""
+    within = [node for node in graph.nodes if f"{names.get(node)}.".startswith(f"{tap.name}.")]
+    used = [node for inner in within for node in inner.all_input_nodes if node not in within and node.op != "get_attr"]
+    found = used[:1] if tap.given else within[-1:]
+    if not found:
+        raise ValueError(f"its trace does not show {tap.name}")
+    return found[0]
+
+
+class _Renamed(nn.Module):
+    """An extractor's answers under the names of the taps."""
+
+    def __init__(self, extractor: nn.Module, wanted: dict[str, dict[str, str]]) -> None:
+        super().__init__()
+        self.extractor, self.wanted = extractor, wanted
+
+    def forward(self, prepared: Tensor) -> dict[str, Tensor]:
+        answers = self.extractor(prepared)
+        return {name: answers[node] for name, node in self.wanted["train" if self.training else "eval"].items()}
+
+
+class _Hooked(nn.Module):
+    """The body itself, with what goes into its modules or comes out noted on the way. Hooks stand only while it answers, so that the body stays as it
+    was."""
+
+    def __init__(self, body: nn.Module, places: Mapping[str, Tap]) -> None:
+        super().__init__()
+        self.body, self.places = body, places
+
+    def forward(self, prepared: Tensor) -> dict[str, Tensor]:
+        heard: dict[str, Any] = {}
+
+        def given(name: str) -> Callable[..., None]:
+            return lambda module, inputs, named: heard.update({name: first_tensor((*inputs, *named.values()))})
+
+        def answered(name: str) -> Callable[..., None]:
+            return lambda module, inputs, output: heard.update({name: output})
+
+        hooks = []
+        for name, tap in self.places.items():
+            module = self.body.get_submodule(tap.name)
+            hooks.append(
+                module.register_forward_pre_hook(given(name), with_kwargs=True) if tap.given else module.register_forward_hook(answered(name))
+            )
+        try:
+            heard[LOGITS] = self.body(prepared)
+        finally:
+            for hook in hooks:
+                hook.remove()
+        silent = [name for name in self.places if name not in heard]
+        if silent:
+            raise UsageError(f"every tap must answer at every step; {', '.join(silent)} did not. Choose a module that always runs.")
+        return heard
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0]
