@@ -4,7 +4,8 @@
 
 Each session is what `edgekd bench STUDENT.onnx TEACHER.onnx` does under the quick plan, 15 s at most; every other one is loaded. Its ratio is held
 against the long-run value under the same load: the geometric mean of all launches of all other sessions. In the same minutes, what others do: a plain
-loop of 100 runs of each file, and OpenVINO's benchmark_app. Goes on where it was stopped.
+loop of 100 runs of each file, and OpenVINO's benchmark_app. Goes on where it was stopped; rows keep launches, so that another way to an interval
+needs no new ones.
 """
 
 import argparse
@@ -25,7 +26,7 @@ import torch
 
 from benchmarks.gate_noise import neighbour
 from benchmarks.result import WORK, save, saved_rows
-from edgekd.bench import QUICK, bench
+from edgekd.bench import QUICK, bench, duel
 from edgekd.events import silent
 from edgekd.export.onnx import to_onnx
 from edgekd.gate import read_all
@@ -45,15 +46,13 @@ def model(name: str, folder: Path) -> Path:
 
 
 def session(student: Path, teacher: Path) -> dict[str, Any]:
-    """The ratio with its interval and launches, the seconds that it took, and the files' own latencies, ms, in each launch of theirs."""
+    """The ratio's launches, the seconds that it took, and the files' own latencies, ms, in each launch of theirs."""
     begun = time.monotonic()
     reports = [read_all([file], deep=False)[0][1] for file in (student, teacher)]
     (ours, theirs) = (report.artifacts[0] for report in reports)
     found = bench([(ours, student), (theirs, teacher)], {"cpu": "local"}, pairs=[(theirs.name, ours.name)], max_s=MAX_S, plan=QUICK, emit=silent)
-    (ratio,) = found.ratios
     medians = [[float(np.median(np.concatenate(launch.rounds))) for launch in each.timing.launches] for each in found.measurements]
-    told = {"ratio": ratio.value, "low": ratio.low, "high": ratio.high, "launches": ratio.launches, "seconds": time.monotonic() - begun}
-    return {**told, "latencies": medians}
+    return {"launches": found.ratios[0].launches, "seconds": time.monotonic() - begun, "latencies": medians}
 
 
 def loop(file: Path) -> float:
@@ -88,8 +87,9 @@ def figures(rows: Sequence[dict[str, Any]]) -> dict[str, float]:
         total, count = sum(float(each.sum()) for each in logs), sum(len(each) for each in logs)
         long_run[loaded] = math.exp(total / count)
         others = [math.exp((total - float(own.sum())) / (count - len(own))) for own in logs]
-        held += [row["low"] <= value <= row["high"] for row, value in zip(of, others, strict=True)]
-        found[f"ratio_spread_{name}"] = _spread([row["ratio"] / value for row, value in zip(of, others, strict=True)])
+        told = [duel.ratio("teacher", "student", "cpu", row["launches"]) for row in of]
+        held += [ratio.low <= value <= ratio.high for ratio, value in zip(told, others, strict=True)]
+        found[f"ratio_spread_{name}"] = _spread([ratio.value / value for ratio, value in zip(told, others, strict=True)])
         found[f"ratio_{name}"] = long_run[loaded]
         for rival in RIVALS:
             theirs = [row[rival] for row in of if rival in row]

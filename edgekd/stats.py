@@ -171,16 +171,33 @@ def mean_interval(values: Sequence[float], confidence: float = 0.95) -> Interval
     return mean, mean - half, mean + half
 
 
-def mean_ratio(ratios: Sequence[float], confidence: float = 0.95) -> Interval:
+def trimmed_interval(values: Sequence[float], trim: float, confidence: float = 0.95) -> Interval:
+    """The mean of independent values but for a share `trim` of them, rounded down, at either end, as the least and greatest may say little of where
+    the others lie; two stay in any case. Its spread is that of the values with those that were dropped put on the nearest that were kept (Tukey and
+    McLaughlin 1963, Yuen 1974). As `mean_interval` where none is dropped.
+    """
+    _finite(values)
+    dropped, ordered = max(0, min(int(trim * len(values)), len(values) // 2 - 1)), sorted(values)
+    kept = ordered[dropped : len(ordered) - dropped]
+    if not dropped:
+        return mean_interval(values, confidence)
+    winsorised = [kept[0]] * dropped + kept + [kept[-1]] * dropped
+    squares = (len(values) - 1) * statistics.variance(winsorised)
+    mean = statistics.fmean(kept)
+    half = student_t(len(kept) - 1, confidence) * math.sqrt(squares / (len(kept) * (len(kept) - 1)))
+    return mean, mean - half, mean + half
+
+
+def mean_ratio(ratios: Sequence[float], confidence: float = 0.95, *, trim: float = 0.0) -> Interval:
     """The geometric mean of independent ratios above 0, as of launches, with Student's t of their logarithms: the ratio the other way round is its
-    inverse. One alone gives (value, 0, ∞).
+    inverse. One alone gives (value, 0, ∞). `trim` as of `trimmed_interval`.
 
     Raises:
         ValueError: none, or one that is not finite and above 0.
     """
     if not all(ratio > 0 for ratio in ratios):
         raise ValueError("a mean of ratios needs ratios above 0, got one that is not")
-    mean, low, high = mean_interval([math.log(ratio) for ratio in ratios], confidence)
+    mean, low, high = trimmed_interval([math.log(ratio) for ratio in ratios], trim, confidence)
     return math.exp(mean), math.exp(low), math.exp(high)
 
 

@@ -24,9 +24,11 @@ FEWEST = 2
 UNSEEN = 0.01
 """Standard deviation of what all launches of a sitting may be off together, as a share of the ratio's logarithm: the machine is not the same from one
 minute to the next, and files of unlike weight take that unlike. One sitting cannot see it, many did (benchmarks/trust.py). Equal files have none."""
+TRIM = 0.1
+"""Launches that are left out at either end, as a share, rounded down: beside a busy neighbour a launch or two lie far off."""
 METHOD = (
-    "mean of the launches' logarithms, Student's t, and 1 % of that mean for what the machine differs between sittings; "
-    "a launch's ratio is the median over its turns"
+    "mean of the launches' logarithms but for a tenth of them at either end, Student's t (Yuen), and 1 % of that mean for what the machine differs "
+    "between sittings; a launch's ratio is the median over its turns"
 )
 Samples = Mapping[str, Sequence[float]]
 """What one launch took for an inference of each file, ms, turn by turn; of a faster file the mean of as many as take the slowest's time for one."""
@@ -99,7 +101,7 @@ def quotients(launches: Sequence[Samples], artifact: str, against: str) -> list[
 
 def ratio(artifact: str, against: str, target: str, launches: Sequence[float], *, confidence: float = 0.95, method: str = METHOD) -> Ratio:
     """What the launches' ratios come to: their mean, with an interval for their own spread and, independent of it, what they cannot show."""
-    value, _, high = stats.mean_ratio(launches, confidence)
+    value, _, high = stats.mean_ratio(launches, confidence, trim=TRIM)
     unseen = statistics.NormalDist().inv_cdf(0.5 + confidence / 2) * UNSEEN * math.log(value)
     wide = math.exp(math.hypot(math.log(high / value), unseen))
     return Ratio(
