@@ -47,7 +47,10 @@ CIFAR100 = Preprocess(mean=(0.507, 0.487, 0.441), std=(0.267, 0.256, 0.276))
 TEACHER = RESULTS / "methods-teacher.safetensors"
 NAME = "methods"
 """Of the results."""
+PLACE = ("set", "method", "setting", "seed", "key")
+"""The fields that tell a row from others."""
 Phases = tuple[Phase, ...]
+Place = tuple[Any, ...]
 
 
 # Methods --------------------------------------------------------------------------------------------------------------
@@ -216,10 +219,15 @@ class Lesson:
     def key(self) -> str:
         """Of all that its accuracy comes from, but for the seed."""
         what = {"phases": self.phases, "train": self.train, "data": self.setting.images.sha256, "student": self.setting.student}
-        return sha256_json({**what, "teacher": sha256_file(self.setting.file)})
+        return sha256_json({**what, **({"teacher": sha256_file(self.setting.file)} if self.distilled else {})})
 
     @property
-    def row_of(self) -> tuple[Any, ...]:
+    def distilled(self) -> bool:
+        """Whether a teacher is asked."""
+        return any(phase.soft for phase in self.phases)
+
+    @property
+    def place(self) -> Place:
         """What tells its row from others."""
         return self.name, self.method, self.at, self.seed, self.key
 
@@ -227,20 +235,18 @@ class Lesson:
         """The student, trained and, where it counts, tested once."""
         folder = WORK / NAME / ("quick" if self.quick else "runs") / f"{self.name}-{self.seed}-{self.key[:10]}"
         memory = WORK / NAME / f"memory-{self.name}{'-quick' if self.quick else ''}"
-        how: How = "distilled" if any(phase.soft for phase in self.phases) else "alone"
+        how: How = "distilled" if self.distilled else "alone"
         setting = self.setting
-        network, training = taught(
-            setting, setting.student, self.phases, seed=self.seed, folder=folder, train=self.train, how=how, memory=memory
-        )  # fmt: skip
-        found = dict(zip(("set", "method", "setting", "seed", "key"), self.row_of, strict=True))
+        network, training = taught(setting, setting.student, self.phases, seed=self.seed, folder=folder, train=self.train, how=how, memory=memory)
+        found: dict[str, Any] = dict(zip(PLACE, self.place, strict=True))
         found |= {"steps": training.steps, "epochs": self.epochs, "seconds": round(training.seconds, 1)}
         found |= {"epoch_s": round(training.seconds / self.epochs, 1), "valid_accuracy": accuracy(setting, network, "valid"), "commit": commit()}
         return {**found, "test_accuracy": accuracy(setting, network, "test")} if test else found
 
 
-def row_of(row: Mapping[str, Any]) -> tuple[Any, ...]:
+def place(row: Mapping[str, Any]) -> Place:
     """What tells a row from others, as of a lesson."""
-    return tuple(row[key] for key in ("set", "method", "setting", "seed", "key"))
+    return tuple(row[key] for key in PLACE)
 
 
 def chosen(rows: Sequence[Mapping[str, Any]], name: str, method: str) -> int | None:
@@ -288,7 +294,7 @@ def kept(new: Mapping[str, Any] | None, top: Mapping[str, float], rows: list[dic
     with locked():
         rows = rows if quick else saved_rows(NAME)
         if new is not None:  # in the place of one that another teacher taught
-            rows = [row for row in rows if row_of(row)[:4] != row_of(new)[:4]] + [dict(new)]
+            rows = [row for row in rows if place(row)[:-1] != place(new)[:-1]] + [dict(new)]
         file = RESULTS / f"{NAME}.json"
         before = json.loads(file.read_text())["figures"] if file.is_file() and not quick else {}
         top = {**{key: value for key, value in before.items() if key.endswith(", teacher")}, **top}
@@ -351,7 +357,7 @@ def main() -> None:
                 continue
             epochs = (0.03 if args.quick else 1.0) * (CHOICE_EPOCHS if choosing else EPOCHS)
             lesson = Lesson(name, setting, method, at, seed, epochs, args.quick)
-            if lesson.row_of in map(row_of, rows):
+            if lesson.place in map(place, rows):
                 continue
             new = lesson.learnt(test=not choosing)
             print(json.dumps(new), flush=True)

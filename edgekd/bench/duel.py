@@ -81,7 +81,7 @@ class Duel:
                 frame_ms=None if self._way.fps is None else 1e3 / self._way.fps,
                 **({} if rival is None else {"rival": {"runtime": rival.runtime, **opening.wishes(rival, self._way, shape=False)}}),
             )
-            self.cpu_s += agent.ask("state", _PATIENCE_S, raw=False)["cpu_s"]
+        self.cpu_s += told["cpu_s"]
         if rival is not None:
             names += [by(rival, name) for name in names]
         self.launches.append(dict(zip(names, told["samples"], strict=True)))

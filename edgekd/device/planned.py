@@ -207,7 +207,7 @@ _MADE_UP: Mapping[str, Callable[[Mapping[str, Any]], dict[str, Any]]] = {
     "open": lambda wishes: {"load_ms": 1.0, "provider": wishes["provider"], "threads": wishes["threads"] or EVERY_CORE, "batch": None},
     "rest": lambda wishes: {"joules": 1.0, "seconds": 1.0},
     "time": lambda wishes: {"samples": [1.0], "batch": 1, "first_ms": 1.0, "clock_mhz": [], "joules": 1.0, "seconds": 1.0},
-    "duel": lambda wishes: {"samples": [[1.0] for _ in wishes["paths"]] * (2 if "rival" in wishes else 1)},
+    "duel": lambda wishes: {"samples": [[1.0] for _ in wishes["paths"]] * (2 if "rival" in wishes else 1), "cpu_s": 0.0},
     "flow": lambda wishes: {"images_per_s": 1.0, "batch": 1, "streams": 1},
     "profile": lambda wishes: {"nodes": []},
     "engine": lambda wishes: {"batches": wishes["batches"], "seconds": 1.0},

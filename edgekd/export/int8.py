@@ -113,9 +113,24 @@ class Quantiser:
                     calibrate_method=kinds[method],
                     extra_options=options,
                 )
-                calibrator.collect_data(_Reader(self._images, self._feed, f"{self._name} by {method}", self._emit))
+                for some in self._batches(f"calibrating {self._name} by {method}"):
+                    calibrator.collect_data(_Once(self._feed.fed(some)))
                 self._ranges[method] = calibrator.compute_data()
         return self._ranges[method]
+
+    def _batches(self, what: str) -> Iterator[NDArray[np.float32]]:
+        """Of about 8 MB: the calibrator keeps every activation of what it is given at once, which must be one batch, as it mends no uneven ones.
+
+        Each is spread over all images, so that the first shows about the range of the rest: histograms are grown by bins of its width.
+        """
+        images, done = self._images, 0
+        count = -(-len(images) // max(1, min(64, (1 << 21) // images[0].size)))
+        for at in range(count):
+            for some in self._feed.batches(images[at::count], len(images)):
+                self._emit(Progress(what=what, done=done, total=len(images)))
+                yield some
+                done = min(done + len(some), len(images))
+        self._emit(Progress(what=what, done=done, total=len(images)))
 
 
 def _ready(model: onnx.ModelProto) -> onnx.ModelProto:
@@ -143,24 +158,15 @@ def _of_pixels(model: onnx.ModelProto) -> list[str]:
     return [node.name for node in found]
 
 
-class _Reader:
-    """Calibration batches as the calibrator asks for them: it takes any object with these methods."""
+class _Once:
+    """One batch as the calibrator asks for it: it takes any object with these methods."""
 
-    def __init__(self, images: NDArray[np.float32], feed: Feed, name: str, emit: Emit) -> None:
-        # About 8 MB of input at a time: the calibrator keeps every activation of a batch.
-        batch = max(1, min(64, (1 << 21) // max(1, images[0].size)))
-        self._batches = feed.batches(images, batch)
-        self._feed, self._emit = feed, emit
-        self._what, self._done, self._total = f"calibrating {name}", 0, len(images)
+    def __init__(self, fed: dict[str, NDArray[np.generic]]) -> None:
+        self._left = [fed]
 
     def get_next(self) -> dict[str, NDArray[np.generic]] | None:
-        """The next batch, None after the last."""
-        some = next(self._batches, None)
-        self._emit(Progress(what=self._what, done=min(self._done, self._total), total=self._total))
-        if some is None:
-            return None
-        self._done += len(some)
-        return self._feed.fed(some)
+        """The batch, then None."""
+        return self._left.pop() if self._left else None
 
     def __iter__(self) -> Iterator[dict[str, NDArray[np.generic]]]:
         return iter(self.get_next, None)

@@ -10,7 +10,7 @@ import pytest
 from numpy.typing import NDArray
 from onnx import TensorProto, numpy_helper
 
-from edgekd.events import silent
+from edgekd.events import Event, Progress, silent
 from edgekd.export.feed import Feed, open_session
 from edgekd.export.int8 import METHODS, Method, Quantiser, saturates
 from tests.export.nets import PREPARED as IMAGES
@@ -61,6 +61,15 @@ def test_every_method_answers_alike(toy: onnx.ModelProto, method: Method) -> Non
     before, after = answered(toy), answered(Quantiser(toy, IMAGES, Feed(), "toy", silent).made("int8-cpu", method))
     assert np.abs(after - before).mean() < 0.2 * before.std()
     assert not np.array_equal(after, before)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_uneven_batches(toy: onnx.ModelProto, method: Method) -> None:
+    """Images that fill no whole number of batches are all looked at, and progress ends with their number."""
+    told: list[Event] = []
+    many = np.concatenate([IMAGES] * (-(-65 // len(IMAGES))))[:65]
+    Quantiser(toy, many, Feed(), "toy", told.append).made("int8-cpu", method)
+    assert [(event.done, event.total) for event in told if isinstance(event, Progress)] == [(0, 65), (33, 65), (65, 65)]
 
 
 def test_what_tensorrt_takes(toy: onnx.ModelProto) -> None:

@@ -193,7 +193,7 @@ class Desk:
         rival: Optional[Dict[str, Any]] = None,
         **how: Any,
     ) -> Answer:
-        """Files against each other: their samples in ms, as many of each, taken in turn. It wants an agent that does nothing else.
+        """Files against each other: their samples in ms, as many of each, taken in turn, and the CPU time of the agent, which does nothing else.
 
         All lie in this process and share its threads, so that where it lies in memory, on which cores its threads came to be and what else the
         machine does are the same for all and leave their ratios. `rival` is another `runtime` with its `provider` and further fields of `How`, which
@@ -210,7 +210,7 @@ class Desk:
         period_ms = None if frame_ms is None else frame_ms * max(model.images(batch, dims or {}) for model in models)
         between = None if rival is None else settle
         samples = in_turn(runs, min_ms=min_ms, min_turns=min_turns, max_ms=max_ms, period_ms=period_ms, between=between)
-        return {"samples": samples, "shared": shared}
+        return {"samples": samples, "shared": shared, "cpu_s": time.process_time()}
 
     def flow(self, batch: int, min_ms: float, streams: int = 1, dims: Optional[Dict[str, int]] = None) -> Answer:
         """Images a second over `min_ms` or more, `batch` at a time, `streams` batches in flight."""
