@@ -41,7 +41,13 @@ TORCHVISION = (
     *("googlenet", f"googlenet{AUXILIARY}", "densenet121", "swin_t", "convnext_tiny", "inception_v3", f"inception_v3{AUXILIARY}", "vit_b_16"),
     *("alexnet", "regnet_x_400mf", "efficientnet_v2_s", "swin_v2_t", "maxvit_t", "vgg11"),
 )
-TIMM = ("timm:resnet10t", "timm:mobilenetv3_small_050", "timm:efficientnet_lite0", "timm:mobilevit_xxs", "timm:deit_tiny_patch16_224")
+_TIMM = (
+    *("resnet10t", "mobilenetv3_small_050", "efficientnet_lite0", "mobilevit_xxs", "deit_tiny_patch16_224", "mobilenetv4_conv_small", "lcnet_050"),
+    *("ghostnetv2_100", "fasternet_t0", "starnet_s1", "hgnetv2_b0", "ese_vovnet19b_dw", "rexnet_100", "convnextv2_atto", "repvgg_a0", "mobileone_s0"),
+    *("repvit_m0_9", "fastvit_t8", "efficientvit_b0", "efficientformerv2_s0", "edgenext_xx_small", "levit_128s", "tiny_vit_5m_224", "mixer_s32_224"),
+    *("nfnet_l0", "xcit_nano_12_p16_224"),
+)
+TIMM = tuple(f"timm:{name}" for name in _TIMM)
 QUICK = ("squeezenet1_1",)
 
 

@@ -7,7 +7,6 @@ made (`counted`, `predicted_sizes`, `floors`) is `suggest`'s too.
 import contextlib
 import math
 import tempfile
-import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -18,11 +17,12 @@ from edgekd.compress import teacher as teachers
 from edgekd.compress.oldimages import Archive
 from edgekd.compress.story import Story
 from edgekd.distill import asks_teacher
+from edgekd.distill.asking import OFTEN, Asking, choose_asking
 from edgekd.distill.defaults import all_steps, filled
 from edgekd.distill.keeping import DEARER
 from edgekd.distill.pace import choose_pace
 from edgekd.distill.quantised import unrounded
-from edgekd.distill.teacher import BATCH, answer_all
+from edgekd.distill.teacher import BATCH
 from edgekd.events import Emit, Progress, silent
 from edgekd.models.load import Network, OnnxTeacher, macs, parameters
 from edgekd.recipe import Phase, Recipe
@@ -36,8 +36,6 @@ _TARGET = 4 / 3
 """Of a step's time, for a domain's images beside the data's: the student's own part again, and its self-teacher's answer, a third of that."""
 _WITH_FILES = ("teacher", "student")
 """Roles whose networks become files."""
-_ANSWERS = 3
-"""Batches that the teacher answers to be timed; the first is slow."""
 
 Begun = tuple[Network, tuple[Phase, ...] | None]
 """A network as it would begin, and the phases that it would be taught in; None: not at all."""
@@ -148,12 +146,8 @@ def _answering(story: Story, teacher: Network, learners: int) -> tuple[float, st
     live = learners * sum(phase.epochs for phase in phases if phase.looks_inside or (phase.soft and not views))
     remembered = views + 1 if views and any(phase.soft and not phase.looks_inside for phase in phases) else 0
     pixels = data.plain(data.index.new_tensor(range(min(BATCH, len(data)))))[0]
-    times = []
-    for _ in range(_ANSWERS):
-        begun = time.perf_counter()
-        next(answer_all(teacher.to(story.device), iter([pixels]))).cpu()
-        times.append(time.perf_counter() - begun)
-    seconds = (live + remembered) * len(data) / len(pixels) * min(times)
+    asks, asking = (live + remembered) * len(data), choose_asking(teacher.to(story.device).eval(), pixels)
+    seconds = asks * asking.seconds[str(asking if asks >= OFTEN else Asking())]
     why = "as train.views is 0" if not views else "of phases that compare features"
     ways = [f"remembered on {views} views and the plain images"] if remembered else []
     ways += [f"asked in every step{',' if not views else ''} {why}"] if live else []

@@ -8,8 +8,11 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 
+import torch
+
 from edgekd.data.batches import Batches
 from edgekd.distill import leading
+from edgekd.distill.asking import Asking, asked_as
 from edgekd.distill.beside import Beside
 from edgekd.distill.defaults import all_steps, filled, paced
 from edgekd.distill.heap import freed_memory_is_kept
@@ -18,7 +21,7 @@ from edgekd.distill.mixture import Ensemble, Mixed, check_terms
 from edgekd.distill.quantised import check as check_rounding
 from edgekd.distill.ranks import ALONE, Ranks, check_batch
 from edgekd.distill.subset import NEEDS_TEACHER
-from edgekd.distill.teacher import Adjusted, Live, Remembered, Teacher, check_classes, memory_key
+from edgekd.distill.teacher import BATCH, Adjusted, Live, Remembered, Teacher, check_classes, memory_key
 from edgekd.distill.train import Job, fit
 from edgekd.events import Emit, Note, silent
 from edgekd.files import sha256_json
@@ -80,7 +83,10 @@ def distill(
     answers, inside = None, None
     if teacher is not None and asks_teacher(phases):
         check_classes(teacher.classes, student.classes)
-        asked = partial(_answers, data=data, data_sha256=data_sha256, train=train, memory=memory or folder / "remembered", ranks=ranks, emit=emit)
+        asked = partial(
+            _answers, data=data, data_sha256=data_sha256, train=train, epochs=sum(phase.epochs for phase in phases if phase.soft), folder=folder,
+            memory=memory or folder / "remembered", ranks=ranks, emit=emit,
+        )  # fmt: skip
         if isinstance(teacher, Ensemble):
             answers = _together(teacher, phases, asked)
         else:
@@ -116,15 +122,28 @@ def asks_teacher(phases: Sequence[Phase]) -> bool:
 
 
 def _answers(
-    teacher: Network, *, data: Batches, data_sha256: str, train: Train, memory: Path, ranks: Ranks, emit: Emit, few: bool = False
+    teacher: Network,
+    *,
+    data: Batches,
+    data_sha256: str,
+    train: Train,
+    epochs: float,
+    folder: Path,
+    memory: Path,
+    ranks: Ranks,
+    emit: Emit,
+    few: bool = False,
 ) -> Teacher:
     """The teacher, remembered where its answers may be kept. It answers in the precision that students are trained in, compiled where they are."""
     assert train.augment is not None
     teacher.to(data.device).eval()
     bf16 = train.precision == "bf16" and not isinstance(teacher, OnnxTeacher)
+    asked = partial(_asked, teacher, data, train, bf16=bf16, ranks=ranks, emit=emit)
     if not train.views:
         emit(Note(text=f"{teacher.name} answers live: train.views is 0"))
-        return Live(teacher, data, bf16=bf16, compiled=bool(train.compile) and not isinstance(teacher, OnnxTeacher))
+        if train.compile and not isinstance(teacher, OnnxTeacher):  # its kernels want batches of one size, and keep less on their way
+            return Live(teacher, data, bf16=bf16, compiled=True)
+        return Live(teacher, data, bf16=bf16, at_once=asked(folder, round(epochs * len(data))))
     key = memory_key(
         weights=fingerprint(teacher),
         preprocess=teacher.preprocess,
@@ -134,6 +153,7 @@ def _answers(
         precision="bf16" if bf16 else "fp32",
         few=few,
     )
+    (memory / key).mkdir(parents=True, exist_ok=True)
     remembered = Remembered(
         teacher,
         data,
@@ -145,10 +165,24 @@ def _answers(
         bf16=bf16,
         ranks=ranks,
         few=few,
+        at_once=asked(memory / key, train.views * len(data)),
     )
     if ranks.main:
         emit(Note(text=f"{teacher.name}'s {remembered.told(train.views)}"))
     return remembered
+
+
+def _asked(teacher: Network, data: Batches, train: Train, folder: Path, total: int, *, bf16: bool, ranks: Ranks, emit: Emit) -> int | None:
+    """How many images the teacher is asked for at once, about `total` in all; its weights take the memory format that it is fastest in."""
+    if train.teacher_batch is not None:
+        found = Asking(at_once=train.teacher_batch, channels_last=bool(train.channels_last))
+    else:
+        images = data.plain(torch.arange(min(train.batch or BATCH, len(data))))[0]
+        own = asked_as(folder, teacher, images, name=teacher.name, total=total, bf16=bf16, emit=emit) if ranks.main else None
+        found = ranks.agreed(own) or Asking()
+    if found.channels_last:
+        teacher.to(memory_format=torch.channels_last)
+    return found.at_once
 
 
 def alone(phases: Sequence[Phase], *, keep_subsets: bool = False) -> tuple[Phase, ...]:

@@ -1,8 +1,9 @@
 """Precision, memory format and compiling for training on this machine, chosen by a short measurement.
 
-A few steps are timed with each candidate in turn; the plain one (fp32, default layout) is left only for a gain of 5 % or more. What the recipe pins
-is not measured. Compiling takes half a minute itself: it is tried only where the run is many times longer, and stays only if that comes back. The
-choice is written down by the caller and read on resume, so that a run ends as it began.
+A few steps are timed with each candidate in turn; the plain one (fp32, default layout) is left only for a gain of 5 % or more. One that fails, as
+code that wants its tensors in torch's own order may, is none. What the recipe pins is not measured. Compiling takes half a minute itself: it is tried
+only where the run is many times longer, and stays only if that comes back. The choice is written down by the caller and read on resume, so that a run
+ends as it began.
 """
 
 import copy
@@ -55,16 +56,21 @@ def choose_pace(
     candidates = [(p, layout) for p in precisions for layout in layouts]
     if len(candidates) == 1:
         return Pace(precision=candidates[0][0], channels_last=candidates[0][1], compile=bool(compile))
+    plain = candidates[0]
     steppers = {candidate: _Stepper(network, images, labels, *candidate) for candidate in candidates}
     times: dict[tuple[str, bool], list[float]] = {candidate: [] for candidate in candidates}
     # a run that reads its pace instead of measuring it must drop out the same
     with torch.random.fork_rng([images.device] if images.device.type == "cuda" else []):
         for _ in range(ROUNDS):
-            for candidate, stepper in steppers.items():
-                times[candidate].append(stepper.step())
+            for candidate in list(times):
+                try:
+                    times[candidate].append(steppers[candidate].step())
+                except RuntimeError:
+                    if candidate == plain:
+                        raise
+                    del times[candidate]
         # the minimum of a few interleaved rounds: a neighbour's load can only add to a time
         seconds = {candidate: min(samples[1:]) for candidate, samples in times.items()}
-        plain = candidates[0]
         best = min(seconds, key=lambda candidate: seconds[candidate])
         chosen = best if seconds[best] <= WORTH * seconds[plain] else plain
         compiled, compiling = bool(compile), ""

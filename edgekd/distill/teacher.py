@@ -43,14 +43,14 @@ class Teacher(Protocol):
         """Logits (n, classes) for all training images, unaugmented."""
 
 
-def answer_all(network: nn.Module, batches: Iterator[Tensor], *, bf16: bool = False) -> Iterator[Tensor]:
-    """A network's logits in float32 for each batch of images, in eval mode, without gradients."""
+def answer_all(network: nn.Module, batches: Iterator[Tensor], *, bf16: bool = False, at_once: int | None = None) -> Iterator[Tensor]:
+    """A network's logits in float32 for each batch of images, in eval mode, without gradients; `at_once`: asked for so many images at a time."""
     training = network.training
     network.eval()
     try:
         for images in batches:
             with torch.inference_mode(), torch.autocast(images.device.type, dtype=torch.bfloat16, enabled=bf16):
-                logits = network(images)
+                logits = network(images) if at_once is None else torch.cat([network(piece) for piece in torch.split(images, at_once)])
             yield logits.float()
     finally:
         network.train(training)
@@ -59,19 +59,21 @@ def answer_all(network: nn.Module, batches: Iterator[Tensor], *, bf16: bool = Fa
 class Live:
     """Asks the network every time; `compiled`, which pays in long runs, for the batches of training, which are of one size."""
 
-    def __init__(self, network: nn.Module, data: Batches, *, bf16: bool = False, compiled: bool = False) -> None:
+    def __init__(self, network: nn.Module, data: Batches, *, bf16: bool = False, compiled: bool = False, at_once: int | None = None) -> None:
         self.network = network
+        self.at_once = at_once
         self.asked: Any = torch.compile(network) if compiled else network
         self.data = data
         self.bf16 = bf16
 
     def answer(self, images: Tensor, positions: Tensor, view: int | None) -> Tensor:
         """Logits (batch, classes) of the live network."""
-        return next(answer_all(self.asked, iter([images]), bf16=self.bf16)).clone()
+        return next(answer_all(self.asked, iter([images]), bf16=self.bf16, at_once=self.at_once)).clone()
 
     def plain(self) -> Tensor:
         """Logits (n, classes) for all training images, unaugmented."""
-        return torch.cat(list(answer_all(self.network, (batch[0] for batch in self.data.plain_batches(BATCH)), bf16=self.bf16)))
+        batches = (images for images, _, _ in self.data.plain_batches(BATCH))
+        return torch.cat(list(answer_all(self.network, batches, bf16=self.bf16, at_once=self.at_once)))
 
 
 class Remembered:
@@ -82,6 +84,7 @@ class Remembered:
         folder: where views are kept; its name is the key (`memory_key`), so that it holds this teacher's answers on these images only.
         ranks: the processes that share the folder: each asks the network for its part of a view, and the main rank writes it.
         few: keep the largest logits alone (`leading`).
+        at_once: how many images the network is asked for at a time; None: `BATCH`.
     """
 
     def __init__(
@@ -97,6 +100,7 @@ class Remembered:
         bf16: bool = False,
         ranks: Ranks = ALONE,
         few: bool = False,
+        at_once: int | None = None,
     ) -> None:
         self.network = network
         self.data = data
@@ -108,6 +112,7 @@ class Remembered:
         self.bf16 = bf16
         self.ranks = ranks
         self.few = few
+        self.at_once = at_once
         self._held: dict[str, Answers] = {}
         folder.mkdir(parents=True, exist_ok=True)
 
@@ -177,7 +182,8 @@ class Remembered:
         """All answers in order, with the position of each piece's first. Ranks take turns at batches, which are the same for any number of them."""
         total = len(self.data)
         batches = [torch.arange(start, min(start + BATCH, total)) for start in range(0, total, BATCH)]
-        own = answer_all(self.network, (self._images(each, view) for each in batches[self.ranks.number :: self.ranks.count]), bf16=self.bf16)
+        mine = (self._images(each, view) for each in batches[self.ranks.number :: self.ranks.count])
+        own = answer_all(self.network, mine, bf16=self.bf16, at_once=self.at_once)
         for start in range(0, total, BATCH * self.ranks.count):
             full = torch.zeros(BATCH, self.classes, dtype=torch.float16, device=self.data.device)
             if (logits := next(own, None)) is not None:

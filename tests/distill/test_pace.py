@@ -66,6 +66,23 @@ def test_where_bf16_is_emulated_it_is_not_tried(monkeypatch: pytest.MonkeyPatch)
     assert set(choose(monkeypatch, {("fp32", False): 1.0, ("fp32", True): 0.9}, bf16=False).seconds) == {"fp32", "fp32 channels_last"}
 
 
+def test_a_way_that_fails_is_none() -> None:
+    """Code that views its maps cannot have them in channels last; where the plain way fails it is an error."""
+
+    class Viewed(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.convolution = nn.Conv2d(3, 4, 3, padding=1)
+
+        def forward(self, images: Tensor) -> Tensor:
+            maps: Tensor = self.convolution(images)
+            return maps.view(len(maps), -1)
+
+    assert choose_pace(Viewed(), IMAGES, LABELS, precision="fp32", channels_last=None).seconds.keys() == {"fp32"}
+    with pytest.raises(RuntimeError, match="channels"):
+        choose_pace(Viewed(), torch.rand(4, 5, 8, 8), LABELS, precision="fp32", channels_last=None)
+
+
 def test_what_is_pinned_is_not_measured(monkeypatch: pytest.MonkeyPatch) -> None:
     """A pinned precision leaves the format open, a pinned format the precision; with both there is nothing to time."""
     precision = choose(monkeypatch, {("bf16", False): 1.0, ("bf16", True): 0.5}, precision="bf16")

@@ -1,0 +1,96 @@
+"""How a teacher is asked: how many images at once and in which memory format, chosen by a short measurement.
+
+What a network keeps of a whole batch on its way seldom fits a CPU's caches: asked for 32 CIFAR images at once, channels last, a resnet56 answers more
+than half as many again in the same time as for 128 (benchmarks/results/asking.json). In eval mode an answer depends on its own image alone, so that
+this moves answers by rounding only. It is measured where a run asks often enough; the choice is written down by the caller, read on resume and by
+whoever else asks for the same answers.
+"""
+
+import copy
+import itertools
+import time
+from pathlib import Path
+
+import msgspec
+import torch
+from torch import Tensor, nn
+
+from edgekd import units
+from edgekd.events import Emit, Note
+from edgekd.files import write_atomic
+from edgekd.scores import Struct
+
+PIECES = (64, 32, 16)
+"""Images at once that are tried on a CPU beside a whole batch; a GPU wants as many as there are."""
+OFTEN = 30_000
+"""Images that a run must ask about for a measurement to come back: one asks about 1,000."""
+ROUNDS = 2
+WORTH = 0.95
+"""A candidate must take at most this share of the plain one's time to be chosen over it."""
+
+
+class Asking(Struct, frozen=True, kw_only=True):
+    """How many images a teacher is asked about at once (None: a batch as it comes), and the seconds that an image took each candidate."""
+
+    at_once: int | None = None
+    channels_last: bool = False
+    seconds: dict[str, float] = {}
+
+    def __str__(self) -> str:
+        return _name(self.at_once, channels_last=self.channels_last)
+
+
+def choose_asking(network: nn.Module, images: Tensor, *, bf16: bool = False) -> Asking:
+    """The fastest way to have a network's answers to batches like `images` (batch, c, h, w); the network itself is left as it was.
+
+    A candidate that fails, as code that wants its tensors in torch's own order may, is none; that of whole batches in this order must not.
+    """
+    count = len(images)
+    sizes = [None, *(piece for piece in PIECES if piece < count and images.device.type == "cpu")]
+    networks = {False: network}
+    if any(parameter.dim() == 4 for parameter in network.parameters()):
+        networks[True] = copy.deepcopy(network).to(memory_format=torch.channels_last)
+    plain = (None, False)
+    times: dict[tuple[int | None, bool], list[float]] = {candidate: [] for candidate in itertools.product(sizes, networks)}
+    for _ in range(1 + ROUNDS):  # the first is to warm up
+        for candidate in list(times):
+            piece, channels_last = candidate
+            try:
+                times[candidate].append(_seconds(networks[channels_last], images[:piece], bf16=bf16) / (piece or count))
+            except RuntimeError:
+                if candidate == plain:
+                    raise
+                del times[candidate]
+    seconds = {candidate: min(samples[1:]) for candidate, samples in times.items()}
+    best = min(seconds, key=seconds.__getitem__)
+    at_once, channels_last = best if seconds[best] <= WORTH * seconds[plain] else plain
+    told = {_name(piece, channels_last=last): round(value, 7) for (piece, last), value in seconds.items()}
+    return Asking(at_once=at_once, channels_last=channels_last, seconds=told)
+
+
+def _seconds(network: nn.Module, images: Tensor, *, bf16: bool) -> float:
+    begun = time.perf_counter()
+    with torch.inference_mode(), torch.autocast(images.device.type, dtype=torch.bfloat16, enabled=bf16):
+        network(images)
+    if images.device.type == "cuda":
+        torch.cuda.synchronize(images.device)
+    return time.perf_counter() - begun
+
+
+def asked_as(folder: Path, network: nn.Module, images: Tensor, *, name: str, total: int, bf16: bool, emit: Emit) -> Asking:
+    """As it stands in a folder under the network's name, else chosen and written there; a run that asks about few images in `total` does without."""
+    if total < OFTEN:
+        return Asking()
+    file = folder / f"asking-{name}.json"
+    try:
+        return msgspec.json.decode(file.read_bytes(), type=Asking)
+    except (FileNotFoundError, msgspec.MsgspecError):
+        found = choose_asking(network, images, bf16=bf16)
+    write_atomic(file, msgspec.json.encode(found))
+    taken, plain = (units.ms_text(1e3 * found.seconds[str(way)], 2) for way in (found, Asking()))
+    emit(Note(text=f"{name} is asked for {found}: an image takes {taken} so, and {plain} of a batch at once"))
+    return found
+
+
+def _name(at_once: int | None, *, channels_last: bool) -> str:
+    return f"{'a batch' if at_once is None else at_once} at once{', channels last' if channels_last else ''}"
