@@ -8,6 +8,7 @@ first of them, and what the whole took is in the row. The tutorial's rate follow
 """
 
 import argparse
+import copy
 import json
 import tempfile
 import time
@@ -24,10 +25,10 @@ from benchmarks.result import WORK, commit, gap, keep, saved_rows
 from benchmarks.rivals import SGD, Photos, Tutorial
 from edgekd.data.batches import Batches
 from edgekd.distill import distill, filled
+from edgekd.distill.asking import choose_asking
 from edgekd.distill.defaults import paced
 from edgekd.distill.pace import Pace
 from edgekd.distill.schedule import rate, steps_per_pass
-from edgekd.distill.teacher import BATCH, answer_all
 from edgekd.evaluate import evaluate
 from edgekd.events import silent
 from edgekd.models.load import Network, build
@@ -83,12 +84,8 @@ def chosen_pace(folder: Path) -> Pace:
 
 
 def one_view(data: Batches, *, bf16: bool) -> float:
-    """Seconds that the teacher needs for all images once, from a few batches."""
-    positions = torch.arange(min(4 * BATCH, len(data)))
-    begun = time.perf_counter()
-    for _ in answer_all(teacher(), (data.plain(piece)[0] for piece in torch.split(positions, BATCH)), bf16=bf16):
-        pass
-    return (time.perf_counter() - begun) * len(data) / len(positions)
+    """Seconds that the teacher needs for all images once, asked as a run asks it."""
+    return len(data) * min(choose_asking(teacher(), data.plain(torch.arange(min(SIZE, len(data))))[0], bf16=bf16).seconds.values())
 
 
 def tutorials(seed: int, seconds: float) -> tuple[Network, dict[str, Any]]:
@@ -96,7 +93,8 @@ def tutorials(seed: int, seconds: float) -> tuple[Network, dict[str, Any]]:
     begun, network = time.monotonic(), student(seed)
     train = images().train
     photos = Photos(train.read(np.arange(len(train))), train.labels, IMAGENET)
-    lesson, steps = Tutorial(bare(network), bare(teacher()), photos, SIZE), 0
+    master = copy.deepcopy(bare(teacher())).to(memory_format=torch.contiguous_format)  # edgekd may have turned it
+    lesson, steps = Tutorial(bare(network), master, photos, SIZE), 0
     while (passed := time.monotonic() - begun) < seconds:
         lesson.optimizer.param_groups[0]["lr"] = SGD["lr"] * rate("one-cycle", int(1000 * passed), int(1000 * seconds))
         lesson.learn(1)

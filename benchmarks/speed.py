@@ -3,7 +3,8 @@
     uv run --group peers python -m benchmarks.speed [--students resnet8 resnet20] [--slices 6] [--steps 60] [--quick]
 
 First the floor: the student's forward, backward and update on batches that lie ready in memory, in the fastest of fp32 and bf16 (where the CPU has
-it), either memory format, compiled or not (where there is a C++ compiler), freed memory kept as edgekd keeps it; and the teacher's forward likewise.
+it), either memory format, compiled or not (where there is a C++ compiler), freed memory kept as edgekd keeps it; and the teacher's forward likewise,
+whole batches or pieces of them.
 Then all take turns in slices of equal steps of 128 images, in one process on all cores, and each ratio is one of times within a slice, with an
 interval over the slices:
 
@@ -28,6 +29,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
+import msgspec
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
@@ -40,6 +42,7 @@ from edgekd import stats
 from edgekd.data.batches import Batches
 from edgekd.device.agent import machine
 from edgekd.distill import distill, filled
+from edgekd.distill.asking import Asking, choose_asking
 from edgekd.distill.defaults import paced
 from edgekd.distill.heap import freed_memory_is_kept
 from edgekd.distill.pace import choose_pace
@@ -72,17 +75,26 @@ class Lesson(Protocol):
 
 
 class Floor:
-    """A network's own cost on batches that lie ready: of a step, or of a forward alone where `forward` says so."""
+    """A network's own cost on batches that lie ready: of a step, or of a forward alone where `forward` says so, `at_once` images at a time."""
 
-    def __init__(self, network: nn.Module, ready: list[tuple[Tensor, Tensor]], pace: tuple[str, bool], *, compiled: bool, forward: bool) -> None:
+    def __init__(
+        self,
+        network: nn.Module,
+        ready: list[tuple[Tensor, Tensor]],
+        pace: tuple[str, bool],
+        *,
+        compiled: bool,
+        forward: bool,
+        at_once: int | None = None,
+    ) -> None:
         precision, channels_last = pace
         layout = torch.channels_last if channels_last else torch.contiguous_format
         self.network = copy.deepcopy(network).train(not forward).to(memory_format=layout)
         self.called: Any = torch.compile(self.network) if compiled else self.network
         self.ready = [(pixels.contiguous(memory_format=layout), labels) for pixels, labels in ready]
-        self.bf16, self.forward, self.done = precision == "bf16", forward, 0
+        self.bf16, self.forward, self.at_once, self.done = precision == "bf16", forward, at_once or BATCH, 0
         self.optimizer = torch.optim.SGD(self.network.parameters(), nesterov=True, **SGD)
-        self.settings = _told(precision, channels_last=channels_last, compiled=compiled)
+        self.settings = _told(precision, channels_last=channels_last, compiled=compiled, at_once=at_once)
 
     @freed_memory_is_kept()
     def learn(self, steps: int) -> None:
@@ -90,7 +102,7 @@ class Floor:
         for _ in range(steps):
             pixels, labels = self.ready[self.done % len(self.ready)]
             with torch.inference_mode(self.forward), torch.autocast("cpu", dtype=torch.bfloat16, enabled=self.bf16):
-                logits = self.called(pixels)
+                logits = torch.cat([self.called(piece) for piece in torch.split(pixels, self.at_once)])
             if not self.forward:
                 self.optimizer.zero_grad(set_to_none=True)
                 functional.cross_entropy(logits.float(), labels).backward()  # type: ignore[no-untyped-call]
@@ -99,14 +111,17 @@ class Floor:
 
 
 def floor(network: nn.Module, ready: list[tuple[Tensor, Tensor]], *, forward: bool, compile: bool) -> Floor:
-    """The fastest way, as some steps in turn tell; a forward is taken to like what a step likes."""
+    """The fastest way, as some steps in turn tell. A forward is taken to like the precision that a step likes, and it may go by pieces of a batch."""
     pace = choose_pace(network, *ready[0], precision=None, channels_last=None)
     name = min(pace.seconds, key=pace.seconds.__getitem__)
-    best = name.split()[0], name.endswith("channels_last")
-    plain = Floor(network, ready, best, compiled=False, forward=forward)
+    best, asking = (name.split()[0], name.endswith("channels_last")), Asking()
+    if forward:
+        asking = choose_asking(network.eval(), ready[0][0], bf16=best[0] == "bf16")
+    way = (best[0], asking.channels_last) if forward else best
+    alone = Floor(network, ready, way, compiled=False, forward=forward, at_once=asking.at_once)
     if not compile:
-        return plain
-    both = [plain, Floor(network, ready, best, compiled=True, forward=forward)]
+        return alone
+    both = [alone, Floor(network, ready, best, compiled=True, forward=forward)]
     for each in both:
         each.learn(3)
     times = {at: min(seconds(both[at], 2) for _ in range(3)) for at in range(2)}
@@ -146,9 +161,13 @@ def ours(student: Network, data: Batches, folder: Path, *, views: int, compile: 
     """With what edgekd chooses for a long run: precision, memory format and, where it may, compiling."""
     optimizer = Optimizer(name="sgd", lr=SGD["lr"], momentum=SGD["momentum"], weight_decay=SGD["weight_decay"])
     stated = Train(batch=BATCH, views=views, optimizer=optimizer, schedule="constant", compile=None if compile else False)
-    train = filled(stated, images=len(data), shape=(32, 32, 3), flip=True, brought=False)
     folder.mkdir(parents=True)
-    return Ours(student, data, paced(train, student, data, folder, steps=LONG, emit=tell), folder)
+    train = filled(stated, images=len(data), shape=(32, 32, 3), flip=True, brought=False)
+    train = paced(train, student, data, folder, steps=LONG, emit=tell)
+    if not views and not train.compile:  # a slice is too short to be worth what a long run would measure
+        asking = choose_asking(teacher(), data.plain(torch.arange(BATCH))[0], bf16=train.precision == "bf16")
+        train = msgspec.structs.replace(train, teacher_batch=asking.at_once)
+    return Ours(student, data, train, folder)
 
 
 # Slices ---------------------------------------------------------------------------------------------------------------
@@ -172,12 +191,17 @@ def lessons(name: str, folder: Path, *, compile: bool) -> tuple[dict[str, Lesson
     found |= {"remembered": remembered, "live": ours(fresh(), data, folder / "live", views=0, compile=compile)}
     train = images().train
     photos = Photos(train.read(torch.arange(len(train)).numpy()), train.labels, IMAGENET)
-    found["tutorial"] = Tutorial(fresh().body, copy.deepcopy(teacher().body), photos, BATCH)
+    found["tutorial"] = Tutorial(fresh().body, plain(teacher()), photos, BATCH)
     try:
-        found["torchdistill"] = TorchDistill(fresh().body, copy.deepcopy(teacher().body), photos, BATCH)
+        found["torchdistill"] = TorchDistill(fresh().body, plain(teacher()), photos, BATCH)
     except ImportError as error:
         print(f"torchdistill is left out: {error}. Run this with `uv run --group peers`.", flush=True)
     return found, fill
+
+
+def plain(network: Network) -> nn.Module:
+    """A copy of a network's body in torch's own memory format, as a person has it who did not read this far."""
+    return copy.deepcopy(network.body).to(memory_format=torch.contiguous_format)
 
 
 def sliced(found: Mapping[str, Lesson], slices: int, steps: int) -> dict[str, list[float]]:
@@ -218,12 +242,13 @@ def _settings(lesson: Lesson) -> str:
     if isinstance(lesson, Floor):
         return lesson.settings
     if isinstance(lesson, Ours):
-        return _told(str(lesson.train.precision), channels_last=bool(lesson.train.channels_last), compiled=bool(lesson.train.compile))
+        train = lesson.train
+        return _told(str(train.precision), channels_last=bool(train.channels_last), compiled=bool(train.compile), at_once=train.teacher_batch)
     return "fp32"
 
 
-def _told(precision: str, *, channels_last: bool, compiled: bool) -> str:
-    return f"{precision}{' channels_last' * channels_last}{', compiled' * compiled}"
+def _told(precision: str, *, channels_last: bool, compiled: bool, at_once: int | None = None) -> str:
+    return f"{precision}{' channels_last' * channels_last}{', compiled' * compiled}{f', teacher by {at_once}' if at_once else ''}"
 
 
 def _named(name: str, interval: stats.Interval, digits: int) -> Row:
