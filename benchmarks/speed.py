@@ -121,7 +121,7 @@ def floor(network: nn.Module, ready: list[tuple[Tensor, Tensor]], *, forward: bo
     alone = Floor(network, ready, way, compiled=False, forward=forward, at_once=asking.at_once)
     if not compile:
         return alone
-    both = [alone, Floor(network, ready, best, compiled=True, forward=forward)]
+    both = [alone, Floor(network, ready, way, compiled=True, forward=forward, at_once=asking.at_once)]
     for each in both:
         each.learn(3)
     times = {at: min(seconds(both[at], 2) for _ in range(3)) for at in range(2)}
@@ -164,7 +164,7 @@ def ours(student: Network, data: Batches, folder: Path, *, views: int, compile: 
     folder.mkdir(parents=True)
     train = filled(stated, images=len(data), shape=(32, 32, 3), flip=True, brought=False)
     train = paced(train, student, data, folder, steps=LONG, emit=tell)
-    if not views and not train.compile:  # a slice is too short to be worth what a long run would measure
+    if not views:  # a slice is too short to be worth what a long run would measure
         asking = choose_asking(teacher(), data.plain(torch.arange(BATCH))[0], bf16=train.precision == "bf16")
         train = msgspec.structs.replace(train, teacher_batch=asking.at_once)
     return Ours(student, data, train, folder)

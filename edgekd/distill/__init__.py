@@ -141,9 +141,8 @@ def _answers(
     asked = partial(_asked, teacher, data, train, bf16=bf16, ranks=ranks, emit=emit)
     if not train.views:
         emit(Note(text=f"{teacher.name} answers live: train.views is 0"))
-        if train.compile and not isinstance(teacher, OnnxTeacher):  # its kernels want batches of one size, and keep less on their way
-            return Live(teacher, data, bf16=bf16, compiled=True)
-        return Live(teacher, data, bf16=bf16, at_once=asked(folder, round(epochs * len(data))))
+        compiled = bool(train.compile) and not isinstance(teacher, OnnxTeacher)
+        return Live(teacher, data, bf16=bf16, compiled=compiled, at_once=asked(folder, round(epochs * len(data))))
     key = memory_key(
         weights=fingerprint(teacher),
         preprocess=teacher.preprocess,
