@@ -152,7 +152,6 @@ def _answers(
         precision="bf16" if bf16 else "fp32",
         few=few,
     )
-    (memory / key).mkdir(parents=True, exist_ok=True)
     remembered = Remembered(
         teacher,
         data,
@@ -164,8 +163,8 @@ def _answers(
         bf16=bf16,
         ranks=ranks,
         few=few,
-        at_once=asked(memory / key, train.views * len(data)),
     )
+    remembered.at_once = asked(memory / key, remembered.missing(train.views) * len(data))
     if ranks.main:
         emit(Note(text=f"{teacher.name}'s {remembered.told(train.views)}"))
     return remembered

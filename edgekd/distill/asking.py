@@ -84,13 +84,13 @@ def _seconds(network: nn.Module, images: Tensor, *, bf16: bool) -> float:
 
 
 def asked_as(folder: Path, network: nn.Module, images: Tensor, *, name: str, total: int, bf16: bool, emit: Emit) -> Asking:
-    """As it stands in a folder under the network's name, else chosen and written there; a run that asks about few images in `total` does without."""
-    if total < OFTEN:
-        return Asking()
+    """As it stands in a folder under the network's name, else chosen and written there; where only few images, `total`, are asked about: plainly."""
     file = folder / f"asking-{name}.json"
     try:
         return msgspec.json.decode(file.read_bytes(), type=Asking)
     except (FileNotFoundError, msgspec.MsgspecError):
+        if total < OFTEN:
+            return Asking()
         found = choose_asking(network, images, bf16=bf16)
     write_atomic(file, msgspec.json.encode(found))
     taken, plain = (units.ms_text(1e3 * found.seconds[str(way)], 2) for way in (found, Asking()))

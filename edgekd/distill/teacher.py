@@ -84,7 +84,6 @@ class Remembered:
         folder: where views are kept; its name is the key (`memory_key`), so that it holds this teacher's answers on these images only.
         ranks: the processes that share the folder: each asks the network for its part of a view, and the main rank writes it.
         few: keep the largest logits alone (`leading`).
-        at_once: how many images the network is asked for at a time; None: `BATCH`.
     """
 
     def __init__(
@@ -100,7 +99,6 @@ class Remembered:
         bf16: bool = False,
         ranks: Ranks = ALONE,
         few: bool = False,
-        at_once: int | None = None,
     ) -> None:
         self.network = network
         self.data = data
@@ -112,15 +110,19 @@ class Remembered:
         self.bf16 = bf16
         self.ranks = ranks
         self.few = few
-        self.at_once = at_once
+        self.at_once: int | None = None
+        """How many images the network is asked for at a time; None: `BATCH`."""
         self._held: dict[str, Answers] = {}
         folder.mkdir(parents=True, exist_ok=True)
 
     def told(self, views: int) -> str:
         """How much so many views and the plain images take on the disk, and how many of them stand there, in words."""
-        there = sum((self.folder / f"{name}.npy").is_file() for name in ("plain", *(f"view-{view}" for view in range(views))))
-        one = math.prod(self._shape) * self._layout.itemsize
+        one, there = math.prod(self._shape) * self._layout.itemsize, views + 1 - self.missing(views)
         return f"answers are remembered on {views} views and the plain images, {units.bytes_text(one)} each: {there} of {views + 1} stand already"
+
+    def missing(self, views: int) -> int:
+        """How many of so many views, and of the plain images, do not stand yet."""
+        return sum(not (self.folder / f"{name}.npy").is_file() for name in ("plain", *(f"view-{view}" for view in range(views))))
 
     def answer(self, images: Tensor, positions: Tensor, view: int | None) -> Answers:
         """Stored logits (batch, classes) for view `view` (None: plain) of the images at `positions`."""
