@@ -166,7 +166,7 @@ def ours(student: Network, data: Batches, folder: Path, *, views: int, compile: 
     train = paced(train, student, data, folder, steps=LONG, emit=tell)
     if not views:  # a slice is too short to be worth what a long run would measure
         asking = choose_asking(teacher(), data.plain(torch.arange(BATCH))[0], bf16=train.precision == "bf16")
-        train = msgspec.structs.replace(train, teacher_batch=asking.at_once)
+        train = msgspec.structs.replace(train, teacher_batch=asking.at_once or msgspec.UNSET)
     return Ours(student, data, train, folder)
 
 
@@ -243,7 +243,7 @@ def _settings(lesson: Lesson) -> str:
         return lesson.settings
     if isinstance(lesson, Ours):
         train = lesson.train
-        return _told(str(train.precision), channels_last=bool(train.channels_last), compiled=bool(train.compile), at_once=train.teacher_batch)
+        return _told(str(train.precision), channels_last=bool(train.channels_last), compiled=bool(train.compile), at_once=train.teacher_batch or None)
     return "fp32"
 
 

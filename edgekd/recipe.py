@@ -171,15 +171,15 @@ class Train(Struct, frozen=True, kw_only=True):
     compile: bool | None = None
     """Compile the network with torch first. None: in a long run it is tried, where a C++ compiler is there, and kept if its own time comes back."""
     threads: int | None = None
-    teacher_batch: int | None = None
-    """Images that a teacher is asked for at once. None: where it is asked often, what a short measurement finds fastest."""
+    teacher_batch: int | msgspec.UnsetType = msgspec.UNSET
+    """Images that a teacher is asked for at once. Left out: where it is asked often, what a short measurement finds fastest."""
     teacher_epochs: float | None = None
     """How long a teacher without weights is taught; None: as long as the phases together."""
     teacher_optimizer: Optimizer | None = None
 
     def __post_init__(self) -> None:
         require(self.threads is None or self.threads >= 1, "threads must be 1 or more", self.threads)
-        require(self.teacher_batch is None or self.teacher_batch >= 1, "teacher_batch must be 1 or more", self.teacher_batch)
+        require(self.teacher_batch is msgspec.UNSET or self.teacher_batch >= 1, "teacher_batch must be 1 or more", self.teacher_batch)
         require(self.teacher_epochs is None or self.teacher_epochs > 0, "teacher_epochs must be above 0", self.teacher_epochs)
         require(self.batch is None or self.batch >= 2, "a batch needs 2 images or more", self.batch)
         require(self.views >= 0, "views must be 0 or more", self.views)

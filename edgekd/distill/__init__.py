@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 
+import msgspec
 import torch
 
 from edgekd.data.batches import Batches
@@ -172,7 +173,7 @@ def _answers(
 
 def _asked(teacher: Network, data: Batches, train: Train, folder: Path, total: int, *, bf16: bool, ranks: Ranks, emit: Emit) -> int | None:
     """How many images the teacher is asked for at once, about `total` in all; its weights take the memory format that it is fastest in."""
-    if train.teacher_batch is not None:
+    if train.teacher_batch is not msgspec.UNSET:
         found = Asking(at_once=train.teacher_batch, channels_last=bool(train.channels_last))
     else:
         images = data.plain(torch.arange(min(train.batch or BATCH, len(data))))[0]
