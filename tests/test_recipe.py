@@ -5,6 +5,7 @@ import pytest
 
 from edgekd import recipe, recipefile
 from edgekd.errors import RecipeError
+from edgekd.files import sha256_json
 
 NAME = '"a"'
 PHASE = '[[phase]]\nname = "a"\nepochs = 1\nterms = [{ loss = "kd" }]\n'
@@ -24,6 +25,11 @@ def test_the_default_recipe_is_two_phases() -> None:
 def test_a_phase_of_labels_only_is_not_soft() -> None:
     """It needs no teacher."""
     assert not recipefile.decode_recipe(PHASE.replace('"kd"', '"label"')).phase[0].soft
+
+
+def test_a_recipe_that_names_nothing_keeps_its_hash() -> None:
+    """Stages of runs that were made before a key was added stand: such a key is unset where it is not named. Another default is another hash."""
+    assert sha256_json(recipe.Recipe()) == "fde8191b2fe1b2c9e8090b418cf2c9820e5356e9a434f0426168fe3188b3f468"
 
 
 def test_a_phase_that_does_not_name_rounding_keeps_its_bytes() -> None:
