@@ -18,7 +18,7 @@ from edgekd.errors import EdgekdError, MissingExtra
 
 _EXTRAS = {
     "measure": ("numpy", "onnx", "onnxruntime"),
-    "train": ("torch", "torchvision", "accelerate", "jaxtyping", "onnxscript", "onnxslim", "PIL", "safetensors", "sklearn", "torchmetrics"),
+    "train": ("torch", "torchvision", "accelerate", "jaxtyping", "onnxscript", "onnxslim", "PIL", "safetensors", "sklearn"),
     "timm": ("timm",),
     "hf": ("datasets", "transformers"),
 }
