@@ -30,7 +30,8 @@ from edgekd.evaluate import evaluate
 from edgekd.events import Emit
 from edgekd.files import sha256_json
 from edgekd.models.load import Network, build
-from edgekd.recipe import Phase, Recipe, Temperature, Train
+from edgekd.phases import Phase, Temperature, Train
+from edgekd.recipe import Recipe
 from edgekd.recipefile import read_recipe
 from edgekd.record import Preprocess, Training
 from edgekd.terms import Kd, Label

@@ -32,7 +32,7 @@ from edgekd.distill.schedule import rate, steps_per_pass
 from edgekd.evaluate import evaluate
 from edgekd.events import silent
 from edgekd.models.load import Network, build
-from edgekd.recipe import Phase, Train
+from edgekd.phases import Phase, Train
 from edgekd.terms import Kd, Label
 
 SIZE = 128

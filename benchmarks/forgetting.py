@@ -41,7 +41,7 @@ from edgekd.evaluate import evaluate
 from edgekd.files import sha256_json
 from edgekd.models.heads import find_head, take_over
 from edgekd.models.load import Network, build, fingerprint, load_weights, save_weights
-from edgekd.recipe import Subset, Train
+from edgekd.phases import Subset, Train
 from edgekd.record import How, Preprocess
 
 STUDENT, KNOWN, CLASSES = "resnet8", 5, 10

@@ -33,7 +33,7 @@ from edgekd.distill import distill, supervised
 from edgekd.evaluate import evaluate
 from edgekd.files import write_atomic
 from edgekd.models.load import Network, build, load_weights, save_weights
-from edgekd.recipe import Augment, Optimizer, Train
+from edgekd.phases import Augment, Optimizer, Train
 
 EPOCHS, BATCH = 240.0, 64
 METHOD = "two phases"

@@ -39,7 +39,7 @@ from edgekd.evaluate.robustness import STEPS as MOVES
 from edgekd.evaluate.robustness import Answers, Exam, answers, examined
 from edgekd.files import sha256_json
 from edgekd.models.load import Network, build, load_weights, save_weights
-from edgekd.recipe import TWO_PHASES, Phase, Train
+from edgekd.phases import TWO_PHASES, Phase, Train
 from edgekd.record import How
 from edgekd.scores import Inheritance, NetworkRole
 

@@ -25,7 +25,8 @@ from benchmarks import cifar10
 from benchmarks.result import WORK, save
 from edgekd.compress import compress
 from edgekd.files import sha256_file
-from edgekd.recipe import TWO_PHASES, Export, Recipe, Student, Teacher, Train
+from edgekd.phases import TWO_PHASES, Train
+from edgekd.recipe import Export, Recipe, Student, Teacher
 
 JOB = Recipe(
     data="digits",

@@ -40,7 +40,7 @@ from edgekd.evaluate import evaluate, score
 from edgekd.evaluate.groups import grouped
 from edgekd.files import sha256_json
 from edgekd.models.load import Network, build, load_weights, save_weights
-from edgekd.recipe import Phase, Subset, Temperature, Train
+from edgekd.phases import Phase, Subset, Temperature, Train
 from edgekd.record import How, Preprocess
 from edgekd.tasks.classify import adjust
 from edgekd.terms import Kd, Label, Term

@@ -34,7 +34,7 @@ from edgekd.distill import distill, filled, supervised
 from edgekd.evaluate import evaluate
 from edgekd.files import sha256_file, sha256_json
 from edgekd.models.load import Network, build, save_weights
-from edgekd.recipe import TWO_PHASES, Optimizer, Phase, Temperature, Train
+from edgekd.phases import TWO_PHASES, Optimizer, Phase, Temperature, Train
 from edgekd.record import How, Preprocess, Training
 from edgekd.terms import Attention, Contrast, Dist, Dkd, Feature, Kd, Label, Levels, Relation, Review, Term
 

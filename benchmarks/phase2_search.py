@@ -22,7 +22,7 @@ from edgekd.distill import checkpoint
 from edgekd.distill.train import Job
 from edgekd.events import Event, PhaseStarted
 from edgekd.files import write_atomic
-from edgekd.recipe import Phase, Subset, Temperature, Train
+from edgekd.phases import Phase, Subset, Temperature, Train
 from edgekd.recipefile import read_recipe
 from edgekd.terms import Dist, Dkd, Kd, Label, Term
 

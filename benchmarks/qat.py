@@ -42,7 +42,8 @@ from edgekd.events import Emit, Event, PhaseStarted
 from edgekd.export import HeldOut, export
 from edgekd.files import sha256_json
 from edgekd.models.load import Network, build, load_weights, save_weights
-from edgekd.recipe import TWO_PHASES, Export, Optimizer, Phase, Train
+from edgekd.phases import TWO_PHASES, Optimizer, Phase, Train
+from edgekd.recipe import Export
 from edgekd.record import Artifact
 
 STEPS = {"cifar-mobilenet-v2": (1000, 180), "resnet8": (1000, 180)}

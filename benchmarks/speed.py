@@ -49,7 +49,7 @@ from edgekd.distill.pace import choose_pace
 from edgekd.distill.schedule import steps_per_pass
 from edgekd.files import sha256_json
 from edgekd.models.load import Network, build
-from edgekd.recipe import Optimizer, Phase, Train
+from edgekd.phases import Optimizer, Phase, Train
 from edgekd.terms import Kd, Label
 
 STUDENTS = ("resnet8", "resnet20")

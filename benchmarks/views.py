@@ -25,7 +25,7 @@ from edgekd.data.batches import Batches
 from edgekd.distill import distill, filled
 from edgekd.evaluate import evaluate
 from edgekd.models.load import Network, build
-from edgekd.recipe import Phase, Train
+from edgekd.phases import Phase, Train
 from edgekd.terms import Kd, Label
 
 COUNTS = ("1", "2", "4", "8", "16", "live")

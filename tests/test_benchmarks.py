@@ -39,7 +39,8 @@ from edgekd.distill import alone
 from edgekd.distill.domain import SelfTeaching
 from edgekd.export.engine import Engine, EngineLayer
 from edgekd.models.load import build
-from edgekd.recipe import Augment, Recipe
+from edgekd.phases import Augment
+from edgekd.recipe import Recipe
 from edgekd.recipefile import read_recipe
 from edgekd.terms import Label
 

@@ -1,9 +1,8 @@
 """recipe: the default, and values that cannot be."""
 
-import msgspec
 import pytest
 
-from edgekd import recipe, recipefile
+from edgekd import phases, recipe, recipefile
 from edgekd.errors import RecipeError
 from edgekd.files import sha256_json
 
@@ -16,32 +15,15 @@ def test_the_default_recipe_is_two_phases() -> None:
     transfer, refine = recipe.Recipe().phase
     assert (transfer.temperature, transfer.subset) == (3.0, None)
     assert refine.subset is not None
-    assert refine.temperature == recipe.Temperature(start=3.0, end=0.5, shape="cosine")
+    assert refine.temperature == phases.Temperature(start=3.0, end=0.5, shape="cosine")
     assert transfer.soft
     assert refine.soft
     assert recipefile.decode_recipe("") == recipe.Recipe()
 
 
-def test_a_phase_of_labels_only_is_not_soft() -> None:
-    """It needs no teacher."""
-    assert not recipefile.decode_recipe(PHASE.replace('"kd"', '"label"')).phase[0].soft
-
-
 def test_a_recipe_that_names_nothing_keeps_its_hash() -> None:
     """Stages of runs that were made before a key was added stand: such a key is unset where it is not named. Another default is another hash."""
     assert sha256_json(recipe.Recipe()) == "fde8191b2fe1b2c9e8090b418cf2c9820e5356e9a434f0426168fe3188b3f468"
-
-
-def test_a_phase_that_does_not_name_rounding_keeps_its_bytes() -> None:
-    """Stages of older recipes keep their keys; the last phases may be rounded, and what says so is written and read."""
-    plain, rounded = (recipefile.decode_recipe(PHASE + more) for more in ("", "quantised = true"))
-    assert b"quantised" not in msgspec.json.encode(plain)
-    assert "quantised" not in recipefile.encode_recipe(plain)
-    assert (plain.phase[0].is_quantised, rounded.phase[0].is_quantised) == (False, True)
-    assert recipefile.decode_recipe(recipefile.encode_recipe(rounded)) == rounded
-    marks = (("'a'", "false"), ("'b'", "true"), ("'c'", "true"))
-    told = recipefile.decode_recipe("".join(f"{PHASE.replace(NAME, name)}quantised = {mark}\n" for name, mark in marks))
-    assert [phase.is_quantised for phase in told.phase] == [False, True, True]
 
 
 @pytest.mark.parametrize(

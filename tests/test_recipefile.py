@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from edgekd import recipe, recipefile
 from edgekd.errors import MissingError, RecipeError
+from edgekd.phases import Phase, Subset, Temperature, Train
 from edgekd.record import Preprocess
 from edgekd.terms import Dist, Dkd, Feature, Heads, Kd, Label, Levels, Tokens, Values
 from edgekd.toml import decode
@@ -26,14 +27,14 @@ terms = st.one_of(
     st.builds(Values, weight=weights, relation_heads=st.none() | st.integers(1, 64), pairs=pairs),
     st.builds(Tokens, weight=weights, form=st.sampled_from(["hard", "soft"])),
 )
-temperatures = positive | st.builds(recipe.Temperature, start=positive, end=positive, shape=st.sampled_from(["linear", "cosine", "exponential"]))
+temperatures = positive | st.builds(Temperature, start=positive, end=positive, shape=st.sampled_from(["linear", "cosine", "exponential"]))
 phases = st.builds(
-    recipe.Phase,
+    Phase,
     name=st.from_regex(r"[A-Za-z0-9._-]{1,8}", fullmatch=True),
     epochs=positive,
     terms=st.lists(terms, min_size=1, max_size=3).map(tuple),
     temperature=temperatures,
-    subset=st.none() | st.builds(recipe.Subset, by=st.sampled_from(["random", "balanced", "mixed"]), fraction=st.floats(0.01, 1)),
+    subset=st.none() | st.builds(Subset, by=st.sampled_from(["random", "balanced", "mixed"]), fraction=st.floats(0.01, 1)),
 )
 preprocesses = st.none() | st.builds(Preprocess, size=st.none() | st.tuples(st.integers(1, 512), st.integers(1, 512)))
 recipes = st.builds(
@@ -43,9 +44,7 @@ recipes = st.builds(
     student=st.none() | st.lists(st.builds(recipe.Student, model=words), max_size=2).map(tuple),
     seed=st.integers(0, 2**31),
     on=st.dictionaries(words, words, max_size=2),
-    train=st.builds(
-        recipe.Train, batch=st.integers(2, 512), prior=st.sampled_from(["data", "uniform"]) | st.dictionaries(words, positive, max_size=2)
-    ),
+    train=st.builds(Train, batch=st.integers(2, 512), prior=st.sampled_from(["data", "uniform"]) | st.dictionaries(words, positive, max_size=2)),
     phase=st.lists(phases, min_size=1, max_size=3, unique_by=lambda phase: phase.name).map(tuple),
     limit=st.lists(st.builds(recipe.Limit, size=st.none() | words | positive, recall=st.dictionaries(words, words, max_size=2)), max_size=2).map(
         tuple
@@ -158,7 +157,7 @@ def test_reading_a_file(tmp_path: Path) -> None:
 def test_of_a_term_what_is_set_stands_there() -> None:
     """Its loss and weight always, an option where it is not the default; the whole reads back equal."""
     terms = (Label(weight=0.5, smoothing=0.1), Levels(), Levels(spread=(1.0,)), Feature(pairs=(("stage1", "stage2"),)))
-    text = recipefile.encode_recipe(recipe.Recipe(phase=(recipe.Phase(name="one", epochs=1, terms=terms),)))
+    text = recipefile.encode_recipe(recipe.Recipe(phase=(Phase(name="one", epochs=1, terms=terms),)))
     assert decode(text, "recipe.toml")["phase"][0]["terms"] == [
         {"loss": "label", "weight": 0.5, "smoothing": 0.1},
         {"loss": "levels", "weight": 1.0},

@@ -13,7 +13,8 @@ import msgspec
 
 from edgekd.cli.options import Flags
 from edgekd.errors import RecipeError, UsageError
-from edgekd.recipe import Phase, Previous, Recipe, Student, Teacher, Temperature
+from edgekd.phases import Phase, Temperature
+from edgekd.recipe import Previous, Recipe, Student, Teacher
 from edgekd.recipefile import override
 from edgekd.record import Preprocess
 

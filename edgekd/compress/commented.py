@@ -13,7 +13,8 @@ import tomli_w
 from msgspec import NODEFAULT
 from msgspec.structs import FieldInfo
 
-from edgekd.recipe import Augment, Phase, Recipe, Temperature
+from edgekd.phases import Augment, Phase, Temperature
+from edgekd.recipe import Recipe
 from edgekd.recipefile import decode_recipe
 from edgekd.record import Preprocess
 

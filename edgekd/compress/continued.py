@@ -29,7 +29,8 @@ from edgekd.events import Note
 from edgekd.files import sha256_json
 from edgekd.models.heads import take_over
 from edgekd.models.load import Network, fingerprint
-from edgekd.recipe import Phase, Student
+from edgekd.phases import Phase
+from edgekd.recipe import Student
 from edgekd.scores import Held, Kept, Score
 
 _NEVER = 100.0

@@ -25,7 +25,8 @@ from edgekd.events import Note
 from edgekd.models.attention import attends
 from edgekd.models.load import Network, build, load_weights, macs, parameters, save_weights
 from edgekd.models.small import factory
-from edgekd.recipe import Phase, Student, Teacher, Train
+from edgekd.phases import Phase, Train
+from edgekd.recipe import Student, Teacher
 from edgekd.record import How, Preprocess, Role, Training
 from edgekd.record import Network as Told
 from edgekd.scores import Metric, NetworkRole

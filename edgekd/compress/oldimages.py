@@ -24,7 +24,8 @@ from edgekd.data.known import renumbered
 from edgekd.data.source import Source
 from edgekd.distill.subset import Pool, choose
 from edgekd.errors import EdgekdError, UsageError
-from edgekd.recipe import Previous, Subset
+from edgekd.phases import Subset
+from edgekd.recipe import Previous
 
 _CHUNK = 256
 """Images that are read at a time."""

@@ -25,7 +25,8 @@ from edgekd.distill.quantised import unrounded
 from edgekd.distill.teacher import BATCH
 from edgekd.events import Emit, Progress, silent
 from edgekd.models.load import Network, OnnxTeacher, macs, parameters
-from edgekd.recipe import Phase, Recipe
+from edgekd.phases import Phase
+from edgekd.recipe import Recipe
 from edgekd.target import Target
 
 BYTES = {"fp32": 4.0, "fp16": 2.0, "int8": 1.0}

@@ -20,7 +20,8 @@ from edgekd.distill.defaults import pinned
 from edgekd.distill.subset import NEEDS_TEACHER
 from edgekd.errors import UsageError
 from edgekd.models.load import Network, OnnxTeacher, fingerprint, macs, pick_student
-from edgekd.recipe import Phase, Student, Subset
+from edgekd.phases import Phase, Subset
+from edgekd.recipe import Student
 from edgekd.scores import NetworkRole
 from edgekd.tasks import multilabel, several, task_of
 from edgekd.terms import LOGIT_TERMS

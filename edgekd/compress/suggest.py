@@ -23,7 +23,8 @@ from edgekd.data.pictures import DEFAULT_SIZE
 from edgekd.distill.defaults import all_steps, filled
 from edgekd.events import Emit, Event, Note, silent
 from edgekd.models.pick import LARGE
-from edgekd.recipe import TWO_PHASES, Phase, Recipe, Temperature, Train
+from edgekd.phases import TWO_PHASES, Phase, Temperature, Train
+from edgekd.recipe import Recipe
 from edgekd.report.text import without_middle
 
 SIDES = (32, 48, 64, 96, 128, 160, DEFAULT_SIZE[0])

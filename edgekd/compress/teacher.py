@@ -24,7 +24,8 @@ from edgekd.events import Note
 from edgekd.models.check import IMAGES, check_brought
 from edgekd.models.load import Network, OnnxTeacher, fingerprint, reorder
 from edgekd.models.zoo import published_classes
-from edgekd.recipe import Phase, Teacher, Train
+from edgekd.phases import Phase, Train
+from edgekd.recipe import Teacher
 from edgekd.record import Training
 from edgekd.stage import Stage
 from edgekd.tasks import several

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from edgekd.data import memory, views
 from edgekd.data.images import Images
-from edgekd.recipe import Augment
+from edgekd.phases import Augment
 
 AHEAD = 3
 """Batches that workers read before they are asked for."""

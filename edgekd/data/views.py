@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from jaxtyping import Float32, Int64, UInt8
 from torch import Tensor
 
-from edgekd.recipe import Augment
+from edgekd.phases import Augment
 
 _GAMMA = 0x9E3779B97F4A7C15
 _MIX_1 = 0xBF58476D1CE4E5B9

@@ -27,7 +27,7 @@ from edgekd.distill.train import Job, fit
 from edgekd.events import Emit, Note, silent
 from edgekd.files import sha256_json
 from edgekd.models.load import Network, OnnxTeacher, fingerprint
-from edgekd.recipe import Phase, Train
+from edgekd.phases import Phase, Train
 from edgekd.record import How, Training
 from edgekd.tasks import several
 from edgekd.tasks.classify import Frequencies
@@ -210,7 +210,7 @@ def _hard(phase: Phase) -> Label:
 
 
 PLAIN_SHARE = 1 / 8
-"""How much of a teacher's training is on plain images at the end, as of a student's (recipe.TWO_PHASES): without it, students overtake it."""
+"""How much of a teacher's training is on plain images at the end, as of a student's (phases.TWO_PHASES): without it, students overtake it."""
 
 
 def supervised(epochs: float) -> tuple[Phase, ...]:

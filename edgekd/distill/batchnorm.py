@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from edgekd.data.batches import Batches
 from edgekd.distill.teacher import BATCH
-from edgekd.recipe import Augment
+from edgekd.phases import Augment
 
 
 def batchnorms(network: nn.Module) -> Iterator[nn.modules.batchnorm._BatchNorm]:

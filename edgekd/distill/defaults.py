@@ -20,7 +20,7 @@ from edgekd.distill.ranks import ALONE, Ranks
 from edgekd.events import Emit, Note
 from edgekd.files import write_atomic
 from edgekd.models.load import Network
-from edgekd.recipe import Optimizer, Phase, Train
+from edgekd.phases import Optimizer, Phase, Train
 
 SCRATCH = Optimizer(name="sgd", lr=0.1, momentum=0.9, weight_decay=5e-4)
 """For convolutions at random."""

@@ -29,7 +29,8 @@ from edgekd.distill.batchnorm import by_batch
 from edgekd.distill.consistency import balanced, consistency, ramp, sure, warmed
 from edgekd.distill.passes import Passes
 from edgekd.files import sha256_json
-from edgekd.recipe import Augment, Domain
+from edgekd.phases import Augment
+from edgekd.recipe import Domain
 from edgekd.tasks.classify import Frequencies
 
 NAME = "domain"

@@ -19,7 +19,7 @@ from edgekd.models.attention import attends
 from edgekd.models.network import Network
 from edgekd.models.tapped import Tapped
 from edgekd.models.taps import POOLED, Tap, find, suggested
-from edgekd.recipe import Phase
+from edgekd.phases import Phase
 from edgekd.terms import FEATURE_TERMS, Attention, Contrast, Feature, FeatureTerm, Heads, Relation, Tokens, Values
 
 

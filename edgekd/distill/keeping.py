@@ -29,7 +29,7 @@ from torch import Tensor, nn
 from edgekd.data.batches import Batches
 from edgekd.distill import losses
 from edgekd.distill.passes import Passes
-from edgekd.recipe import Augment, Optimizer, Train
+from edgekd.phases import Augment, Optimizer, Train
 
 KEEP, REPLAY = "keep", "replay"
 SHARE = 2

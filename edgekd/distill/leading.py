@@ -17,7 +17,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from edgekd.errors import UsageError
-from edgekd.recipe import Phase
+from edgekd.phases import Phase
 from edgekd.terms import LOGIT_TERMS, Kd
 
 MANY = 1000

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from torch import Tensor
 
 from edgekd.events import Trained
-from edgekd.recipe import Phase
+from edgekd.phases import Phase
 from edgekd.record import CurvePoint
 
 

@@ -31,7 +31,7 @@ from edgekd.distill.leading import whole
 from edgekd.distill.teacher import Teacher
 from edgekd.errors import UsageError
 from edgekd.models.network import Network
-from edgekd.recipe import Phase
+from edgekd.phases import Phase
 from edgekd.tasks.classify import Frequencies, adjust
 from edgekd.terms import FEATURE_TERMS
 

@@ -16,7 +16,7 @@ from edgekd.distill.bridges import Features
 from edgekd.distill.inside import Look
 from edgekd.distill.leading import Answers, Leading, sureness, whole
 from edgekd.distill.temperature import temperature
-from edgekd.recipe import Phase, Temperature
+from edgekd.phases import Phase, Temperature
 from edgekd.tasks import several
 from edgekd.terms import (
     FEATURE_TERMS,

@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from edgekd.models.load import head_parameters
-from edgekd.recipe import Optimizer
+from edgekd.phases import Optimizer
 
 
 def build_optimizer(network: nn.Module, settings: Optimizer, beside: nn.Module | None = None) -> torch.optim.Optimizer:

@@ -30,7 +30,7 @@ from edgekd.data.batches import Batches
 from edgekd.distill.batchnorm import batchnorms
 from edgekd.errors import UsageError
 from edgekd.events import Emit, Note
-from edgekd.recipe import Phase
+from edgekd.phases import Phase
 
 CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
 LAYERS = (*CONVOLUTIONS, nn.Linear)

@@ -8,7 +8,7 @@ import math
 from collections.abc import Callable, Sequence
 from typing import Literal
 
-from edgekd.recipe import Phase
+from edgekd.phases import Phase
 
 WARM_UP = 0.2
 """Share of a one-cycle schedule that rises."""

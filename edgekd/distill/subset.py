@@ -11,7 +11,7 @@ from torch import Tensor
 
 from edgekd.distill.leading import Answers, named, sureness, whole
 from edgekd.errors import TrainingError
-from edgekd.recipe import Subset
+from edgekd.phases import Subset
 from edgekd.tasks import several
 
 NEEDS_TEACHER = frozenset({"confident", "hard", "mixed"})

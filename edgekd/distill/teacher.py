@@ -25,7 +25,7 @@ from edgekd.distill.ranks import ALONE, Ranks
 from edgekd.errors import TrainingError, UsageError
 from edgekd.events import Emit, Note, Progress
 from edgekd.files import atomic_path, sha256_json
-from edgekd.recipe import Augment
+from edgekd.phases import Augment
 from edgekd.tasks.classify import Frequencies, adjust
 
 FORMAT = 1

@@ -26,7 +26,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from edgekd.errors import UsageError
-from edgekd.recipe import Temperature
+from edgekd.phases import Temperature
 
 SURE = 0.7
 """How sure a student is, on average, where T has come to `end`: no student of a larger teacher gets to 1."""

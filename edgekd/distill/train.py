@@ -37,7 +37,7 @@ from edgekd.errors import TrainingError
 from edgekd.evaluate.severally import mean_average_precision
 from edgekd.events import Emit, Note, PhaseStarted, Trained
 from edgekd.files import sha256_json
-from edgekd.recipe import Augment, Phase, Shape, Temperature, Train
+from edgekd.phases import Augment, Phase, Shape, Temperature, Train
 from edgekd.record import How, Training
 from edgekd.tasks import several
 

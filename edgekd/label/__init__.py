@@ -28,7 +28,8 @@ from edgekd.label.outputs import LABELLED, REJECTED, write_labelled, write_rejec
 from edgekd.label.rules import REASONS, Decision, Reason, Rejected, Rules, decide
 from edgekd.label.teacher import brought, check_known, class_names
 from edgekd.models.load import Network, fingerprint
-from edgekd.recipe import Augment, Recipe, Teacher
+from edgekd.phases import Augment
+from edgekd.recipe import Recipe, Teacher
 from edgekd.recipefile import recipe_table
 from edgekd.run import Run
 from edgekd.userfile import code_hash, is_userfile

@@ -22,7 +22,7 @@ from edgekd.files import atomic_path
 from edgekd.label.perceptual import difference_hash
 from edgekd.label.rules import Answers
 from edgekd.models.load import Network
-from edgekd.recipe import Augment
+from edgekd.phases import Augment
 
 BATCH = 64
 """Images that are asked about at once, in each of their views."""

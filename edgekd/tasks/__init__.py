@@ -8,7 +8,7 @@ from typing import Any, Protocol, runtime_checkable
 
 from numpy.typing import NDArray
 
-from edgekd.recipe import Phase
+from edgekd.phases import Phase
 from edgekd.tasks import classify, multilabel
 
 

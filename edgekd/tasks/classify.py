@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgekd.errors import UsageError
-from edgekd.recipe import Phase
+from edgekd.phases import Phase
 from edgekd.terms import FEATURE_TERMS
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgekd.errors import UsageError
-from edgekd.recipe import Phase, Subset, Temperature
+from edgekd.phases import Phase, Subset, Temperature
 from edgekd.terms import Contrast, Dist, Dkd, Kd, Label, Levels
 
 THRESHOLD = 0.5

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from edgekd.cli.asked import origin, parse_size, recipe_from, run_name
 from edgekd.cli.options import Flags
 from edgekd.errors import RecipeError, UsageError
-from edgekd.recipe import Previous, Recipe, Student, Teacher, Temperature
+from edgekd.phases import Temperature
+from edgekd.recipe import Previous, Recipe, Student, Teacher
 from edgekd.recipefile import decode_recipe
 from edgekd.record import Preprocess
 

@@ -8,7 +8,8 @@ import numpy as np
 
 from edgekd import compress as verbs
 from edgekd.events import Event
-from edgekd.recipe import Export, Phase, Recipe, Student, Subset, Teacher, Temperature, Train
+from edgekd.phases import Phase, Subset, Temperature, Train
+from edgekd.recipe import Export, Recipe, Student, Teacher
 from edgekd.record import Report
 from edgekd.terms import Kd as KdTerm
 from edgekd.terms import Label as LabelTerm

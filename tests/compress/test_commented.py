@@ -5,7 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edgekd.compress.commented import WIDTH, commented
-from edgekd.recipe import Augment, Limit, Phase, Recipe, Student, Subset, Teacher, Temperature, Train
+from edgekd.phases import Augment, Phase, Subset, Temperature, Train
+from edgekd.recipe import Limit, Recipe, Student, Teacher
 from edgekd.recipefile import decode_recipe
 from edgekd.record import Preprocess
 from edgekd.terms import Label as LabelTerm

@@ -10,7 +10,8 @@ import pytest
 
 from edgekd.compress.files import DISAGREEMENTS
 from edgekd.events import Event, Note, StageFinished, StageStarted
-from edgekd.recipe import Export, Limit, Phase, Student, Teacher
+from edgekd.phases import Phase
+from edgekd.recipe import Export, Limit, Student, Teacher
 from edgekd.recipefile import read_recipe
 from edgekd.record import Report
 from edgekd.reportfile import read_report

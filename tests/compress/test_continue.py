@@ -14,7 +14,8 @@ from edgekd.events import Event, StageFinished, Trained
 from edgekd.files import sha256_file
 from edgekd.models.load import build
 from edgekd.models.weights import read_metadata
-from edgekd.recipe import Optimizer, Previous, Recipe, Student, Teacher
+from edgekd.phases import Optimizer
+from edgekd.recipe import Previous, Recipe, Student, Teacher
 from edgekd.recipefile import decode_recipe
 from edgekd.record import Report
 from edgekd.report.columns import tables

@@ -13,7 +13,8 @@ from edgekd.compress import plan
 from edgekd.errors import RecipeError, UsageError
 from edgekd.events import Event, Note, StageFinished
 from edgekd.files import sha256_file
-from edgekd.recipe import Phase, Recipe, Teacher
+from edgekd.phases import Phase
+from edgekd.recipe import Recipe, Teacher
 from edgekd.recipefile import decode_recipe
 from edgekd.record import Preprocess, Report
 from edgekd.report.columns import tables

@@ -9,7 +9,8 @@ from edgekd.compress import plan
 from edgekd.compress.story import Story
 from edgekd.compress.students import phases_of
 from edgekd.events import Event, Note, PhaseStarted
-from edgekd.recipe import TWO_PHASES, Recipe, Subset, Teacher
+from edgekd.phases import TWO_PHASES, Subset
+from edgekd.recipe import Recipe, Teacher
 from edgekd.record import Report
 from edgekd.reportfile import read_report
 from edgekd.scores import ClassGroups

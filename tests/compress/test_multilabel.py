@@ -24,7 +24,8 @@ from edgekd.evaluate.severally import guessing
 from edgekd.events import Event, Note, PhaseStarted
 from edgekd.measurements import Launch, Measurement, Timing
 from edgekd.pack import pack
-from edgekd.recipe import TWO_PHASES, Export, Limit, Recipe, Subset, Teacher
+from edgekd.phases import TWO_PHASES, Subset
+from edgekd.recipe import Export, Limit, Recipe, Teacher
 from edgekd.recipefile import convert_recipe
 from edgekd.record import Artifact, Report
 from edgekd.reportfile import read_report

@@ -11,7 +11,8 @@ from edgekd.compress.story import Story
 from edgekd.compress.students import phases_of
 from edgekd.errors import UsageError
 from edgekd.events import Event, Note, PhaseStarted
-from edgekd.recipe import TWO_PHASES, Export, Phase, Recipe, Student, Subset
+from edgekd.phases import TWO_PHASES, Phase, Subset
+from edgekd.recipe import Export, Recipe, Student
 from edgekd.record import Report
 from tests.compress.jobs import NETS, PHASES, recipe, run, workplace
 

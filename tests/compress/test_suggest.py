@@ -18,7 +18,8 @@ from edgekd.compress.sight import Data, Pictures, pictures_of
 from edgekd.compress.suggest import Suggestion
 from edgekd.errors import EdgekdError, UsageError
 from edgekd.events import Event, Note
-from edgekd.recipe import TWO_PHASES, Augment, Export, Limit, Recipe, Student, Teacher, Train
+from edgekd.phases import TWO_PHASES, Augment, Train
+from edgekd.recipe import Export, Limit, Recipe, Student, Teacher
 from edgekd.recipefile import decode_recipe
 from edgekd.record import Preprocess
 from tests.compress.jobs import PHASES, workplace

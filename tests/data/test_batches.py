@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from edgekd.data import batches, memory, views
 from edgekd.data.batches import Batches, order
 from edgekd.data.images import Images, Integers, Pixels
-from edgekd.recipe import Augment
+from edgekd.phases import Augment
 
 AUGMENT = Augment(crop=2, flip=True)
 GOLDEN_ORDER = [7, 8, 3, 6, 1, 5, 0, 9, 4, 2]

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from torch import Tensor
 
 from edgekd.data import views
-from edgekd.recipe import Augment
+from edgekd.phases import Augment
 
 SMALL = Augment(crop=4, flip=True)
 LARGE = Augment(flip=True, scale=0.35, colour=0.2)

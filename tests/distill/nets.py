@@ -18,7 +18,7 @@ from edgekd.distill.teacher import Teacher
 from edgekd.distill.train import Job, fit
 from edgekd.events import Emit, Event, silent
 from edgekd.models.network import Network
-from edgekd.recipe import Augment, Optimizer, Phase, Subset, Temperature, Train
+from edgekd.phases import Augment, Optimizer, Phase, Subset, Temperature, Train
 from edgekd.record import Preprocess, Training
 from edgekd.terms import Dist, Kd, Label
 

@@ -19,7 +19,7 @@ from edgekd.data.batches import Batches
 from edgekd.distill import distill
 from edgekd.distill.ranks import ALONE, Ranks, Several
 from edgekd.models.network import Network
-from edgekd.recipe import Phase, Subset, Temperature
+from edgekd.phases import Phase, Subset, Temperature
 from edgekd.record import Training
 from edgekd.terms import Dist, Kd, Label
 from tests.distill import nets

@@ -10,7 +10,7 @@ from edgekd.distill import defaults
 from edgekd.distill.defaults import ATTENDING, SCRATCH, TUNED, all_steps, filled, paced
 from edgekd.distill.pace import Pace
 from edgekd.events import Event, Note
-from edgekd.recipe import Augment, Optimizer, Phase, Train
+from edgekd.phases import Augment, Optimizer, Phase, Train
 from edgekd.terms import Label
 from tests.distill import nets
 

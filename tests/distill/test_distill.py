@@ -12,7 +12,7 @@ from edgekd.distill import alone, distill, supervised
 from edgekd.errors import TrainingError, UsageError
 from edgekd.events import Event, Note, PhaseStarted
 from edgekd.models.network import Network
-from edgekd.recipe import Phase, Subset, Temperature, Train
+from edgekd.phases import Phase, Subset, Temperature, Train
 from edgekd.record import Preprocess, Training
 from edgekd.tasks.classify import adjust
 from edgekd.terms import Kd, Label

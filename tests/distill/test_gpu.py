@@ -9,7 +9,7 @@ import torch
 
 from edgekd.data.batches import Batches
 from edgekd.distill import distill, train
-from edgekd.recipe import Phase, Temperature
+from edgekd.phases import Phase, Temperature
 from edgekd.terms import Kd, Label
 from tests.distill import nets
 

@@ -18,7 +18,7 @@ from edgekd.events import Event, Note, Trained, silent
 from edgekd.models.deit import Deit
 from edgekd.models.load import build
 from edgekd.models.network import Network
-from edgekd.recipe import Optimizer, Phase
+from edgekd.phases import Optimizer, Phase
 from edgekd.terms import Attention, Contrast, Feature, FeatureTerm, Heads, Kd, Label, Relation, Review, Tokens, Values
 from tests.distill import nets
 from tests.toys import brightness

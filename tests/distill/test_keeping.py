@@ -19,7 +19,7 @@ from edgekd.distill.batchnorm import batchnorms
 from edgekd.distill.beside import guests_of
 from edgekd.distill.keeping import KEEP, REPLAY, Keeping, Replay, gentler, keep
 from edgekd.models.network import Network
-from edgekd.recipe import Optimizer
+from edgekd.phases import Optimizer
 from tests.distill import nets
 
 KNOWN, CLASSES = 2, 3

@@ -14,7 +14,7 @@ from edgekd.distill.teacher import Remembered
 from edgekd.errors import UsageError
 from edgekd.events import silent
 from edgekd.models.network import Network
-from edgekd.recipe import Phase, Subset
+from edgekd.phases import Phase, Subset
 from edgekd.record import Preprocess
 from edgekd.terms import Dist, Dkd, Kd, Label, Levels, Term
 from tests.distill import nets

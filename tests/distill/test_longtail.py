@@ -13,7 +13,7 @@ from torch.nn import functional as F
 
 from edgekd.distill import alone, distill, longtail, losses
 from edgekd.distill.objective import Objective
-from edgekd.recipe import Phase, Subset
+from edgekd.phases import Phase, Subset
 from edgekd.terms import Kd, Label
 from tests.distill import nets
 

@@ -15,7 +15,7 @@ from edgekd.distill import distill
 from edgekd.distill.mixture import Ensemble, Mixed, alike, by_accuracy, by_confidence, mixture
 from edgekd.distill.teacher import Adjusted, Live, Remembered
 from edgekd.errors import UsageError
-from edgekd.recipe import Phase
+from edgekd.phases import Phase
 from edgekd.terms import Feature, Kd
 from tests.distill import nets
 

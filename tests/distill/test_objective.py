@@ -8,7 +8,7 @@ from torch import Tensor
 
 from edgekd.distill import independent, losses
 from edgekd.distill.objective import Objective
-from edgekd.recipe import Phase, Temperature
+from edgekd.phases import Phase, Temperature
 from edgekd.terms import Dist, Dkd, Kd, Label, Levels, Term
 
 STUDENT = torch.tensor([[0.0, 0.0]])

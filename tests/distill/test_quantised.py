@@ -23,7 +23,7 @@ from edgekd.export.feed import Feed
 from edgekd.export.int8 import Quantiser
 from edgekd.export.onnx import to_onnx
 from edgekd.models.network import Network
-from edgekd.recipe import Phase
+from edgekd.phases import Phase
 from edgekd.terms import Feature, Kd, Label
 from tests.distill import nets
 

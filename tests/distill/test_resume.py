@@ -16,7 +16,7 @@ from edgekd.distill import checkpoint
 from edgekd.errors import RunError
 from edgekd.events import Event, Note
 from edgekd.models.network import Network
-from edgekd.recipe import Train
+from edgekd.phases import Train
 from edgekd.record import Training
 from tests import needs
 from tests.distill import nets

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edgekd.distill.schedule import FLOOR, WARM_UP, phase_steps, rate, steps_per_pass
-from edgekd.recipe import Phase, Subset
+from edgekd.phases import Phase, Subset
 from edgekd.terms import Label
 
 Schedule = Literal["one-cycle", "cosine", "constant"]

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from edgekd.distill.subset import NEEDS_STUDENT, NEEDS_TEACHER, RULES, Pool, choose
 from edgekd.errors import TrainingError
-from edgekd.recipe import Subset
+from edgekd.phases import Subset
 
 Rule = Literal["random", "balanced", "confident", "hard", "mixed"]
 

@@ -18,7 +18,7 @@ from edgekd.distill.leading import whole
 from edgekd.distill.teacher import Adjusted, Live, Remembered, check_classes, memory_key
 from edgekd.errors import RunError, TrainingError, UsageError
 from edgekd.events import Event, Note, Progress, silent
-from edgekd.recipe import Augment
+from edgekd.phases import Augment
 from tests.distill import nets
 
 FEW = torch.tensor([9, 0, 299, 40])

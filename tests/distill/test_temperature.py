@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from edgekd.distill import losses
 from edgekd.distill.temperature import BEGIN, RAMP, RATE, SURE, follow, learn, reverse, strength, temperature
 from edgekd.errors import UsageError
-from edgekd.recipe import Shape, Temperature
+from edgekd.phases import Shape, Temperature
 
 
 def at(shape: Shape, progress: float, start: float = 4.0, end: float = 1.0) -> float:

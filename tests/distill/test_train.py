@@ -16,7 +16,7 @@ from edgekd.distill.teacher import Live
 from edgekd.distill.train import Job, fit
 from edgekd.errors import RunError, TrainingError
 from edgekd.events import Event, Note, PhaseStarted, Trained
-from edgekd.recipe import Subset, Temperature, Train
+from edgekd.phases import Subset, Temperature, Train
 from edgekd.terms import Dist, Kd, Label
 from tests.distill import nets
 

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from edgekd.data.batches import Batch, Batches
-from edgekd.recipe import Augment, Subset
+from edgekd.phases import Augment, Subset
 from edgekd.terms import Kd
 from tests.distill import nets
 

@@ -10,7 +10,7 @@ import torch
 from edgekd.distill.optimizer import build_optimizer
 from edgekd.distill.train import Job, fit
 from edgekd.events import Event, Trained
-from edgekd.recipe import Optimizer
+from edgekd.phases import Optimizer
 from tests.distill import nets
 
 

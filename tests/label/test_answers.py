@@ -14,7 +14,7 @@ from edgekd.label import answers
 from edgekd.label.perceptual import difference_hash
 from edgekd.label.rules import Answers
 from edgekd.models.network import Network
-from edgekd.recipe import Augment
+from edgekd.phases import Augment
 from edgekd.record import Preprocess
 from tests.label.conftest import noise
 

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from edgekd.errors import UsageError
-from edgekd.recipe import TWO_PHASES, Phase, Subset, Temperature
+from edgekd.phases import TWO_PHASES, Phase, Subset, Temperature
 from edgekd.tasks import classify, multilabel, several, task_of
 from edgekd.terms import Contrast, Dist, Dkd, Feature, Kd, Label, Levels, Relation, Term, Tokens
 
