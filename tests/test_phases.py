@@ -4,6 +4,7 @@ import msgspec
 
 from edgekd import recipefile
 
+NAME = '"a"'
 PHASE = '[[phase]]\nname = "a"\nepochs = 1\nterms = [{ loss = "kd" }]\n'
 
 
@@ -20,5 +21,5 @@ def test_a_phase_that_does_not_name_rounding_keeps_its_bytes() -> None:
     assert (plain.phase[0].is_quantised, rounded.phase[0].is_quantised) == (False, True)
     assert recipefile.decode_recipe(recipefile.encode_recipe(rounded)) == rounded
     marks = (("'a'", "false"), ("'b'", "true"), ("'c'", "true"))
-    told = recipefile.decode_recipe("".join(f"{PHASE.replace('"a"', name)}quantised = {mark}\n" for name, mark in marks))
+    told = recipefile.decode_recipe("".join(f"{PHASE.replace(NAME, name)}quantised = {mark}\n" for name, mark in marks))
     assert [phase.is_quantised for phase in told.phase] == [False, True, True]
