@@ -5,8 +5,9 @@
 One fp32 file a network, the same 512 training images for all. edgekd chooses how ranges are taken on validation images and puts no layer back to
 float; the others do as they do by default, each in an environment that uv makes for it, as their requirements exclude ours. `cpu` is 8-bit with
 floats around it; `trt` is what TensorRT takes, with fp16 around it, and here it is built for an RTX card of SM86. Accuracy is on test images, read
-once a file, by ONNX Runtime on this CPU; `speedup` is over the fp32 file's latency, all files of a network taking turns in one process. On a CPU
-without 8-bit dot products (`vnni`) sums of 8-bit products saturate, against which edgekd keeps weights to 7 bits there.
+once a file, by ONNX Runtime on this CPU. `speedup` is over the fp32 file's latency there, `speedup_openvino` the same in OpenVINO, which NNCF writes
+for; all files of a network take turns in one process. On a CPU without 8-bit dot products (`vnni`) sums of 8-bit products saturate, against which
+edgekd keeps weights to 7 bits.
 
 cifar-mobilenet-v2 is the student of seed 0 that benchmarks/qat.py taught; without it there is no row of it.
 """
@@ -15,7 +16,7 @@ import argparse
 import json
 import subprocess
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +28,7 @@ from benchmarks.engines import built
 from benchmarks.export import SHAPE, WEIGHTS, Pictures
 from benchmarks.methods import IMAGENET
 from benchmarks.result import ROOT, WORK, commit, data_file, keep, saved_rows, tell
-from benchmarks.runtimes import ORT, Plan, Way
+from benchmarks.runtimes import OPENVINO, ORT, Plan, Way
 from edgekd.device.agent import machine
 from edgekd.device.predict import prepare
 from edgekd.export.control import Judge, chosen
@@ -108,19 +109,38 @@ def measured(name: str, own: Network, pictures: Pictures, plan: Plan, folder: Pa
         found = ours(what, name, folder, pictures, images, own.preprocess) if who == OURS else theirs(who, what, folder)
         row: Row = {"network": name, "who": who, "what": what, **found, "quantise_s": round(time.monotonic() - begun, 1)}
         rows.append(row)
-    files = {(row["who"], row["what"]): folder / ("fp32.onnx" if row["what"] == "fp32" else file_name(row["who"], row["what"])) for row in rows}
+    files = {_way(row): folder / ("fp32.onnx" if row["what"] == "fp32" else file_name(*_way(row))) for row in rows}
     files = {at: file for at, file in files.items() if file.is_file()}
     scored(rows, files, pictures, own)
-    runs: dict[Way, Path] = {(ORT, " ".join(at)): file for at, file in files.items() if at[1] != "trt"}
-    bout = runtimes.compete(folder, runs, images[:2], SHAPE, plan)
+    timed(rows, files, images[:2], plan, folder)
     for row in rows:
-        at = row["who"], row["what"]
-        way = (ORT, " ".join(at))
-        if way in bout.samples:
-            row["speedup"], row["speedup_low"], row["speedup_high"] = (round(v, 3) for v in bout.ratio((ORT, f"{OURS} fp32"), way))
-        if at[1] == "trt" and at in files:
-            row |= built(files[at], CHIP, "1", folder)
+        if row["what"] == "trt" and _way(row) in files:
+            row |= built(files[_way(row)], CHIP, "1", folder)
     return rows
+
+
+def timed(rows: Sequence[Row], files: Mapping[tuple[str, str], Path], images: NDArray[np.float32], plan: Plan, folder: Path) -> None:
+    """Speed-ups over fp32 of what is for CPUs, in ONNX Runtime and in OpenVINO, each over its own fp32; all take turns in one process."""
+    named = {" ".join(at): file for at, file in files.items() if at[1] != "trt"}
+    runs: dict[Way, Path] = {(runtime, name): file for runtime in (ORT, OPENVINO) for name, file in named.items()}
+    bout = runtimes.compete(folder, runs, images, SHAPE, plan)
+    for row in rows:
+        for runtime, what in ((ORT, "speedup"), (OPENVINO, "speedup_openvino")):
+            way, plain = (runtime, " ".join(_way(row))), (runtime, f"{OURS} fp32")
+            if way in bout.samples and plain in bout.samples:
+                row[what], row[f"{what}_low"], row[f"{what}_high"] = (round(value, 3) for value in bout.ratio(plain, way))
+
+
+def again(name: str, rows: Sequence[Row], pictures: Pictures, plan: Plan, folder: Path) -> None:
+    """Time once more the files of a network that stand."""
+    own = network(name)
+    assert own is not None
+    files = {_way(row): folder / ("fp32.onnx" if row["what"] == "fp32" else file_name(*_way(row))) for row in rows}
+    timed(rows, files, prepare(pictures.some("valid", 2), own.preprocess), plan, folder)
+
+
+def _way(row: Row) -> tuple[str, str]:
+    return row["who"], row["what"]
 
 
 def scored(rows: list[Row], files: Mapping[tuple[str, str], Path], pictures: Pictures, own: Network) -> None:
@@ -147,6 +167,8 @@ def figures(rows: list[Row]) -> dict[str, float]:
             drops, gains = [row["drop_points"] for row in own], [row["speedup"] for row in own if "speedup" in row]
             found |= {f"{who}_{what}_drop_points_mean": float(np.mean(drops)), f"{who}_{what}_drop_points_max": max(drops)}
             found |= {f"{who}_{what}_speedup_mean": float(np.mean(gains))} if gains else {}
+            gains = [row["speedup_openvino"] for row in own if "speedup_openvino" in row]
+            found |= {f"{who}_{what}_speedup_openvino_mean": float(np.mean(gains))} if gains else {}
     return found
 
 
@@ -159,6 +181,7 @@ def main() -> None:
     """Every network that has no rows yet, as long as the time lasts."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--networks", nargs="+", default=list(NETWORKS), choices=NETWORKS)
+    parser.add_argument("--again", action="store_true", help="time the files that stand once more, and make none")
     parser.add_argument("--minutes", type=float, default=60.0, help="begin no new network after so many")
     parser.add_argument("--quick", action="store_true", help="a smoke test: one network, few images, results thrown away")
     args = parser.parse_args()
@@ -166,6 +189,11 @@ def main() -> None:
     pictures, plan = Pictures(quick=args.quick), runtimes.QUICK if args.quick else Plan(compile=False)
     facts = machine.facts()
     rows: Rows = {place(row): row for row in ([] if args.quick else saved_rows("quantisers"))}
+    if args.again:
+        for name in {at[0] for at in rows} & set(args.networks):
+            again(name, [row for at, row in rows.items() if at[0] == name], pictures, plan, WORK / "quantisers" / "files" / name)
+            keep("quantisers", figures, rows, quick=False)
+        return
     for name in args.networks[: 1 if args.quick else None]:
         own = network(name)
         if own is None or any(at[0] == name for at in rows) or time.monotonic() - begun > 60 * args.minutes:

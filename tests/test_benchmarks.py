@@ -12,6 +12,7 @@ import pytest
 import torch
 
 from benchmarks import (
+    asking,
     cifar10,
     domain,
     engines,
@@ -25,6 +26,7 @@ from benchmarks import (
     overhead,
     phase2_search,
     qat,
+    quantisers,
     render,
     result,
     rivals,
@@ -529,3 +531,32 @@ def test_what_an_engine_holds_is_counted() -> None:
 def test_a_card_for_each_chip() -> None:
     """Targets that differ in their chip, Turing's among them."""
     assert [(engines.card(chip).name, engines.card(chip).compute_capability) for chip in engines.CHIPS[:2]] == [("sm75", "7.5"), ("sm86", "8.6")]
+
+
+def test_what_asking_by_pieces_gains() -> None:
+    """The figure is the chosen way's, whichever is the best; what choosing cost is the most of all networks."""
+    rows = [
+        {"network": "a", "speedup": 1.0, "chosen": False, "choice_s": 2.0},
+        {"network": "a", "speedup": 1.5, "chosen": True, "choice_s": 2.0},
+        {"network": "a", "speedup": 1.6, "chosen": False, "choice_s": 2.0},
+        {"network": "b", "speedup": 1.0, "chosen": True, "choice_s": 5.0},
+    ]
+    assert asking.figures(rows) == {"a_speedup": 1.5, "b_speedup": 1.0, "choice_s_max": 5.0}
+
+
+def test_quantisers_side_by_side() -> None:
+    """Means and the most over networks, by who and for what; what failed counts for nothing, and what was not timed has no speed-up."""
+    rows = [
+        {"network": "a", "who": "edgekd", "what": "cpu", "drop_points": 0.2, "speedup": 2.0, "speedup_openvino": 3.0},
+        {"network": "b", "who": "edgekd", "what": "cpu", "drop_points": -0.1, "speedup": 1.0, "speedup_openvino": 1.0},
+        {"network": "a", "who": "nncf", "what": "cpu", "failed": "no"},
+        {"network": "a", "who": "modelopt", "what": "trt", "drop_points": 0.3},
+    ]
+    assert quantisers.figures(rows) == {
+        "edgekd_cpu_drop_points_mean": pytest.approx(0.05),
+        "edgekd_cpu_drop_points_max": 0.2,
+        "edgekd_cpu_speedup_mean": 1.5,
+        "edgekd_cpu_speedup_openvino_mean": 2.0,
+        "modelopt_trt_drop_points_mean": 0.3,
+        "modelopt_trt_drop_points_max": 0.3,
+    }
