@@ -535,7 +535,7 @@ def test_a_card_for_each_chip() -> None:
 
 def test_what_asking_by_pieces_gains() -> None:
     """The figure is the chosen way's, whichever is the best; what choosing cost is the most of all networks."""
-    rows = [
+    rows: list[dict[str, Any]] = [
         {"network": "a", "speedup": 1.0, "chosen": False, "choice_s": 2.0},
         {"network": "a", "speedup": 1.5, "chosen": True, "choice_s": 2.0},
         {"network": "a", "speedup": 1.6, "chosen": False, "choice_s": 2.0},
@@ -546,7 +546,7 @@ def test_what_asking_by_pieces_gains() -> None:
 
 def test_quantisers_side_by_side() -> None:
     """Means and the most over networks, by who and for what; what failed counts for nothing, and what was not timed has no speed-up."""
-    rows = [
+    rows: list[dict[str, Any]] = [
         {"network": "a", "who": "edgekd", "what": "cpu", "drop_points": 0.2, "speedup": 2.0, "speedup_openvino": 3.0},
         {"network": "b", "who": "edgekd", "what": "cpu", "drop_points": -0.1, "speedup": 1.0, "speedup_openvino": 1.0},
         {"network": "a", "who": "nncf", "what": "cpu", "failed": "no"},
