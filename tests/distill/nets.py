@@ -73,6 +73,18 @@ class Painter(nn.Module):
         return self.gain * images.mean((2, 3))
 
 
+class Viewed(nn.Module):
+    """Wants what a convolution answers in torch's own order."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.convolution = nn.Conv2d(3, 4, 3, padding=1)
+
+    def forward(self, images: Tensor) -> Tensor:
+        maps: Tensor = self.convolution(images)
+        return maps.view(len(maps), -1)
+
+
 class Counted(nn.Module):
     """Another network, and how many images it was asked for."""
 

@@ -15,18 +15,6 @@ from tests.distill import nets
 IMAGES = torch.rand(70, 3, 8, 8)
 
 
-class Viewed(nn.Module):
-    """Wants what a convolution answers in torch's own order."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.convolution = nn.Conv2d(3, 4, 3, padding=1)
-
-    def forward(self, images: Tensor) -> Tensor:
-        maps: Tensor = self.convolution(images)
-        return maps.view(len(maps), -1)
-
-
 def timings(monkeypatch: pytest.MonkeyPatch, faster: dict[tuple[int, bool], float]) -> list[tuple[int, bool]]:
     """An image takes 1 s, and what is said of so many at once in that order; ten times as long the first time. Returns who was timed."""
     timed: list[tuple[int, bool]] = []
@@ -61,7 +49,7 @@ def test_the_fastest_of_all_is_chosen(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_way_that_fails_is_none() -> None:
     """Code that views its maps cannot have them in channels last; the network is left in the order that it had."""
-    network = Viewed()
+    network = nets.Viewed()
     found = choose_asking(network, IMAGES)
     assert not found.channels_last
     assert set(found.seconds) == {"a batch at once", "64 at once", "32 at once", "16 at once"}
@@ -71,7 +59,7 @@ def test_a_way_that_fails_is_none() -> None:
 def test_a_network_that_fails_at_all_is_an_error() -> None:
     """Nothing is made of the plain way's failure."""
     with pytest.raises(RuntimeError, match="channels"):
-        choose_asking(Viewed(), torch.rand(4, 5, 8, 8))
+        choose_asking(nets.Viewed(), torch.rand(4, 5, 8, 8))
 
 
 def test_few_questions_are_not_worth_a_choice(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

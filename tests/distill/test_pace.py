@@ -68,19 +68,9 @@ def test_where_bf16_is_emulated_it_is_not_tried(monkeypatch: pytest.MonkeyPatch)
 
 def test_a_way_that_fails_is_none() -> None:
     """Code that views its maps cannot have them in channels last; where the plain way fails it is an error."""
-
-    class Viewed(nn.Module):
-        def __init__(self) -> None:
-            super().__init__()
-            self.convolution = nn.Conv2d(3, 4, 3, padding=1)
-
-        def forward(self, images: Tensor) -> Tensor:
-            maps: Tensor = self.convolution(images)
-            return maps.view(len(maps), -1)
-
-    assert choose_pace(Viewed(), IMAGES, LABELS, precision="fp32", channels_last=None).seconds.keys() == {"fp32"}
+    assert choose_pace(nets.Viewed(), IMAGES, LABELS, precision="fp32", channels_last=None).seconds.keys() == {"fp32"}
     with pytest.raises(RuntimeError, match="channels"):
-        choose_pace(Viewed(), torch.rand(4, 5, 8, 8), LABELS, precision="fp32", channels_last=None)
+        choose_pace(nets.Viewed(), torch.rand(4, 5, 8, 8), LABELS, precision="fp32", channels_last=None)
 
 
 def test_what_is_pinned_is_not_measured(monkeypatch: pytest.MonkeyPatch) -> None:
