@@ -10,7 +10,6 @@ ways take turns in one process; ratios are of times within a round, to the defau
 """
 
 import argparse
-import copy
 import itertools
 import json
 import time
@@ -21,7 +20,7 @@ import torch
 from benchmarks.result import commit, keep, saved_rows
 from edgekd import stats
 from edgekd.device.agent import machine
-from edgekd.distill.asking import PIECES, choose_asking
+from edgekd.distill.asking import PIECES, choose_asking, copies
 from edgekd.models.load import build
 
 NETWORKS = {"resnet56": (32, 128), "resnet20": (32, 128), "wrn-16-2": (32, 128), "resnet18": (224, 64), "mobilenet_v2": (224, 64)}
@@ -39,8 +38,7 @@ def rows(name: str, rounds: int) -> list[Row]:
     begun = time.monotonic()
     chosen = choose_asking(network, images)
     choice_s = time.monotonic() - begun
-    orders = {False: torch.contiguous_format, True: torch.channels_last}
-    networks = {last: copy.deepcopy(network).to(memory_format=order) for last, order in orders.items()}
+    networks = copies(network)
     ways = list(itertools.product([None, *(piece for piece in PIECES if piece < batch)], networks))
     times: dict[tuple[int | None, bool], list[float]] = {way: [] for way in ways}
     for at in range(rounds + 1):  # the first is to warm up

@@ -8,7 +8,6 @@ first of them, and what the whole took is in the row. The tutorial's rate follow
 """
 
 import argparse
-import copy
 import json
 import tempfile
 import time
@@ -22,7 +21,7 @@ from torch import nn
 
 from benchmarks.cifar10 import IMAGENET, images, teacher
 from benchmarks.result import WORK, commit, gap, keep, saved_rows
-from benchmarks.rivals import SGD, Photos, Tutorial
+from benchmarks.rivals import SGD, Photos, Tutorial, plain
 from edgekd.data.batches import Batches
 from edgekd.distill import distill, filled
 from edgekd.distill.asking import choose_asking
@@ -93,8 +92,7 @@ def tutorials(seed: int, seconds: float) -> tuple[Network, dict[str, Any]]:
     begun, network = time.monotonic(), student(seed)
     train = images().train
     photos = Photos(train.read(np.arange(len(train))), train.labels, IMAGENET)
-    master = copy.deepcopy(bare(teacher())).to(memory_format=torch.contiguous_format)  # edgekd may have turned it
-    lesson, steps = Tutorial(bare(network), master, photos, SIZE), 0
+    lesson, steps = Tutorial(bare(network), plain(bare(teacher())), photos, SIZE), 0
     while (passed := time.monotonic() - begun) < seconds:
         lesson.optimizer.param_groups[0]["lr"] = SGD["lr"] * rate("one-cycle", int(1000 * passed), int(1000 * seconds))
         lesson.learn(1)

@@ -109,14 +109,19 @@ def measured(name: str, own: Network, pictures: Pictures, plan: Plan, folder: Pa
         found = ours(what, name, folder, pictures, images, own.preprocess) if who == OURS else theirs(who, what, folder)
         row: Row = {"network": name, "who": who, "what": what, **found, "quantise_s": round(time.monotonic() - begun, 1)}
         rows.append(row)
-    files = {_way(row): folder / ("fp32.onnx" if row["what"] == "fp32" else file_name(*_way(row))) for row in rows}
-    files = {at: file for at, file in files.items() if file.is_file()}
+    files = standing(rows, folder)
     scored(rows, files, pictures, own)
     timed(rows, files, images[:2], plan, folder)
     for row in rows:
         if row["what"] == "trt" and _way(row) in files:
             row |= built(files[_way(row)], CHIP, "1", folder)
     return rows
+
+
+def standing(rows: Sequence[Row], folder: Path) -> dict[tuple[str, str], Path]:
+    """The files of a network that were made."""
+    files = {_way(row): folder / ("fp32.onnx" if row["what"] == "fp32" else file_name(*_way(row))) for row in rows}
+    return {at: file for at, file in files.items() if file.is_file()}
 
 
 def timed(rows: Sequence[Row], files: Mapping[tuple[str, str], Path], images: NDArray[np.float32], plan: Plan, folder: Path) -> None:
@@ -135,8 +140,7 @@ def again(name: str, rows: Sequence[Row], pictures: Pictures, plan: Plan, folder
     """Time once more the files of a network that stand."""
     own = network(name)
     assert own is not None
-    files = {_way(row): folder / ("fp32.onnx" if row["what"] == "fp32" else file_name(*_way(row))) for row in rows}
-    timed(rows, files, prepare(pictures.some("valid", 2), own.preprocess), plan, folder)
+    timed(rows, standing(rows, folder), prepare(pictures.some("valid", 2), own.preprocess), plan, folder)
 
 
 def _way(row: Row) -> tuple[str, str]:
@@ -152,7 +156,7 @@ def scored(rows: list[Row], files: Mapping[tuple[str, str], Path], pictures: Pic
         said[at] = np.concatenate([Feed().answer(session, prepare(test.read(some), own.preprocess), 100).argmax(axis=1) for some in parts])
     right = {at: 100 * float((labels == test.labels).mean()) for at, labels in said.items()}
     for row in rows:
-        at = row["who"], row["what"]
+        at = _way(row)
         if at in said:
             row |= {"size": files[at].stat().st_size, "accuracy": round(right[at], 2), "drop_points": round(right[OURS, "fp32"] - right[at], 2)}
             row["agreement"] = round(100 * float((said[at] == said[OURS, "fp32"]).mean()), 2)

@@ -5,6 +5,7 @@ the teacher live in float32 and learn by plain KD (T = 4, 0.9 soft, 0.1 hard) an
 `speed`'s to measure.
 """
 
+import copy
 from collections.abc import Iterator
 from typing import Any
 
@@ -22,6 +23,11 @@ from edgekd.record import Preprocess
 TEMPERATURE, SOFT = 4.0, 0.9
 SGD: dict[str, Any] = {"lr": 0.1, "momentum": 0.9, "weight_decay": 5e-4}
 WORKERS = 2
+
+
+def plain(body: nn.Module) -> nn.Module:
+    """A copy of a network in torch's own memory format, as a person has it; edgekd may have turned the teacher that it asked."""
+    return copy.deepcopy(body).to(memory_format=torch.contiguous_format)
 
 
 class Photos(Dataset[tuple[Tensor, int]]):

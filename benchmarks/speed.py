@@ -37,7 +37,7 @@ from torch.nn import functional
 from benchmarks import runtimes
 from benchmarks.cifar10 import IMAGENET, images, teacher
 from benchmarks.result import WORK, commit, keep, saved_rows, tell
-from benchmarks.rivals import SGD, SOFT, TEMPERATURE, Photos, TorchDistill, Tutorial
+from benchmarks.rivals import SGD, SOFT, TEMPERATURE, Photos, TorchDistill, Tutorial, plain
 from edgekd import stats
 from edgekd.data.batches import Batches
 from edgekd.device.agent import machine
@@ -116,7 +116,7 @@ def floor(network: nn.Module, ready: list[tuple[Tensor, Tensor]], *, forward: bo
     name = min(pace.seconds, key=pace.seconds.__getitem__)
     best, asking = (name.split()[0], name.endswith("channels_last")), Asking()
     if forward:
-        asking = choose_asking(network.eval(), ready[0][0], bf16=best[0] == "bf16")
+        asking = choose_asking(network, ready[0][0], bf16=best[0] == "bf16")
     way = (best[0], asking.channels_last) if forward else best
     alone = Floor(network, ready, way, compiled=False, forward=forward, at_once=asking.at_once)
     if not compile:
@@ -191,17 +191,12 @@ def lessons(name: str, folder: Path, *, compile: bool) -> tuple[dict[str, Lesson
     found |= {"remembered": remembered, "live": ours(fresh(), data, folder / "live", views=0, compile=compile)}
     train = images().train
     photos = Photos(train.read(torch.arange(len(train)).numpy()), train.labels, IMAGENET)
-    found["tutorial"] = Tutorial(fresh().body, plain(teacher()), photos, BATCH)
+    found["tutorial"] = Tutorial(fresh().body, plain(teacher().body), photos, BATCH)
     try:
-        found["torchdistill"] = TorchDistill(fresh().body, plain(teacher()), photos, BATCH)
+        found["torchdistill"] = TorchDistill(fresh().body, plain(teacher().body), photos, BATCH)
     except ImportError as error:
         print(f"torchdistill is left out: {error}. Run this with `uv run --group peers`.", flush=True)
     return found, fill
-
-
-def plain(network: Network) -> nn.Module:
-    """A copy of a network's body in torch's own memory format, as a person has it who did not read this far."""
-    return copy.deepcopy(network.body).to(memory_format=torch.contiguous_format)
 
 
 def sliced(found: Mapping[str, Lesson], slices: int, steps: int) -> dict[str, list[float]]:

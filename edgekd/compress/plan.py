@@ -17,7 +17,7 @@ from edgekd.compress import teacher as teachers
 from edgekd.compress.oldimages import Archive
 from edgekd.compress.story import Story
 from edgekd.distill import asks_teacher
-from edgekd.distill.asking import OFTEN, Asking, choose_asking
+from edgekd.distill.asking import OFTEN, choose_asking
 from edgekd.distill.defaults import all_steps, filled
 from edgekd.distill.keeping import DEARER
 from edgekd.distill.pace import choose_pace
@@ -147,8 +147,9 @@ def _answering(story: Story, teacher: Network, learners: int) -> tuple[float, st
     live = learners * sum(phase.epochs for phase in phases if phase.looks_inside or (phase.soft and not views))
     remembered = views + 1 if views and any(phase.soft and not phase.looks_inside for phase in phases) else 0
     pixels = data.plain(data.index.new_tensor(range(min(BATCH, len(data)))))[0]
-    asks, asking = (live + remembered) * len(data), choose_asking(teacher.to(story.device).eval(), pixels)
-    seconds = asks * asking.seconds[str(asking if asks >= OFTEN else Asking())]
+    asks = (live + remembered) * len(data)
+    asking = choose_asking(teacher.to(story.device), pixels, often=asks >= OFTEN)
+    seconds = asks * asking.seconds[str(asking)]
     why = "as train.views is 0" if not views else "of phases that compare features"
     ways = [f"remembered on {views} views and the plain images"] if remembered else []
     ways += [f"asked in every step{',' if not views else ''} {why}"] if live else []

@@ -84,15 +84,12 @@ def distill(
     answers, inside = None, None
     if teacher is not None and asks_teacher(phases):
         check_classes(teacher.classes, student.classes)
-        asked = partial(
-            _answers, data=data, data_sha256=data_sha256, train=train, epochs=sum(phase.epochs for phase in phases if phase.soft), folder=folder,
-            memory=memory or folder / "remembered", ranks=ranks, emit=emit,
-        )  # fmt: skip
+        ask = partial(_answers, data=data, data_sha256=data_sha256, phases=phases, train=train, folder=folder, memory=memory, ranks=ranks, emit=emit)
         if isinstance(teacher, Ensemble):
-            answers = _together(teacher, phases, asked)
+            answers = _together(teacher, phases, ask)
         else:
             few = _few(teacher, data, phases, train, corrected=frequencies is not None)
-            answers = Adjusted(asked(teacher, few=few), frequencies, wanted)
+            answers = Adjusted(ask(teacher, few=few), frequencies, wanted)
             if any(phase.looks_inside for phase in phases):
                 inside = Inside(student, teacher, phases, seed=seed, adjusted=answers.adjusted, emit=emit)
     job = Job(
@@ -127,10 +124,10 @@ def _answers(
     *,
     data: Batches,
     data_sha256: str,
+    phases: Sequence[Phase],
     train: Train,
-    epochs: float,
     folder: Path,
-    memory: Path,
+    memory: Path | None,
     ranks: Ranks,
     emit: Emit,
     few: bool = False,
@@ -143,7 +140,8 @@ def _answers(
     if not train.views:
         emit(Note(text=f"{teacher.name} answers live: train.views is 0"))
         compiled = bool(train.compile) and not isinstance(teacher, OnnxTeacher)
-        return Live(teacher, data, bf16=bf16, compiled=compiled, at_once=asked(folder, round(epochs * len(data))))
+        total = round(sum(phase.epochs for phase in phases if phase.soft) * len(data))
+        return Live(teacher, data, bf16=bf16, compiled=compiled, at_once=asked(folder, total))
     key = memory_key(
         weights=fingerprint(teacher),
         preprocess=teacher.preprocess,
@@ -153,10 +151,11 @@ def _answers(
         precision="bf16" if bf16 else "fp32",
         few=few,
     )
+    place = (memory or folder / "remembered") / key
     remembered = Remembered(
         teacher,
         data,
-        memory / key,
+        place,
         classes=teacher.classes,
         augment=train.augment,
         view_seed=train.view_seed,
@@ -165,7 +164,7 @@ def _answers(
         ranks=ranks,
         few=few,
     )
-    remembered.at_once = asked(memory / key, remembered.missing(train.views) * len(data))
+    remembered.at_once = asked(place, remembered.missing(train.views) * len(data))
     if ranks.main:
         emit(Note(text=f"{teacher.name}'s {remembered.told(train.views)}"))
     return remembered

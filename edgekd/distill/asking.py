@@ -9,6 +9,7 @@ whoever else asks for the same answers.
 import copy
 import itertools
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
@@ -16,6 +17,8 @@ import torch
 from torch import Tensor, nn
 
 from edgekd import units
+from edgekd.distill.pace import fastest
+from edgekd.distill.teacher import answer_all
 from edgekd.events import Emit, Note
 from edgekd.files import write_atomic
 from edgekd.scores import Struct
@@ -24,11 +27,8 @@ PIECES = (64, 32, 16)
 """Images at once that are tried on a CPU beside a whole batch; a GPU wants as many as there are."""
 OFTEN = 30_000
 """Images that a run must ask about for a measurement to come back: one asks about 1,000."""
-ROUNDS = 2
-MOST_S = 10.0
-"""When one round is enough."""
-WORTH = 0.95
-"""A candidate must take at most this share of the plain one's time to be chosen over it."""
+ROUNDS, MOST_S = 3, 10.0
+"""The first warms up; after so many seconds one more is enough."""
 
 
 class Asking(Struct, frozen=True, kw_only=True):
@@ -42,42 +42,34 @@ class Asking(Struct, frozen=True, kw_only=True):
         return _name(self.at_once, channels_last=self.channels_last)
 
 
-def choose_asking(network: nn.Module, images: Tensor, *, bf16: bool = False) -> Asking:
+def choose_asking(network: nn.Module, images: Tensor, *, bf16: bool = False, often: bool = True) -> Asking:
     """The fastest way to have a network's answers to batches like `images` (batch, c, h, w); the network itself is left as it was.
 
     A candidate that fails, as code that wants its tensors in torch's own order may, is none; that of whole batches in this order must not.
+    `often`: what is asked about so many images that a choice comes back; else that candidate alone is timed.
     """
-    count = len(images)
-    sizes = [None, *(piece for piece in PIECES if piece < count and images.device.type == "cpu")]
-    networks = {False: network}
-    if any(parameter.dim() == 4 for parameter in network.parameters()):  # an ONNX file has none, and cannot be copied
-        orders = {False: torch.contiguous_format, True: torch.channels_last}
-        networks = {last: copy.deepcopy(network).to(memory_format=order) for last, order in orders.items()}
-    plain = (None, False)
-    times: dict[tuple[int | None, bool], list[float]] = {candidate: [] for candidate in itertools.product(sizes, networks)}
-    begun = time.monotonic()
-    for at in range(1 + ROUNDS):  # the first is to warm up
-        if at > 1 and time.monotonic() - begun > MOST_S:
-            break
-        for candidate in list(times):
-            piece, channels_last = candidate
-            try:
-                times[candidate].append(_seconds(networks[channels_last], images[:piece], bf16=bf16) / (piece or count))
-            except RuntimeError:
-                if candidate == plain:
-                    raise
-                del times[candidate]
-    seconds = {candidate: min(samples[1:]) for candidate, samples in times.items()}
-    best = min(seconds, key=seconds.__getitem__)
-    at_once, channels_last = best if seconds[best] <= WORTH * seconds[plain] else plain
+    pieces = [None, *(piece for piece in PIECES if piece < len(images) and images.device.type == "cpu")] if often else [None]
+    networks = copies(network) if often else {False: network}
+
+    def timed(at_once: int | None, channels_last: bool) -> Callable[[], float]:
+        return lambda: _seconds(networks[channels_last], images[:at_once], bf16=bf16) / (at_once or len(images))
+
+    (at_once, channels_last), seconds = fastest({way: timed(*way) for way in itertools.product(pieces, networks)}, rounds=ROUNDS, most_s=MOST_S)
     told = {_name(piece, channels_last=last): round(value, 7) for (piece, last), value in seconds.items()}
     return Asking(at_once=at_once, channels_last=channels_last, seconds=told)
 
 
+def copies(network: nn.Module) -> dict[bool, nn.Module]:
+    """The network in torch's own memory format (False) and in channels last (True); one that has no maps, as an ONNX file, by itself."""
+    if not any(parameter.dim() == 4 for parameter in network.parameters()):
+        return {False: network}
+    orders = {False: torch.contiguous_format, True: torch.channels_last}
+    return {last: copy.deepcopy(network).to(memory_format=order) for last, order in orders.items()}
+
+
 def _seconds(network: nn.Module, images: Tensor, *, bf16: bool) -> float:
     begun = time.perf_counter()
-    with torch.inference_mode(), torch.autocast(images.device.type, dtype=torch.bfloat16, enabled=bf16):
-        network(images)
+    next(answer_all(network, iter([images]), bf16=bf16))
     if images.device.type == "cuda":
         torch.cuda.synchronize(images.device)
     return time.perf_counter() - begun

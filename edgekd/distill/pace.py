@@ -7,8 +7,11 @@ ends as it began.
 """
 
 import copy
+import math
 import shutil
 import time
+from collections.abc import Callable, Mapping
+from typing import TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -24,6 +27,9 @@ COMPILING_S = 40.0
 """About what it takes to compile a small network on a CPU (37 s a resnet8)."""
 LONG = 20.0
 """How many times as long a run must be for compiling to be tried."""
+
+
+Way = TypeVar("Way")
 
 
 class Pace(Struct, frozen=True, kw_only=True):
@@ -56,28 +62,39 @@ def choose_pace(
     candidates = [(p, layout) for p in precisions for layout in layouts]
     if len(candidates) == 1:
         return Pace(precision=candidates[0][0], channels_last=candidates[0][1], compile=bool(compile))
-    plain = candidates[0]
     steppers = {candidate: _Stepper(network, images, labels, *candidate) for candidate in candidates}
-    times: dict[tuple[str, bool], list[float]] = {candidate: [] for candidate in candidates}
     # a run that reads its pace instead of measuring it must drop out the same
     with torch.random.fork_rng([images.device] if images.device.type == "cuda" else []):
-        for _ in range(ROUNDS):
-            for candidate in list(times):
-                try:
-                    times[candidate].append(steppers[candidate].step())
-                except RuntimeError:
-                    if candidate == plain:
-                        raise
-                    del times[candidate]
-        # the minimum of a few interleaved rounds: a neighbour's load can only add to a time
-        seconds = {candidate: min(samples[1:]) for candidate, samples in times.items()}
-        best = min(seconds, key=lambda candidate: seconds[candidate])
-        chosen = best if seconds[best] <= WORTH * seconds[plain] else plain
+        chosen, seconds = fastest({candidate: stepper.step for candidate, stepper in steppers.items()}, rounds=ROUNDS)
         compiled, compiling = bool(compile), ""
         if compile is None and seconds[chosen] * steps > LONG * COMPILING_S and _compiler(images.device):
             compiled, compiling = _worth_compiling(network, images, labels, chosen, steppers[chosen], steps)
     told = {_name(*candidate): round(value, 5) for candidate, value in seconds.items()}
     return Pace(precision=chosen[0], channels_last=chosen[1], compile=compiled, seconds=told, compiling=compiling)
+
+
+def fastest(ways: Mapping[Way, Callable[[], float]], *, rounds: int, most_s: float = math.inf) -> tuple[Way, dict[Way, float]]:
+    """Of ways that tell how long they took, in turn, the fastest, and the seconds of each that did not fail.
+
+    The first is the plain one: it is left only for a gain worth it, and must not fail. Once `most_s` has passed, one round after the first, which
+    warms up, is enough.
+    """
+    begun, plain = time.monotonic(), next(iter(ways))
+    times: dict[Way, list[float]] = {way: [] for way in ways}
+    for at in range(rounds):
+        if at > 1 and time.monotonic() - begun > most_s:
+            break
+        for way in list(times):
+            try:
+                times[way].append(ways[way]())
+            except RuntimeError:
+                if way == plain:
+                    raise
+                del times[way]
+    # the minimum of a few interleaved rounds: a neighbour's load can only add to a time
+    seconds = {way: min(samples[1:]) for way, samples in times.items()}
+    best = min(seconds, key=lambda way: seconds[way])
+    return (best if seconds[best] <= WORTH * seconds[plain] else plain), seconds
 
 
 def _worth_compiling(network: nn.Module, images: Tensor, labels: Tensor, chosen: tuple[str, bool], plain: "_Stepper", steps: int) -> tuple[bool, str]:
