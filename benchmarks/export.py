@@ -14,8 +14,9 @@ them say so in their name. Rows are written network by network; a stopped script
 
     int8_speedup_median     over the five convolutional networks: fp32's latency over int8's, both edgekd's files in ONNX Runtime
     int8_drop_points_max    of the CIFAR networks: the most that int8 loses on the test images
-    slower_than_best_max    of all networks: how much slower the file that the target `cpu` picks is than the best of all others, as a share (below 0:
-                            it is the best); `…_with_openvino`: where OpenVINO's target stands beside it and the faster of both files is taken
+    slower_than_best_max    of all networks: how much slower than the best of all others the file and runtime are that a run names as its faster one
+                            where both CPU targets are asked for, as a share (below 0: it is the best); `…_by_onnxruntime`: what the target `cpu`
+                            picks, where nobody asks for OpenVINO
 """
 
 import argparse
@@ -227,7 +228,7 @@ def compared(bout: Bout, sizes: dict[Way, int]) -> list[Row]:
 
 def picked(bout: Bout) -> tuple[Way, Way]:
     """What the target `cpu` ships: of edgekd's files that lose no more than `max_drop` (an int8 file that does is not written) the one with the
-    smallest median, as in `compress.timing.ship`; and the same where OpenVINO's target is asked for too."""
+    smallest median, as in `compress.timing.ship`; and of what it and OpenVINO's ship the faster, as in `report.words.runtimes`."""
     times = {way: median(_all(bout, way)) for way in bout.samples}
     own = [way for way in times if way[0] == ORT]
     return min(own, key=times.__getitem__), min([way for way in times if way[0] in (ORT, OPENVINO)], key=times.__getitem__)
@@ -278,7 +279,7 @@ def figures(rows: list[Row]) -> dict[str, float]:
     drops = [row["drop_points"] for row in int8 if "drop_points" in row]
     if drops:
         found["int8_drop_points_max"] = max(drops)
-    for who, name in (("picked", "slower_than_best_max"), ("picked_with_openvino", "slower_than_best_max_with_openvino")):
+    for who, name in (("picked_with_openvino", "slower_than_best_max"), ("picked", "slower_than_best_max_by_onnxruntime")):
         shares = [row["over_best"] - 1 for row in rows if row.get(who)]
         if shares:
             found[name] = max(shares)

@@ -388,14 +388,23 @@ def test_an_int8_that_gains_nothing_is_said_and_not_picked() -> None:
 def test_a_cpu_without_vnni_has_figures_of_its_own_name(vnni: bool, suffix: str) -> None:
     """The median is of the five convolutional networks, and of nothing less; what is lost and what is picked are the worst of all rows."""
     rows: list[dict[str, Any]] = [
-        {"network": name, "runtime": runtimes.ORT, "precision": "int8-cpu", "vnni": vnni, "speedup": gain, "picked": True, "over_best": 1 / gain}
+        {
+            "network": name,
+            "runtime": runtimes.ORT,
+            "precision": "int8-cpu",
+            "vnni": vnni,
+            "speedup": gain,
+            "picked_with_openvino": True,
+            "over_best": 1 / gain,
+        }
         for name, gain in zip(exporting.CONVOLUTIONAL, [1.9, 0.8, 1.0, 4.0, 2.0], strict=True)
     ]
-    rows.append({**rows[0], "network": "resnet20", "speedup": 9.0, "drop_points": 0.3, "picked": False})
+    rows.append({**rows[0], "network": "resnet20", "speedup": 9.0, "drop_points": 0.3, "picked_with_openvino": False, "picked": True})
     found = exporting.figures(rows)
     assert found[f"int8_speedup_median{suffix}"] == 1.9
     assert found["int8_drop_points_max"] == 0.3
     assert found["slower_than_best_max"] == pytest.approx(0.25)
+    assert found["slower_than_best_max_by_onnxruntime"] == pytest.approx(1 / 1.9 - 1)
     assert [name for name in found if name.endswith("_without_vnni")] == [name for name in found if suffix and name.startswith("int8_speedup")]
     assert f"int8_speedup_median{suffix}" not in exporting.figures(rows[1:])
 

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from edgekd import __version__
-from edgekd.cli import ask, begin, inside, jobs, judge, keep, label, look, measure, probe, robustness, selftest, ship
+from edgekd.cli import ask, begin, inside, jobs, judge, keep, label, look, measure, predict, probe, robustness, selftest, ship
 from edgekd.cli.face import command
 from edgekd.cli.quick import Command, Group
 
@@ -42,7 +42,7 @@ app.command("export", cls=Command)(command(jobs.export, needs="train"))
 app.command("evaluate", cls=Command)(command(measure.evaluate, needs="train"))
 app.command("robustness", cls=Command)(command(robustness.robustness, needs="train"))
 app.command("bench", cls=Command)(command(measure.bench, needs="measure"))
-app.command("predict", cls=Command)(command(measure.predict, needs="train"))
+app.command("predict", cls=Command)(command(predict.predict, needs="train"))
 app.command("pack", cls=Command)(command(ship.pack, needs="train"))
 app.command("check", cls=Command)(command(judge.check, needs="measure"))
 budget = typer.Typer(cls=Group, rich_markup_mode=None, pretty_exceptions_enable=False, no_args_is_help=True)

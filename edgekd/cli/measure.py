@@ -1,29 +1,20 @@
-"""evaluate, bench, predict: how well and how fast files answer, those of a run or bare ones."""
+"""evaluate, bench: how well and how fast files answer, those of a run or bare ones."""
 
-import contextlib
 import math
 import shlex
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
-from edgekd.cli.carried import aligned, class_names, metadata, opened, preprocess_of, several, thresholds_for
+from edgekd.cli.carried import aligned, opened, preprocess_of, several, thresholds_for
 from edgekd.cli.face import Face
 from edgekd.cli.jobs import job_from, run_job, show_report
 from edgekd.cli.options import Flags, Hosts, Out, Python, typed_as
 
-if TYPE_CHECKING:
-    pass
-
 What = Annotated[list[Path] | None, typer.Argument(metavar="RECIPE.toml|RUN|FILE.onnx", help="A recipe, a run's folder, or bare files.")]
-File = Annotated[Path, typer.Argument(metavar="FILE.onnx", help="A classifier that carries its Preprocess, as edgekd exports it.")]
-Pictures = Annotated[list[Path], typer.Argument(metavar="IMAGE", help="Picture files of any size.")]
-TeacherFile = Annotated[
-    Path | None, typer.Option("--teacher", metavar="FILE.onnx", help="Another file to answer beside it.  [default: its run's teacher]")
-]
 MaxTime = Annotated[
     float | None, typer.Option("--max-time", metavar="SECONDS", help="Of measuring bare files, on all targets together.  [default: 60]")
 ]
@@ -52,8 +43,6 @@ Resize = Annotated[
     ),
 ]
 Dims = Annotated[list[str] | None, typer.Option("--dim", metavar="AXIS=N", help="Size of an open axis of a bare file, by its name or as INPUT.AXIS.")]
-
-TOP = 5
 
 
 def evaluate(
@@ -151,18 +140,6 @@ def bench(
     bench_bare(face, bare, flags, max_s=max_time or 60.0, **wishes)
 
 
-def predict(file: File, image: Pictures, *, teacher: TeacherFile = None, face: Face) -> None:
-    """Say what pictures show, with the teacher's answer beside it."""
-    other = teacher or _teacher_of(file)
-    files = [file] if other is None else [file, other]
-    with contextlib.ExitStack() as stack:
-        networks = [stack.enter_context(_answering(path)) for path in files]
-        answers = [[network(path) for network in networks] for path in image]
-    names = [str(path) for path in files]
-    text = "\n\n".join(_beside(str(path), names, told) for path, told in zip(image, answers, strict=True))
-    face.result(text, [{"image": str(path), **dict(zip(("top", "teacher"), told, strict=False))} for path, told in zip(image, answers, strict=True)])
-
-
 # Bare files -----------------------------------------------------------------------------------------------------------
 
 
@@ -243,77 +220,3 @@ def _evaluate_bare(face: Face, files: list[Path], flags: Flags, host: str, pytho
                 scores.append(one)
                 against, theirs = (logits, own) if (flags.teacher and against is None) or where != host else (against, theirs)
     show_report(face, msgspec.structs.replace(report, scores=scores, doubts=list(images.notes)))
-
-
-# Pictures -------------------------------------------------------------------------------------------------------------
-
-
-@contextlib.contextmanager
-def _answering(file: Path) -> Iterator[Any]:
-    """A function from a picture's path to its likeliest classes with their probabilities, by one file; of several labels to those that it shows."""
-    import numpy as np
-
-    from edgekd.record import carried_thresholds
-    from edgekd.tasks.multilabel import probabilities
-
-    preprocess, names, thresholds = preprocess_of(file), class_names(file), carried_thresholds(metadata(file), file)
-    with opened(file) as answer:
-
-        def top(path: Path) -> list[dict[str, Any]]:
-            logits = answer({"images": _picture(path, preprocess)[None]})["logits"][0].astype(np.float64)
-            shares = np.exp(logits - logits.max())
-            shares /= shares.sum()
-            likeliest = np.argsort(-shares, kind="stable")[:TOP].tolist()
-            if thresholds is not None:
-                shares = probabilities(logits)
-                likeliest = [k for k in np.argsort(-shares, kind="stable").tolist() if shares[k] >= thresholds[k]]
-            return [{"class": names[k] if names else str(k), "probability": float(shares[k])} for k in likeliest]
-
-        yield top
-
-
-def _picture(path: Path, preprocess: Any) -> Any:
-    """One picture as uint8 (h, w, c), the part that the network wants at the size that it wants.
-
-    Raises:
-        UsageError: it cannot be read as a picture.
-    """
-    from PIL import Image
-
-    from edgekd.data.pictures import fit
-    from edgekd.errors import UsageError
-
-    channels = 1 if preprocess.colour == "grey" else 3
-    try:
-        with Image.open(path) as picture:
-            size = preprocess.size or (picture.height, picture.width)
-            return fit(picture, (*size, channels), preprocess.crop_fraction)
-    except (OSError, ValueError, SyntaxError) as error:
-        reason = getattr(error, "strerror", None) or "not a picture, or a broken one"
-        raise UsageError(f"{path} cannot be read: {reason}. Give PNG, JPEG or another format that Pillow reads.") from None
-
-
-def _teacher_of(file: Path) -> Path | None:
-    """The teacher's fp32 file of the run that a file lies in; None for a teacher's own and for files of no run."""
-    from edgekd.reportfile import read_report
-
-    for folder in file.resolve().parents:
-        if (folder / "report.json").is_file():
-            found = [folder / a.path for a in read_report(folder).artifacts if a.role == "teacher" and a.precision in ("fp32", "as-is")]
-            return next((path for path in found if path.is_file() and path.resolve() != file.resolve()), None)
-    return None
-
-
-def _beside(image: str, names: Sequence[str], answers: Sequence[Sequence[Mapping[str, Any]]]) -> str:
-    """One picture's answers as text, a column a file."""
-    from edgekd.units import percent_text
-
-    columns = []
-    for name, answer in zip(names, answers, strict=True):
-        head = name if len(name) <= 36 else f"…{name[-35:]}"
-        wide = max((len(str(each["class"])) for each in answer), default=0)
-        lines = [f"{each['class']:{wide}} {percent_text(each['probability']):>8}" for each in answer]
-        columns.append([head, *(lines or ["none of its labels"])])
-    height = max(len(column) for column in columns)
-    padded = [[cell.ljust(max(map(len, column))) for cell in column + [""] * (height - len(column))] for column in columns]
-    return "\n".join([image, *("  " + "    ".join(row).rstrip() for row in zip(*padded, strict=True))])

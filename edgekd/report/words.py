@@ -1,8 +1,10 @@
-"""What a report comes to, in sentences: what distilling bought, what ships and why, whether quantising the teacher would have done, what to doubt.
+"""What a report comes to, in sentences: what distilling bought, what ships and why, by which of several runtimes it is fastest, whether quantising
+the teacher would have done, what to doubt.
 
 Each says only what was measured, and says so when the difference is within the noise. Numbers come by `figures` and `stats`, text by `units`.
 """
 
+import math
 from collections.abc import Sequence
 
 from edgekd import stats, units
@@ -17,12 +19,12 @@ from edgekd.stats import Interval
 
 def sentences(report: Report) -> list[str]:
     """What students that learnt on kept, one headline a student, then what ships on each target and what the teacher's own quantised files would
-    have given."""
+    have given, and whose runtime to take."""
     found = [*kept.sentences(report), *headlines(report)]
     for key, name in report.shipped.items():
         target, _, _ = key.rpartition("/")
         found += [shipping(report, target, name), quantising(report, target, name)]
-    return [sentence for sentence in found if sentence]
+    return [sentence for sentence in [*found, *runtimes(report)] if sentence]
 
 
 def headlines(report: Report) -> list[str]:
@@ -87,6 +89,48 @@ def shipping(report: Report, target: str, name: str) -> str:
 
 def _allowed(drop: object) -> str:
     return drop if isinstance(drop, str) else units.points_text(units.parse_fraction(drop if isinstance(drop, float) else 0.0), None)
+
+
+def runtimes(report: Report) -> list[str]:
+    """Where runtimes of one machine were held against each other, which of them runs what ships there the faster: one sentence a network and pair."""
+    pairs = dict.fromkeys((each.against_target, each.target) for each in report.ratios if each.against_target is not None)
+    found = []
+    for first, other in pairs:
+        for key, name in report.shipped.items():
+            target, _, network = key.rpartition("/")
+            rival = report.shipped.get(f"{other}/{network}")
+            if target == first and rival is not None:
+                found.append(_faster(report, (name, target), (rival, other)))
+    return found
+
+
+def _faster(report: Report, one: tuple[str, str], two: tuple[str, str]) -> str:
+    """Which of two files, each on the target that it ships on, is the faster, and by how much; what ships is one file where both name the same."""
+    speed = _speed(report, one, two)
+    if speed is None:
+        return ""
+    first, second = (two, one) if speed[0] >= 1 else (one, two)
+    value, low, high = speed if speed[0] >= 1 else (1 / speed[0], 1 / speed[2], 1 / speed[1])
+    span = f"{units.ratio_text(value)}, 95 % interval {units.span_text(units.number_text(low), units.number_text(high))}"
+    if low <= 1:
+        files = " and ".join(dict.fromkeys((one[0], two[0])))
+        return f"{files}: {one[1]} and {two[1]} are equally fast within the noise ({span})."
+    than = "" if one[0] == two[0] else f"{second[0]} "
+    return f"{first[0]} by {first[1]} is faster than {than}by {second[1]} ({span}): where you may choose, choose {first[1]}."
+
+
+def _speed(report: Report, one: tuple[str, str], two: tuple[str, str]) -> Interval | None:
+    """The first's latency over the second's: as held against each other where it is one file, else from both medians, taken as independent."""
+    for each in report.ratios:
+        if one[0] == two[0] and (each.artifact, each.target, each.against_target) == (*two, one[1]):
+            return 1 / each.value, 1 / each.high, 1 / each.low
+    files = {artifact.name: artifact for artifact in report.artifacts}
+    seen = [figures.latency(50, Ask(report, files[name], target)) for name, target in (one, two) if name in files]
+    if len(seen) < 2 or any(isinstance(each, Unknown) or each[1] <= 0 for each in seen):
+        return None
+    first, second = [(math.log(each[0]), math.log(each[1]), math.log(each[2])) for each in seen if not isinstance(each, Unknown)]
+    value, low, high = map(math.exp, stats.difference(first, second))
+    return value, low, high
 
 
 def quantising(report: Report, target: str, name: str) -> str:

@@ -7,12 +7,10 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-import numpy as np
 import pytest
 
-from tests.cli.test_measure import _images
+from tests.cli.bare import fill
 from tests.device.sshd import Sshd, served
-from tests.toys import brightness
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -27,11 +25,7 @@ def machine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sshd]:
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     """Two classifiers and images of both classes."""
-    brightness(tmp_path / "a.onnx")
-    brightness(tmp_path / "b.onnx", gain=-3.0)
-    splits = {f"{axis}_{split}": array for split, n in (("train", 60), ("test", 40)) for axis, array in zip("xy", _images(n), strict=True)}
-    np.savez(tmp_path / "d.npz", **splits, classes=np.array(["dark", "bright"]))  # type: ignore[arg-type]
-    return tmp_path
+    return fill(tmp_path)
 
 
 def ran(folder: Path, machine: Sshd, *typed: str) -> "subprocess.CompletedProcess[str]":

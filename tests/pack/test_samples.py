@@ -14,7 +14,7 @@ import pytest
 from onnx import TensorProto
 from PIL import Image
 
-from edgekd.cli.measure import _picture
+from edgekd.cli.predict import read_picture
 from edgekd.pack import pack
 from edgekd.record import Preprocess
 from tests.device.nets import classifier
@@ -113,7 +113,7 @@ def test_the_python_sample_prepares_any_picture_as_edgekd_does(packs: dict[str, 
     done = subprocess.run([sys.executable, "-P", "-c", code, *map(str, paths)], capture_output=True, text=True, check=True)
     ways = WAYS if name == "bgr" else Preprocess(size=(4, 4), colour="grey")
     for path, pixels in zip(paths, json.loads(done.stdout), strict=True):
-        np.testing.assert_array_equal(np.array(pixels), _picture(path, ways), err_msg=path.name)
+        np.testing.assert_array_equal(np.array(pixels), read_picture(path, ways), err_msg=path.name)
     lines = python(packs[name], *paths[:2]).splitlines()
     assert [line.split(": ")[0] for line in lines] == [str(path) for path in paths[:2]]
 
