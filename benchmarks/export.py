@@ -44,6 +44,7 @@ from edgekd.device.agent import machine
 from edgekd.device.predict import prepare
 from edgekd.distill.batchnorm import batchnorms
 from edgekd.errors import EdgekdError
+from edgekd.evaluate.quality import quality
 from edgekd.export import HeldOut, export
 from edgekd.export.feed import Feed, open_session
 from edgekd.export.int8 import saturates
@@ -162,7 +163,7 @@ def exported(name: str, found: Network, pictures: Pictures, folder: Path, precis
         settings=Export(calibration_images=images, precisions=tuple(precisions)),
         calibration=pictures.some("train", images),
         parity=pictures.some("valid", SHOWN),
-        held_out=HeldOut(pictures.valid.read(at), pictures.valid.labels[at] if real else None),
+        held_out=HeldOut(pictures.valid.read(at), quality(pictures.valid.labels[at]) if real else None),
         max_drop=units.parse_fraction(Recipe().max_drop),
         emit=tell,
     )
@@ -199,7 +200,7 @@ def measured(name: str, pictures: Pictures, plan: Plan, folder: Path) -> list[Ro
         if row["runtime"] == ORT and row["precision"] in refused:
             row["refused"] = refused[row["precision"]].partition(". ")[0]
         if row["runtime"] == ORT and row["precision"] == "int8-cpu":
-            row |= runtimes.left_over(paths["int8-cpu"], folder)
+            row |= runtimes.left_over(paths["int8-cpu"])
     if name in WEIGHTS:
         scored(rows, paths, found, pictures)
     return rows

@@ -38,6 +38,7 @@ from edgekd.distill import checkpoint, distill, filled
 from edgekd.distill.schedule import phase_steps, steps_per_pass
 from edgekd.distill.train import Job
 from edgekd.evaluate import evaluate
+from edgekd.evaluate.quality import quality
 from edgekd.events import Emit, Event, PhaseStarted
 from edgekd.export import HeldOut, export
 from edgekd.files import sha256_json
@@ -179,7 +180,7 @@ class Setting:
             settings=Export(precisions=("fp32", "int8"), calibration_images=CALIBRATION),
             calibration=train.read(_spread(len(train), CALIBRATION)),
             parity=valid.read(_spread(len(valid), PARITY)),
-            held_out=HeldOut(valid.read(held), valid.labels[held]),
+            held_out=HeldOut(valid.read(held), quality(valid.labels[held])),
             max_drop=1.0,
             emit=tell,
         )

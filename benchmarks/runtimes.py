@@ -24,6 +24,7 @@ from edgekd import stats, target
 from edgekd.device.agent import machine
 from edgekd.device.agent.block import block, settle
 from edgekd.device.agent.runtimes import How, opened
+from edgekd.export.optimised import conversions, in_int8, optimised
 from edgekd.models.load import build
 from edgekd.models.weights import read_metadata
 from edgekd.target import Target
@@ -181,16 +182,7 @@ def _pytorch(folder: Path, shape: tuple[int, int, int], *, compiled: bool) -> An
     return answer
 
 
-def left_over(file: Path, folder: Path) -> dict[str, int]:
+def left_over(file: Path) -> dict[str, int]:
     """What ONNX Runtime makes of an int8 file for this CPU: how many nodes run in int8, and how many only go between int8 and float."""
-    import onnx
-    import onnxruntime
-
-    options = onnxruntime.SessionOptions()
-    options.optimized_model_filepath = str(folder / "optimised.onnx")
-    options.log_severity_level = 3
-    onnxruntime.InferenceSession(str(file), options, providers=["CPUExecutionProvider"])
-    kinds = [node.op_type for node in onnx.load(folder / "optimised.onnx").graph.node]
-    (folder / "optimised.onnx").unlink()
-    inside = sum(kind.startswith("QLinear") or kind in ("QGemm", "MatMulIntegerToFloat", "ConvInteger") for kind in kinds)
-    return {"int8_nodes": inside, "conversions": sum(kind in ("QuantizeLinear", "DequantizeLinear") for kind in kinds), "nodes": len(kinds)}
+    nodes = optimised(file)
+    return {"int8_nodes": sum(in_int8(nodes).values()), "conversions": conversions(nodes), "nodes": sum(nodes.values())}

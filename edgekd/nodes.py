@@ -140,7 +140,8 @@ class Nodes:
     def quantised(self, node: NodeProto) -> bool:
         """Whether a runtime can run a node in integers.
 
-        What it reads must come dequantised and what it gives be quantised again, if only behind an activation; a matrix product may give floats.
+        What it reads must come dequantised and what it gives be quantised again, if only behind an activation; what multiplies weights may
+        give floats.
         """
         if node.op_type in _INTEGER:
             return True
@@ -149,7 +150,7 @@ class Nodes:
         read = [name for name in node.input if name and name not in self.constants]
         if not read or any(name not in self.producers or self.producers[name].op_type != "DequantizeLinear" for name in read):
             return False
-        return node.op_type in {"Gemm", "MatMul"} or self._requantised(node)
+        return node.op_type in {"Conv", "ConvTranspose", "Gemm", "MatMul"} or self._requantised(node)
 
     def _requantised(self, node: NodeProto) -> bool:
         users = self.users.get(node.output[0], [])

@@ -139,7 +139,9 @@ class Artifact(Struct, frozen=True, kw_only=True):
     classes: int | None = None
     preprocess: Preprocess | None = None
     quantised: dict[str, int] = {}
-    """How many nodes of each operator run in INT8, counted in the file."""
+    """How many nodes of each operator run in INT8: of int8-cpu in the graph that ONNX Runtime ran where it was exported, else as the file allows."""
+    conversions: int | None = None
+    """How many nodes of that graph only go between INT8 and float; None where it was not looked at."""
     operators: dict[str, int] = {}
     """How many nodes of each operator there are; none where the file was not looked into."""
     layers: list[Layer] = []

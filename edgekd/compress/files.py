@@ -20,6 +20,7 @@ from edgekd.device.host import connect
 from edgekd.device.predict import open_predict
 from edgekd.evaluate import evaluate as score
 from edgekd.evaluate.calibration import with_unscaled
+from edgekd.evaluate.quality import quality
 from edgekd.evaluate.severally import fit_thresholds
 from edgekd.export import HeldOut
 from edgekd.export import export as write
@@ -122,7 +123,7 @@ def _held_out(story: Story) -> HeldOut | None:
     if len(images) < LEAST_HELD_OUT:
         return None
     places = _spread(len(images), _HELD_OUT)
-    return HeldOut(images.read(places), images.labels[places])
+    return HeldOut(images.read(places), quality(images.labels[places], balanced=story.recipe.train.prior != "data"))
 
 
 def _flavours(story: Story) -> list[Flavour]:

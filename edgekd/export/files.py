@@ -12,33 +12,35 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-import msgspec
 import numpy as np
 import onnx
 from numpy.typing import NDArray
 
-from edgekd import __version__, graph
+from edgekd import graph
 from edgekd.device.predict import prepare
 from edgekd.errors import UsageError
 from edgekd.evaluate.metrics import log_shares
 from edgekd.events import Emit, Note, Progress, Wrote
 from edgekd.export import onnx as exporter
 from edgekd.export import parity as agreement
-from edgekd.export.control import Judge, chosen
+from edgekd.export.control import Answer, Judge, Quality, chosen
 from edgekd.export.drift import refuse
 from edgekd.export.feed import Feed, open_session
 from edgekd.export.first import copied, own_precision, scaled
-from edgekd.export.inside import INSIDE_KEY, PROBABILITIES, left, with_preprocessing, with_softmax
+from edgekd.export.inside import PROBABILITIES, left, with_preprocessing, with_softmax
 from edgekd.export.int8 import Flavour, Quantiser, saturates
 from edgekd.export.likeness import refuse_noise
+from edgekd.export.metadata import metadata
 from edgekd.export.onnx import checked, describe
+from edgekd.export.optimised import conversions, in_int8, optimised, told
 from edgekd.export.precision import to_fp16
 from edgekd.export.rejected import Source, Step, kept_aside
 from edgekd.files import atomic_path, sha256_file
 from edgekd.models.blackbox import OnnxTeacher
+from edgekd.models.load import fingerprint
 from edgekd.models.network import Network
 from edgekd.recipe import Export
-from edgekd.record import PREPROCESS_KEY, THRESHOLDS_KEY, Artifact, Precision, Role
+from edgekd.record import Artifact, Precision, Role
 
 Pixels = NDArray[np.uint8]
 
@@ -48,10 +50,10 @@ _FEW = 100
 
 @dataclass(frozen=True)
 class HeldOut:
-    """Images uint8 (n, h, w, c) that neither training nor calibration saw, with their labels (n,), or None where none are to be held to."""
+    """Images uint8 (n, h, w, c) that neither training nor calibration saw, and how good answers to them are, None where no label tells."""
 
     images: Pixels
-    labels: NDArray[np.int64] | None
+    quality: Quality | None
 
 
 def export(
@@ -141,6 +143,7 @@ class _Job:
     def first(self) -> None:
         """The file that the others are made from: the network exported, or its own file copied."""
         self._count()
+        self.fingerprint = fingerprint(self.network)
         self.preprocess = self.network.preprocess
         self.prepared = prepare(self.images, self.preprocess)
         if isinstance(self.network, OnnxTeacher):
@@ -185,17 +188,15 @@ class _Job:
             self.emit(Note(text=text, level="warning"))
 
     def fp16(self) -> None:
-        few = self.prepared[: max(agreement.BATCHES)]
-        half, kept = to_fp16(self.model, few, self.feed, f"{self.role}/{self.name}")
+        half, kept = to_fp16(self.model, self.prepared, self.feed, f"{self.role}/{self.name}")
         if kept:
-            text = f"fp16 of {self.role}/{self.name} keeps {', '.join(kept)} in float32: their numbers leave fp16's range."
+            text = f"fp16 of {self.role}/{self.name} keeps {', '.join(kept)} in float32: their numbers leave fp16's range, or come near its end."
             self.emit(Note(text=text, level="warning"))
-        self._write(half, "fp16", self.logits)
+        self._write(half, "fp16", self.logits, floats=kept)
 
     def int8(self, images: Pixels) -> None:
-        if graph.opset(self.model) < _OPSET_INT8:
-            text = f"{self.role}/{self.name} has opset {graph.opset(self.model)}, int8 per channel needs {_OPSET_INT8}: no int8 file of it."
-            self.emit(Note(text=text, level="warning"))
+        flavours = [flavour for flavour in self.flavours if self._fits(flavour)]
+        if not flavours:
             return
         if len(images) < _FEW:
             text = f"int8 of {self.role}/{self.name} is calibrated on {len(images)} images only; a few hundred are usual."
@@ -203,7 +204,7 @@ class _Job:
         title = f"{self.role}/{self.name}"
         quantiser = Quantiser(self.model, prepare(images, self.preprocess), self.feed, title, self.emit)
         judge = self._judge(title)
-        for flavour in self.flavours:
+        for flavour in flavours:
             narrow = flavour == "int8-cpu" and saturates()
             choice = chosen(quantiser, flavour, judge, max_drop=self.max_drop, reduce_range=narrow, emit=self.emit)
             if choice is None:
@@ -222,23 +223,43 @@ class _Job:
             }
             self._write(choice.model, flavour, self.logits, facts)
 
+    def _fits(self, flavour: Flavour) -> bool:
+        """Whether the opset knows what the flavour is written in; where it does not, that is said."""
+        has, needs = graph.opset(self.model), _OPSETS[flavour]
+        if has < needs:
+            remedy = "" if isinstance(self.network, OnnxTeacher) else f" Set export.opset = {needs} or more."
+            text = f"{self.role}/{self.name} has opset {has}, {flavour} needs {needs}: no such file of it.{remedy}"
+            self.emit(Note(text=text, level="warning"))
+        return has >= needs
+
     def _judge(self, title: str) -> Judge:
         """What the fp32 file answers to the held-out images, to hold int8 to."""
-        held, several = self.held_out, self.thresholds is not None
-        prepared = prepare(held.images, self.preprocess)
+        if self.held_out.quality is None:
+            text = f"int8 of {title} is not held to max_drop: there are too few validation images to tell what it loses."
+            self.emit(Note(text=text, level="warning"))
+        prepared = prepare(self.held_out.images, self.preprocess)
         before = self.feed.answer(self.session, prepared, _AT_ONCE)
-        return Judge(prepared, before, None if several else held.labels, self.feed, title, several)
+        softmax = isinstance(self.network, OnnxTeacher) and self.network.box.softmax
+        answer: Answer = "probabilities" if softmax else "logits" if self.thresholds is None else "several"
+        return Judge(prepared, before, self.held_out.quality, self.feed, title, answer)
 
     def _path(self, precision: Precision) -> Path:
         plain = re.sub(r"[^A-Za-z0-9._-]+", "-", self.name)
         return self.folder / f"{self.role}-{plain}-{precision}.onnx"
 
-    def _write(self, model: onnx.ModelProto, precision: Precision, before: NDArray[np.float32], calibration: Mapping[str, Any] | None = None) -> None:
-        """Finish a model, hold it to the step before, and only then give it its name."""
+    def _write(
+        self,
+        model: onnx.ModelProto,
+        precision: Precision,
+        before: NDArray[np.float32],
+        calibration: Mapping[str, Any] | None = None,
+        floats: Sequence[str] = (),
+    ) -> None:
+        """Finish a model, hold it to the step before, and only then give it its name; `floats`: the nodes of an fp16 file that stay in float32."""
         path, feed = self._path(precision), self.feed
         if self.settings.softmax and not isinstance(self.network, OnnxTeacher):
             model, feed, before = with_softmax(model), replace(feed, output=PROBABILITIES), np.exp(log_shares(before)).astype(np.float32)
-        describe(model, self._metadata(calibration))
+        describe(model, self._metadata(calibration, floats))
         checked(model, path.name)
         step = Step(self.source, model, feed, self.prepared, before, precision)
         with atomic_path(path) as unfinished, kept_aside(unfinished, path, step):
@@ -247,6 +268,7 @@ class _Job:
             found = agreement.check(session, feed, self.prepared, before, precision=precision, name=path.name)
             refuse(self.model, model, self.prepared[: agreement.FEWEST], feed, name=path.name, precision=precision)
         facts = graph.summary(path)
+        quantised, between = self._fused(path) if precision == "int8-cpu" else (facts.quantised, None)
         self.artifacts.append(
             Artifact(
                 role=self.role,
@@ -260,7 +282,8 @@ class _Job:
                 opset=facts.opset,
                 classes=len(self.classes),
                 preprocess=self.preprocess,
-                quantised=facts.quantised,
+                quantised=quantised,
+                conversions=between,
                 operators=facts.operators,
                 layers=facts.layers,
                 calibration=None if calibration is None else dict(calibration),
@@ -273,37 +296,36 @@ class _Job:
         self.emit(Wrote(path=str(path), what=f"{self.role}/{self.name}/{precision}"))
         self._count()
 
+    def _fused(self, path: Path) -> tuple[dict[str, int], int]:
+        """Which nodes of an int8 file compute in 8 bits here, and how many only convert; said, as a file may promise more than a runtime takes up."""
+        nodes = optimised(path)
+        self.emit(Note(text=f"int8 of {self.role}/{self.name}: {told(nodes)}"))
+        return in_int8(nodes), conversions(nodes)
+
     def _count(self) -> None:
         """Say how many of the files stand."""
         total = len({"fp32", *self.settings.precisions}) if self.precision == "fp32" else 1
         self.emit(Progress(what=f"exporting {self.role}/{self.name}", done=len(self.artifacts), total=total, unit="files"))
 
-    def _metadata(self, calibration: Mapping[str, Any] | None) -> dict[str, str]:
-        """What a file says of itself. A teacher's own notes are kept beside edgekd's."""
-        own = self.network.box.metadata if isinstance(self.network, OnnxTeacher) else {}
-        told = {
-            "edgekd.version": __version__,
-            "edgekd.name": f"{self.role}/{self.name}",
-            "edgekd.task": "classify" if self.thresholds is None else "multilabel",
-            "edgekd.classes": msgspec.json.encode(self.classes).decode(),
-            PREPROCESS_KEY: msgspec.json.encode(self.preprocess).decode(),
-        }
-        if self.preprocess is not self.network.preprocess:
-            told[INSIDE_KEY] = msgspec.json.encode(self.network.preprocess).decode()
-        if self.thresholds is not None:
-            told[THRESHOLDS_KEY] = msgspec.json.encode(self.thresholds).decode()
-        if self.temperature is not None:
-            told["edgekd.temperature"] = repr(self.temperature)
-        if calibration is not None:
-            told["edgekd.calibration"] = msgspec.json.encode(calibration).decode()
-        return {key: value for key, value in own.items() if not key.startswith("edgekd.")} | told
+    def _metadata(self, calibration: Mapping[str, Any] | None, floats: Sequence[str]) -> dict[str, str]:
+        return metadata(
+            self.network,
+            name=f"{self.role}/{self.name}",
+            source=self.fingerprint,
+            classes=self.classes,
+            preprocess=self.preprocess,
+            thresholds=self.thresholds,
+            temperature=self.temperature,
+            calibration=calibration,
+            floats=floats,
+        )
 
 
 _AT_ONCE = 64
 """Images in a batch where only their logits are wanted."""
 
-_OPSET_INT8 = 13
-"""DequantizeLinear knows channels since then."""
+_OPSETS: dict[Flavour, int] = {"int8-cpu": 13, "int8-trt": 19}
+"""From which on DequantizeLinear knows channels, and scales in fp16."""
 
 
 def _shape(prepared: NDArray[np.float32]) -> tuple[int, int, int]:

@@ -1,6 +1,6 @@
 """fp16 of an ONNX model, whose numbers reach 65,504 and no further: what is larger is found on real images and kept in float32.
 
-In: a checked fp32 model and a few prepared images. Out: a new model, and the nodes that stayed in float32; the given one is left alone.
+In: a checked fp32 model and prepared images. Out: a new model, and the nodes that stayed in float32; the given one is left alone.
 int8 is made elsewhere (`int8`). Nothing here judges what the precision costs: `parity` and `evaluate` do.
 """
 
@@ -15,6 +15,10 @@ from edgekd.export.halves import halved, name_nodes
 
 FP16_MAX = 65504.0
 """The largest number that fp16 holds."""
+HEADROOM = 2.0
+"""How many times an activation may grow beyond what was seen before it leaves fp16's range."""
+BATCH = 8
+"""Images whose activations are looked at together."""
 
 
 def to_fp16(model: onnx.ModelProto, images: NDArray[np.float32], feed: Feed, name: str) -> tuple[onnx.ModelProto, list[str]]:
@@ -23,7 +27,7 @@ def to_fp16(model: onnx.ModelProto, images: NDArray[np.float32], feed: Feed, nam
     A CPU computes fp16 files in fp32 and would not notice what leaves fp16's range, so that it is looked for.
 
     Args:
-        images: a few prepared images, whose activations are looked at.
+        images: prepared images, whose activations are looked at; what comes within `HEADROOM` of the range's end stays in float32, too.
         name: what messages call the model.
 
     Raises:
@@ -62,12 +66,12 @@ def _large_activations(model: onnx.ModelProto, images: NDArray[np.float32], feed
     session = open_session(open_graph.SerializeToString(), name)
     names = [output.name for output in session.get_outputs()]
     large = set()
-    for some in feed.batches(images, len(images)):
+    for some in feed.batches(images, BATCH):
         for tensor, values in zip(names, session.run(names, feed.fed(some)), strict=True):
             largest = float(np.abs(values).max(initial=0.0))
             if not np.isfinite(largest):
                 raise EdgekdError(f"{tensor} inside {name} is not finite in fp32 already. Teach the network again, or look for broken weights.")
-            if largest > FP16_MAX:
+            if largest > FP16_MAX / HEADROOM:
                 large.add(tensor)
     return large
 

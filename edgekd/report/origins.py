@@ -98,7 +98,7 @@ def _files(artifacts: Sequence[Artifact]) -> Markup:
             name(artifact.path),
             tag("code", plain(artifact.sha256), class_="hash"),
             plain(str(artifact.opset)),
-            plain(", ".join(f"{count} {kind}" for kind, count in artifact.quantised.items()) or units.NOTHING),
+            plain(_in_int8(artifact)),
             plain(_calibrated(artifact)),
             plain(_parity(artifact)),
         ]
@@ -106,6 +106,14 @@ def _files(artifacts: Sequence[Artifact]) -> Markup:
     ]
     note = "Differs by: the largest difference of its logits to the step before it, over their standard deviation."
     return folded("Files and their fingerprints", grid("Files of this run", heads, rows, note=note))
+
+
+def _in_int8(artifact: Artifact) -> str:
+    """As "7 Conv, 1 Gemm; 2 conversions"."""
+    counts = ", ".join(f"{count} {kind}" for kind, count in artifact.quantised.items())
+    if counts and artifact.conversions is not None:
+        counts += f"; {artifact.conversions} conversion{'' if artifact.conversions == 1 else 's'}"
+    return counts or units.NOTHING
 
 
 def _parity(artifact: Artifact) -> str:

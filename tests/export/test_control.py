@@ -7,8 +7,9 @@ import onnx
 import pytest
 from numpy.typing import NDArray
 
+from edgekd.evaluate.quality import quality
 from edgekd.events import Event, Note, silent
-from edgekd.export.control import ENOUGH, Cost, Judge, chosen
+from edgekd.export.control import ENOUGH, Choice, Cost, Judge, _fewest, chosen
 from edgekd.export.feed import Feed, open_session
 from edgekd.export.int8 import Quantiser
 
@@ -19,7 +20,7 @@ IMAGES: NDArray[np.float32] = np.random.default_rng(0).normal(0, 1, (160, 3, 8, 
 def judge(toy: onnx.ModelProto) -> Judge:
     """fp32's own answers are the labels: it is right everywhere."""
     before: NDArray[np.float32] = open_session(toy.SerializeToString(), "toy").run(None, {"images": IMAGES})[0]
-    return Judge(IMAGES, before, before.argmax(axis=1), Feed(), "toy")
+    return Judge(IMAGES, before, quality(before.argmax(axis=1)), Feed(), "toy")
 
 
 @pytest.fixture(scope="module")
@@ -36,12 +37,14 @@ def test_nothing_is_lost_by_the_same_model(toy: onnx.ModelProto, judge: Judge) -
 
 
 def test_a_divergence_by_hand() -> None:
-    """KL of two distributions over two classes, and of two labels that are there or not each by itself."""
+    """KL of two distributions over two classes, told as logits or as shares, and of two labels that are there or not each by itself."""
     one = Judge(IMAGES[:1], np.array([[np.log(3), 0]], np.float32), None, Feed(), "m")
-    several = Judge(IMAGES[:1], np.array([[np.log(3), 0]], np.float32), None, Feed(), "m", several=True)
+    several = Judge(IMAGES[:1], np.array([[np.log(3), 0]], np.float32), None, Feed(), "m", "several")
+    shares = Judge(IMAGES[:1], np.array([[0.75, 0.25]], np.float32), None, Feed(), "m", "probabilities")
     after = constant(np.zeros((1, 2), np.float32))
     assert one.cost(after).divergence == pytest.approx(0.75 * np.log(1.5) + 0.25 * np.log(0.5), rel=1e-5)
     assert several.cost(after).divergence == pytest.approx(0.75 * np.log(1.5) + 0.25 * np.log(0.5), rel=1e-5)
+    assert shares.cost(constant(np.array([[0.5, 0.5]], np.float32))).divergence == pytest.approx(0.75 * np.log(1.5) + 0.25 * np.log(0.5), rel=1e-5)
     assert one.cost(after).drop is None
 
 
@@ -76,7 +79,7 @@ class Lossy(Judge):
 @pytest.fixture
 def lossy(judge: Judge) -> Lossy:
     """To whom the depthwise layer hurts most, then the first."""
-    return Lossy(judge.images, judge.before, judge.labels, judge.feed, judge.name)
+    return Lossy(judge.images, judge.before, judge.quality, judge.feed, judge.name)
 
 
 @pytest.mark.parametrize(("max_drop", "count"), [(0.6, 0), (0.25, 1), (0.1, 2)])
@@ -100,3 +103,20 @@ def test_nothing_holds(quantiser: Quantiser, judge: Judge, monkeypatch: pytest.M
     monkeypatch.setattr(Judge, "cost", cost)
     assert chosen(quantiser, "int8-trt", judge, max_drop=0.01, reduce_range=False, emit=told.append) is None
     assert Note(text="no int8-trt of toy: it loses 40.0 points, and with its worst layers in float still more than 1", level="warning") in told
+
+
+@pytest.mark.parametrize("most", [1, 2, 7, 20])
+def test_the_fewest_that_hold_are_found(most: int) -> None:
+    """Whatever number holds, with no more trials than it takes to double up to it and to halve back; none where not even the most holds."""
+    for needed in range(1, most + 2):
+        asked: list[int] = []
+
+        def tried(count: int, needed: int = needed, asked: list[int] = asked) -> Choice | None:
+            asked.append(count)
+            floats = tuple(map(str, range(count)))
+            return Choice(onnx.ModelProto(), "minmax", floats, Cost(0.0, 0.0), {}) if count >= needed else None
+
+        found = _fewest(tried, most)
+        assert (None if found is None else len(found.floats)) == (needed if needed <= most else None)
+        assert len(asked) == len(set(asked)) <= 2 * most.bit_length()
+        assert max(asked) <= most

@@ -10,6 +10,7 @@ import onnx
 import onnxruntime
 import pytest
 import torch
+from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 from torch import Tensor, nn
 
@@ -17,9 +18,11 @@ from edgekd import __version__
 from edgekd.device.predict import prepare
 from edgekd.errors import EdgekdError, UsageError
 from edgekd.events import Event, Note, Progress, Wrote, silent
-from edgekd.export import export, files
+from edgekd.export import HeldOut, export, files
 from edgekd.export import onnx as exporter
+from edgekd.export.control import Quality
 from edgekd.models.blackbox import onnx_teacher
+from edgekd.models.load import fingerprint
 from edgekd.models.network import Network
 from edgekd.recipe import Export
 from edgekd.record import Artifact
@@ -72,8 +75,8 @@ def test_counts(made: tuple[Network, Path, list[Artifact], list[Event]]) -> None
         assert artifact.size == (folder / artifact.path).stat().st_size
     assert "BatchNormalization" not in {node.op_type for node in onnx.load(folder / artifacts[0].path).graph.node}
     assert [artifact.quantised for artifact in artifacts[:2]] == [{}, {}]
-    assert artifacts[2].quantised["Conv"] == 2
-    assert artifacts[2].quantised["Gemm"] == 1
+    assert artifacts[2].quantised == {"Conv": 2, "Gemm": 1}
+    assert artifacts[2].conversions == 4
 
 
 @pytest.mark.parametrize("batch", [1, 2, 7])
@@ -88,14 +91,15 @@ def test_any_batch(made: tuple[Network, Path, list[Artifact], list[Event]], batc
 
 
 def test_metadata(made: tuple[Network, Path, list[Artifact], list[Event]]) -> None:
-    """A file says its classes, Preprocess, task and version; where its source stood on this machine it does not."""
-    _, folder, artifacts, _ = made
+    """A file says its classes, Preprocess, task, version and the hash of what it came from; where that stood on this machine it does not."""
+    net, folder, artifacts, _ = made
     for artifact in artifacts:
         model = onnx.load(folder / artifact.path)
         told = {entry.key: entry.value for entry in model.metadata_props}
         assert json.loads(told["edgekd.classes"]) == CLASSES
         assert json.loads(told["edgekd.preprocess"])["mean"] == [0.5, 0.4, 0.3]
         assert (told["edgekd.version"], told["edgekd.task"], told["edgekd.name"]) == (__version__, "classify", "student/toy")
+        assert told["edgekd.source"] == fingerprint(net)
         assert b"site-packages" not in model.SerializeToString()
         assert [entry.domain for entry in model.opset_import] == [""]
     assert artifacts[2].calibration is not None
@@ -260,7 +264,53 @@ def test_a_black_box_of_an_old_opset_gets_no_int8(tmp_path: Path) -> None:
     teacher = onnx_teacher(black_box(tmp_path / "old.onnx", opset=12), classes=4, shape=(8, 8, 3), preprocess=PREPROCESS, spec="old.onnx")
     artifacts = run(teacher, tmp_path, notes.append, role="teacher", name="old")
     assert [artifact.precision for artifact in artifacts] == ["fp32", "fp16"]
-    assert any(isinstance(note, Note) and "opset 12, int8 per channel needs 13" in note.text for note in notes)
+    assert any(isinstance(note, Note) and "opset 12, int8-cpu needs 13: no such file of it." in note.text for note in notes)
+
+
+@pytest.mark.parametrize(("opset", "precisions"), [(18, ["fp32", "fp16", "int8-cpu"]), (19, ["fp32", "fp16", "int8-cpu", "int8-trt"])])
+def test_int8_for_tensorrt_needs_scales_in_fp16(tmp_path: Path, opset: int, precisions: list[str]) -> None:
+    """ONNX knows them since opset 19: below that there is no such file, and a note says what to set."""
+    notes: list[Event] = []
+    artifacts = run(network(), tmp_path, notes.append, settings=Export(opset=opset), flavours=("int8-cpu", "int8-trt"))
+    assert [artifact.precision for artifact in artifacts] == precisions
+    for artifact in artifacts:
+        onnx.checker.check_model(onnx.load(tmp_path / artifact.path), full_check=True)
+    told = [note.text for note in notes if isinstance(note, Note) and "needs 19" in note.text]
+    assert told == (["student/toy has opset 18, int8-trt needs 19: no such file of it. Set export.opset = 19 or more."] if opset < 19 else [])
+
+
+def near(share: float) -> Quality:
+    """Whether answers lie that near to the first ones that were asked about, which are fp32's: on average within a share of their spread."""
+    first: list[NDArray[np.float32]] = []
+
+    def quality(said: NDArray[np.float32]) -> float:
+        first[:] = first or [said]
+        return float(np.abs(said - first[0]).mean() <= share * first[0].std())
+
+    return quality
+
+
+def test_int8_is_held_to_what_it_may_lose(tmp_path: Path) -> None:
+    """By the quality of answers to held-out images: layers go back to float by name until it holds, and a file that never holds is not written."""
+    notes: list[Event] = []
+    *_, int8 = run(network(), tmp_path, notes.append, held_out=HeldOut(pixels(128, 5), near(0.005)), max_drop=0.5)
+    assert int8.precision == "int8-cpu"
+    metadata = {entry.key: entry.value for entry in onnx.load(tmp_path / int8.path).metadata_props}
+    floats = json.loads(metadata["edgekd.calibration"])["floats"]
+    assert 0 < len(floats) < 3
+    told = f"int8-cpu of student/toy keeps {', '.join(floats)} in float: with them in int8 it lost more than max_drop allows."
+    assert told in [note.text for note in notes if isinstance(note, Note)]
+    never = run(network(), tmp_path / "never", notes.append, held_out=HeldOut(pixels(128, 5), near(0.0)), max_drop=0.5)
+    assert [file.precision for file in never] == ["fp32", "fp16"]
+    assert not [note for note in notes if isinstance(note, Note) and "is not held to max_drop" in note.text]
+
+
+def test_int8_that_is_not_held_to_anything_says_so(tmp_path: Path) -> None:
+    """Where no validation images tell what it loses."""
+    notes: list[Event] = []
+    run(network(), tmp_path, notes.append)
+    text = "int8 of student/toy is not held to max_drop: there are too few validation images to tell what it loses."
+    assert Note(text=text, level="warning") in notes
 
 
 def test_a_black_box_that_is_not_fp32_is_copied_as_is(tmp_path: Path) -> None:
@@ -293,4 +343,6 @@ def test_an_activation_beyond_fp16(tmp_path: Path) -> None:
     assert [artifact.precision for artifact in artifacts] == ["fp32", "fp16"]
     (note,) = [note for note in notes if isinstance(note, Note)]
     assert "fp16 of student/toy keeps " in note.text
-    assert note.text.endswith(" in float32: their numbers leave fp16's range.")
+    assert note.text.endswith(" in float32: their numbers leave fp16's range, or come near its end.")
+    metadata = {entry.key: entry.value for entry in onnx.load(tmp_path / artifacts[1].path).metadata_props}
+    assert ", ".join(json.loads(metadata["edgekd.float32"])) in note.text
