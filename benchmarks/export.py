@@ -24,7 +24,7 @@ import copy
 import json
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -38,7 +38,8 @@ from benchmarks import runtimes
 from benchmarks.methods import IMAGENET
 from benchmarks.result import WORK, commit, data_file, keep, saved_rows, tell
 from benchmarks.runtimes import EAGER, OPENVINO, ORT, PLAIN, Bout, Floats, Plan, Way
-from edgekd import units
+from edgekd import target, units
+from edgekd.budget import choose
 from edgekd.data import source
 from edgekd.device.agent import machine
 from edgekd.device.predict import prepare
@@ -194,7 +195,7 @@ def measured(name: str, pictures: Pictures, plan: Plan, folder: Path) -> list[Ro
     # ONNX Runtime 1.32 crashes on fp16 transformers where it may reorder channels.
     bout.answers[ORT, "fp16"] = Feed().answer(open_session(paths["fp16"], "fp16", layouts=False), images, 1)
     sizes: dict[Way, int] = {way: path.stat().st_size for way, path in runs.items()} | {(ORT, "fp16"): paths["fp16"].stat().st_size}
-    rows = compared(bout, sizes)
+    rows = compared(bout, sizes, refused)
     for row in rows:
         row |= {"network": name, "role": role(name), "real_weights": name in WEIGHTS}
         if row["runtime"] == ORT and row["precision"] in refused:
@@ -206,9 +207,10 @@ def measured(name: str, pictures: Pictures, plan: Plan, folder: Path) -> list[Ro
     return rows
 
 
-def compared(bout: Bout, sizes: dict[Way, int]) -> list[Row]:
-    """Rows of one network: latency, speed-up over edgekd's fp32 file in ONNX Runtime, how far answers lie from PyTorch's, and who is picked."""
-    own, other = picked(bout)
+def compared(bout: Bout, sizes: dict[Way, int], refused: Collection[str] = ()) -> list[Row]:
+    """Rows of one network: latency, speed-up over edgekd's fp32 file in ONNX Runtime, how far answers lie from PyTorch's, and who is picked; files
+    of precisions that parity `refused` are timed, and are no one's to pick."""
+    own, other = picked(bout, refused)
     rows = []
     for way in dict.fromkeys([*bout.answers, *bout.failures]):
         row: Row = {"runtime": way[0], "precision": way[1], **({"size": sizes[way]} if way in sizes else {})}
@@ -219,7 +221,8 @@ def compared(bout: Bout, sizes: dict[Way, int]) -> list[Row]:
             if way == (ORT, "int8-cpu"):
                 row["gains"] = row["speedup"] >= WORTH
         if way in (own, other):
-            best = min((each for each in bout.samples if each != way), key=lambda each: median(_all(bout, each)))
+            rivals = (each for each in bout.samples if each != way and each[1] not in refused)
+            best = min(rivals, key=lambda each: median(_all(bout, each)))
             row |= _named("over_best", bout.ratio(way, best), 3) | {"best_other": " ".join(best)}
         row |= {"picked": way == own, "picked_with_openvino": way == other}
         row |= {"failed": bout.failures[way]} if way in bout.failures else {}
@@ -227,12 +230,19 @@ def compared(bout: Bout, sizes: dict[Way, int]) -> list[Row]:
     return rows
 
 
-def picked(bout: Bout) -> tuple[Way, Way]:
-    """What the target `cpu` ships: of edgekd's files that lose no more than `max_drop` (an int8 file that does is not written) the one with the
-    smallest median, as in `compress.timing.ship`; and of what it and OpenVINO's ship the faster, as in `report.words.runtimes`."""
-    times = {way: median(_all(bout, way)) for way in bout.samples}
-    own = [way for way in times if way[0] == ORT]
-    return min(own, key=times.__getitem__), min([way for way in times if way[0] in (ORT, OPENVINO)], key=times.__getitem__)
+def picked(bout: Bout, refused: Collection[str] = ()) -> tuple[Way, Way]:
+    """What the target `cpu` ships: of edgekd's files that are written at all and lose no more than `max_drop` the fastest, as `compress.timing.ship`
+    chooses; and of what it and OpenVINO's target ship the faster, as in `report.words.runtimes`. fp16 is not timed here, and not among them."""
+    times = {way: median(_all(bout, way)) for way in bout.samples if way[1] not in refused}
+
+    def shipped(runtime: str) -> Way:
+        own = {way[1]: time for way, time in times.items() if way[0] == runtime}
+        order = target.load(runtimes.TARGETS[runtime]).precisions
+        return runtime, choose.fastest(own, {precision: precision for precision in own}, order)
+
+    own = shipped(ORT)
+    both = [own, shipped(OPENVINO)] if any(way[0] == OPENVINO for way in times) else [own]
+    return own, min(both, key=times.__getitem__)
 
 
 def _all(bout: Bout, way: Way) -> list[float]:

@@ -106,6 +106,7 @@ def main() -> None:
             "macs": a.macs,
             "accuracy": round(accuracy(report, a.name), 3),
             "speedup": 1.0 if a is report.artifacts[0] else round(speedup(report, a.name), 3),
+            **({"shipped_precision": a.precision} if a.name in report.shipped.values() else {}),
         }
         for a in report.artifacts
     ]

@@ -26,7 +26,7 @@ class Chip(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
 class Target(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """How files run on a kind of device.
 
-    `precisions` are tried in this order where several tie; `int8` names the flavour that this runtime wants.
+    Of files that tie, the one whose precision stands first in `precisions` ships; `int8` names the flavour that this runtime wants.
     """
 
     name: str

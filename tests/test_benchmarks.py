@@ -384,6 +384,15 @@ def test_an_int8_that_gains_nothing_is_said_and_not_picked() -> None:
     assert rows[runtimes.COMPILED, "fp32"]["failed"] == "RuntimeError: no"
 
 
+def test_what_was_refused_is_no_ones_to_pick_and_a_tie_is_the_targets() -> None:
+    """A refused int8 neither ships nor is the best of the others; one as fast as fp32 to a twentieth ships, as the target has it first."""
+    times = {(runtimes.ORT, "fp32"): 10.0, (runtimes.ORT, "int8-cpu"): 10.4, (runtimes.OPENVINO, "fp32"): 12.0, (runtimes.OPENVINO, "int8-cpu"): 5.0}
+    assert exporting.picked(_bout(times)) == ((runtimes.ORT, "int8-cpu"), (runtimes.OPENVINO, "int8-cpu"))
+    refused = exporting.compared(_bout(times), {}, {"int8-cpu"})
+    (one,) = [row for row in refused if row["picked"]]
+    assert (one["runtime"], one["precision"], one["picked_with_openvino"], one["best_other"]) == (runtimes.ORT, "fp32", True, "openvino fp32")
+
+
 @pytest.mark.parametrize(("vnni", "suffix"), [(True, ""), (False, "_without_vnni")])
 def test_a_cpu_without_vnni_has_figures_of_its_own_name(vnni: bool, suffix: str) -> None:
     """The median is of the five convolutional networks, and of nothing less; what is lost and what is picked are the worst of all rows."""

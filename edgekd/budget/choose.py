@@ -1,9 +1,13 @@
 """Which artifacts a limit names: spec strings → artifacts, or in words why there are none. Judges nothing."""
 
+from collections.abc import Mapping, Sequence
 from pathlib import PurePath
 
 from edgekd.recipe import Limit
 from edgekd.record import Artifact, Report
+
+TIE = 1.05
+"""So many times the least time is as good: the smaller or exacter file is worth more than a twentieth."""
 
 
 def target(report: Report, limit: Limit) -> str | None:
@@ -86,6 +90,18 @@ def flavourless(name: str) -> str:
 
 def _twins(artifact: Artifact, other: Artifact) -> bool:
     return artifact.name != other.name and flavourless(artifact.name) == flavourless(other.name)
+
+
+def fastest(times: Mapping[str, float], precisions: Mapping[str, str], order: Sequence[str]) -> str:
+    """The name with the least time; of those within `TIE` of it the one whose precision stands first in a target's order.
+
+    Args:
+        times: by name; one or more.
+        precisions: by the same names.
+        order: what is not in it comes last.
+    """
+    tied = [name for name, time in times.items() if time <= TIE * min(times.values())]
+    return min(tied, key=lambda name: (order.index(precisions[name]) if precisions[name] in order else len(order), times[name]))
 
 
 def shipped_on(report: Report, target: str) -> set[str]:

@@ -137,19 +137,20 @@ def _pairs(story: Story, artifacts: Sequence[Artifact]) -> list[tuple[str, str]]
 
 
 def ship(story: Story) -> None:
-    """On each target, each student's fastest file whose loss on validation images to its own fp32 file is within `max_drop`; of a teacher alone
-    likewise. Nothing ships that was not scored."""
+    """On each target, each student's fastest file whose loss on validation images to its own fp32 file is within `max_drop`, of equally fast ones the
+    target's first choice; of a teacher alone likewise. Nothing ships that was not scored."""
     report, allowed = story.report, units.parse_fraction(story.recipe.max_drop)
     role = "student" if any(artifact.role == "student" for artifact in report.artifacts) else "teacher"
+    orders = {what.name: what.precisions for what in (target.load(spec, story.base) for spec in story.recipe.on)}
     shipped = {}
     for name in dict.fromkeys(measurement.target for measurement in report.measurements) if report.scores else ():
         times = {m.artifact: median(m.timing.samples) for m in report.measurements if m.target == name}
         for network in dict.fromkeys(artifact.network for artifact in report.artifacts if artifact.role == role):
             own, *others = [artifact for artifact in report.artifacts if (artifact.role, artifact.network) == (role, network)]
             within = [own, *(artifact for artifact in others if _loss(story, own, artifact) <= allowed)]
-            fitting = [artifact for artifact in within if artifact.name in times]
+            fitting = {artifact.name: artifact.precision for artifact in within if artifact.name in times}
             if fitting:
-                shipped[f"{name}/{network}"] = min(fitting, key=lambda artifact: times[artifact.name]).name
+                shipped[f"{name}/{network}"] = choose.fastest({each: times[each] for each in fitting}, fitting, orders.get(name, []))
     story.add(shipped=shipped)
 
 

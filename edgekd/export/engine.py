@@ -44,6 +44,8 @@ class Engine(msgspec.Struct, frozen=True, kw_only=True):
     library: str
     version: str
     chips: list[str] = []
+    gpu: str | None = None
+    """The GPU that it was built on and for; None: for `chips`."""
     batches: tuple[int, int, int] = (1, 1, 1)
     profile: dict[str, list[list[int]]] = {}
     size: int
@@ -88,8 +90,9 @@ def _engine(session: Session, file: Path, what: Target, folder: Path, batches: t
     library, out = LIBRARIES[what.runtime], folder / f"{file.stem}-{Path(what.name).stem}.engine"
     chips = [what.compute_capability] if what.runtime == "tensorrt-rtx" and what.compute_capability else []
     with session.start() as agent:
-        version = str(agent.ask("builder", library=library)["version"])
-        stands = _standing(out, {"onnx": sha256_file(file), "library": library, "version": version, "chips": chips, "batches": batches})
+        there = agent.ask("builder", library=library)
+        made_of = {"onnx": sha256_file(file), "library": library, "chips": chips, "batches": batches}
+        stands = _standing(out, {**made_of, "version": there["version"], "gpu": there["gpu"]})
         if stands is not None:
             return stands
 
@@ -98,15 +101,15 @@ def _engine(session: Session, file: Path, what: Target, folder: Path, batches: t
 
         room = session.room()
         try:
-            there = f"{room}/{out.name}"
-            agent.send("build", path=session.place(file), out=there, library=library, batches=batches, chips=chips)
+            place = f"{room}/{out.name}"
+            agent.send("build", path=session.place(file), out=place, library=library, batches=batches, chips=chips)
             answer = agent.receive(BUILD_S, told)
             answer.pop("id")
             with atomic_path(out) as unfinished:
-                unfinished.write_bytes(session.fetch(there).read_bytes())
+                unfinished.write_bytes(session.fetch(place).read_bytes())
         finally:
             session.leave(room)
-    engine = msgspec.convert({**answer, "file": out.name, "target": what.name, "batches": batches}, Engine)
+    engine = msgspec.convert({**answer, "file": out.name, "target": what.name, "batches": batches, "gpu": there["gpu"]}, Engine)
     write_atomic(_table(out), msgspec.json.format(msgspec.json.encode(engine), indent=1) + b"\n")
     emit(Wrote(path=str(out), what=f"{file.stem} for {what.name}"))
     return engine

@@ -16,6 +16,9 @@ from edgekd.report.columns import led, reference
 from edgekd.scores import Metric
 from edgekd.stats import Interval
 
+WORTH = 1.2
+"""An int8 file that is not so many times as fast as its network's fp32 file is said to gain little."""
+
 
 def sentences(report: Report) -> list[str]:
     """What students that learnt on kept, one headline a student, then what ships on each target and what the teacher's own quantised files would
@@ -23,7 +26,7 @@ def sentences(report: Report) -> list[str]:
     found = [*kept.sentences(report), *headlines(report)]
     for key, name in report.shipped.items():
         target, _, _ = key.rpartition("/")
-        found += [shipping(report, target, name), quantising(report, target, name)]
+        found += [shipping(report, target, name), gaining(report, target, name), quantising(report, target, name)]
     return [sentence for sentence in [*found, *runtimes(report)] if sentence]
 
 
@@ -84,7 +87,29 @@ def shipping(report: Report, target: str, name: str) -> str:
     parts += [f"{units.percent_text(accuracy[0])} {led(report)}"] if accuracy else []
     allowed = report.recipe.get("max_drop")
     within = f" that lost at most {_allowed(allowed)} to its own fp32 file on validation images" if allowed is not None else ""
-    return f"On {target}, {name} ships, the fastest file{within}: {', '.join(parts)}."
+    which = "the fastest file" if _is_fastest(report, artifact, target) else "first choice among the fastest files"
+    return f"On {target}, {name} ships, {which}{within}: {', '.join(parts)}."
+
+
+def _is_fastest(report: Report, artifact: Artifact, target: str) -> bool:
+    """Whether no other file of its network took less there; files that tie ship in the target's order (`choose.fastest`)."""
+    own = {each.name for each in report.artifacts if (each.role, each.network) == (artifact.role, artifact.network)}
+    times = {each.artifact: stats.median(each.timing.samples) for each in report.measurements if each.target == target and each.artifact in own}
+    return times.get(artifact.name, 0.0) <= min(times.values(), default=0.0)
+
+
+def gaining(report: Report, target: str, name: str) -> str:
+    """Where int8 of a network that ships gains little over its fp32 file there, that it does, by their speeds over the teacher's own file."""
+    shipped = _named(report, name)
+    if shipped is None:
+        return ""
+    files = {each.precision: each for each in report.artifacts if (each.role, each.network) == (shipped.role, shipped.network)}
+    whole, small = files.get("fp32"), next((each for precision, each in files.items() if precision.startswith("int8")), None)
+    fast = None if small is None else _compared(report, small, target)
+    plain = None if whole is None else _compared(report, whole, target)
+    if small is None or fast is None or plain is None or fast[0] >= WORTH * plain[0]:
+        return ""
+    return f"In int8 {small.network} gains little there: {units.ratio_text(fast[0] / plain[0])} the speed of its fp32 file."
 
 
 def _allowed(drop: object) -> str:

@@ -226,7 +226,7 @@ def test_the_fastest_file_within_max_drop_of_map_ships(lost: float, ships: str) 
         measurements=[timed(names[0], 2.0), timed(names[1], 1.0)],
     )
     told: dict[str, Any] = {}
-    timing.ship(SimpleNamespace(report=report, recipe=job(), add=lambda **parts: told.update(parts)))  # type: ignore[arg-type]
+    timing.ship(SimpleNamespace(report=report, recipe=job(), base=Path(), add=lambda **parts: told.update(parts)))  # type: ignore[arg-type]
     assert told["shipped"] == {"cpu/thin": ships}
 
 

@@ -17,6 +17,7 @@ from edgekd.export.engine import engines, read_engine
 from edgekd.export.feed import Feed
 from edgekd.export.int8 import Quantiser
 from edgekd.export.precision import to_fp16
+from tests.device.agent.gpu import compiled, offered
 from tests.export.nets import PREPARED as IMAGES
 from tests.needs import need_package
 
@@ -67,6 +68,24 @@ def test_what_stands_is_not_built_again(half: Path, tmp_path: Path) -> None:
     assert read_engine(file) == again
     file.with_name(file.name + ".json").write_text("{")
     assert read_engine(file) is None
+
+
+def test_an_engine_of_another_gpu_does_not_stand(half: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """TensorRT proper builds for the GPU that is there, which its table names: where it names another, the engine is built anew."""
+    offered(compiled(tmp_path).parent, monkeypatch)
+    orin = [target.load("jetson-orin-nano")]
+    (first,) = engines(half, orin, tmp_path)
+    assert (first.library, first.gpu, first.chips) == ("tensorrt", "Fake GPU 8 (8.7)", [])
+    file = tmp_path / first.file
+    before = file.stat().st_mtime_ns
+    assert engines(half, orin, tmp_path) == [first]
+    assert file.stat().st_mtime_ns == before
+    table = file.with_name(file.name + ".json")
+    table.write_text(table.read_text().replace("Fake GPU 8 (8.7)", "another"))
+    assert read_engine(file) is not None
+    (again,) = engines(half, orin, tmp_path)
+    assert again.gpu == "Fake GPU 8 (8.7)"
+    assert file.stat().st_mtime_ns > before
 
 
 def test_int8_as_tensorrt_takes_it(toy: onnx.ModelProto, tmp_path: Path) -> None:

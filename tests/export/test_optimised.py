@@ -12,7 +12,7 @@ from edgekd.export.optimised import conversions, in_int8, optimised, told
 
 
 def test_pairs_that_fuse_are_told_from_those_that_only_convert(toy: onnx.ModelProto, tmp_path: Path) -> None:
-    """An int8 file's layers compute in 8 bits, with conversions where float begins; with one layer put back it is one less, and of a float file none."""
+    """An int8 file's layers compute in 8 bits, with conversions where float begins; one put back to float is one less; a float file has none."""
     quantiser = Quantiser(toy, np.random.default_rng(0).normal(0, 1, (32, 3, 8, 8)).astype(np.float32), Feed(), "toy", silent)
     onnx.save(quantiser.made("int8-cpu"), tmp_path / "whole.onnx")
     onnx.save(quantiser.made("int8-cpu", floats=quantiser.layers[1:2]), tmp_path / "part.onnx")

@@ -66,6 +66,22 @@ def test_what_ships_and_why() -> None:
     assert words.shipping(REPORT, "cpu", "student/gone/fp32") == ""
 
 
+def test_an_int8_that_gains_little_is_said() -> None:
+    """As speeds over the teacher's own file; a real gain needs no word, and nothing is said where one of the two was not compared."""
+    assert words.gaining(REPORT, "cpu", SHIPPED) == ""
+    ratios = [replace(each, value=0.3, low=0.29, high=0.31) if each.artifact == SHIPPED else each for each in REPORT.ratios]
+    told = words.gaining(replace(REPORT, ratios=ratios), "cpu", SHIPPED)
+    assert told == "In int8 resnet20 gains little there: 1.12× the speed of its fp32 file."
+    assert told in words.sentences(replace(REPORT, ratios=ratios))
+    assert words.gaining(replace(REPORT, ratios=[]), "cpu", SHIPPED) == ""
+
+
+def test_first_choice_of_a_tie() -> None:
+    """Where another file took less time, what ships is no longer called the fastest."""
+    other = words.shipping(REPORT, "cpu", "student/resnet20/fp32")
+    assert "ships, first choice among the fastest files that lost at most" in other
+
+
 def _by_two_runtimes(rival: str, ms: float, span: tuple[float, float, float] | None) -> Report:
     """The report with a second target of the same machine, on which `rival` ships and takes so long; `span`: held against the first in turn."""
     measured = next(each for each in REPORT.measurements if each.artifact == rival)

@@ -11,15 +11,23 @@ import time
 from pathlib import Path
 from typing import Any, Callable, Dict, List, Optional, Sequence, Tuple
 
-from . import libraries
+from . import cuda, libraries
 from .protocol import Answer, RefusedError
 
 Tell = Callable[..., None]
 
 
 def builder(library: str) -> Answer:
-    """Which version of the library is there; raises as `libraries.imported`."""
-    return {"version": libraries.imported(library).__version__}
+    """Which version of the library is there, and for which GPU it builds: `tensorrt` for the one that is there, `tensorrt_rtx` for any.
+
+    Raises:
+        RefusedError: as `libraries.imported`, or there is no GPU and the library needs one. CudaError: as `cuda.Driver`.
+    """
+    version = libraries.imported(library).__version__
+    if library == "tensorrt_rtx":
+        return {"version": version, "gpu": None}
+    gpu = cuda.Driver()
+    return {"version": version, "gpu": "{} ({})".format(gpu.name, gpu.capability)}
 
 
 def build(
