@@ -89,16 +89,21 @@ class Inside:
         return within(term, taps, student, teacher) if isinstance(term, (Heads, Values, Tokens)) else bridge(term, taps)
 
     def answer(self, images: Tensor, *, bf16: bool = False) -> tuple[Tensor, dict[str, Tensor]]:
-        """The teacher's logits (batch, classes), float32, and its features, in eval mode and without gradients."""
+        """The teacher's logits (batch, classes) and its features, float32, in eval mode and without gradients."""
         self.teacher.eval()
         with torch.no_grad(), torch.autocast(images.device.type, dtype=torch.bfloat16, enabled=bf16):
             logits, features = self.teacher(images)
-        return self.adjusted(logits.float()), features
+        return self.adjusted(logits.float()), floats(features)
 
     def looks(self, phase: Phase) -> dict[int, Look]:
         """What each feature term of a phase looks at, by the term's place."""
         keys = {place: _key(term) for place, term in enumerate(phase.terms) if isinstance(term, FEATURE_TERMS)}
         return {place: Look(self._pairs[key], self.bridges[key]) for place, key in keys.items()}
+
+
+def floats(features: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Features in float32, as bridges and losses take them: under autocast they come in bfloat16."""
+    return {name: value.float() for name, value in features.items()}
 
 
 def pairs_of(term: FeatureTerm, student: Network, teacher: Network) -> tuple[tuple[str, str], ...]:

@@ -21,7 +21,7 @@ from edgekd.distill.batchnorm import batchnorms, reestimate, shown
 from edgekd.distill.beside import Beside, guests_of
 from edgekd.distill.checkpoint import Place
 from edgekd.distill.independent import label_counts
-from edgekd.distill.inside import Inside
+from edgekd.distill.inside import Inside, floats
 from edgekd.distill.interrupt import Interrupts
 from edgekd.distill.leading import Answers
 from edgekd.distill.meter import Meter, Step, point
@@ -213,10 +213,10 @@ class _Fit:
         return self.teacher.answer(images, positions, view), {}
 
     def _own(self, phase: Phase, images: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
-        """The student's logits, float32, and its features where a term compares them."""
+        """The student's logits, and its features where a term compares them, float32."""
         with torch.autocast(images.device.type, dtype=torch.bfloat16, enabled=self.bf16):
             logits, features = self.watched(images) if phase.looks_inside else (self.forward(images), {})
-        return logits.float(), features
+        return logits.float(), floats(features)
 
     def _batch(self, phase: Phase, passes: Passes) -> tuple[Tensor, int | None]:
         """Positions of this rank's part of the next batch, and the view it is shown in (None: plain)."""

@@ -9,6 +9,7 @@ and says so. A trace fixes what a forward pass leaves to Python's own chance (`r
 
 import inspect
 import math
+import operator
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -17,6 +18,9 @@ from torch import Tensor, nn
 from edgekd.errors import UsageError
 from edgekd.models.network import Network
 from edgekd.models.taps import LOGITS, POOLED, Tap, find, first_tensor
+
+_AUGMENTED = frozenset(name for name in dir(operator) if name.startswith("i") and name[1:] in dir(operator))
+"""Functions of `operator` that change their first argument."""
 
 
 class Tapped(nn.Module):
@@ -64,7 +68,28 @@ def _traced(body: nn.Module, places: Mapping[str, Tap]) -> nn.Module:
     # torchvision takes node → name, and two names may mean one node
     nodes = {mode: {node: node for node in names.values()} for mode, names in wanted.items()}
     extractor = create_feature_extractor(body, train_return_nodes=nodes["train"], eval_return_nodes=nodes["eval"], suppress_diff_warning=True)
+    for graph in (extractor.train_graph, extractor.eval_graph):
+        _keep(body, graph)
+    extractor.graph = extractor.train_graph if extractor.training else extractor.eval_graph  # which compiles it anew
     return _Renamed(extractor, wanted)
+
+
+def _keep(body: nn.Module, graph: Any) -> None:
+    """Have a graph answer copies where it goes on in place with what it answers: a BatchNorm's answer is not what the ReLU after it makes of it."""
+    output = next(node for node in graph.nodes if node.op == "output")
+    answers = dict(output.args[0])
+    for name, node in answers.items():
+        if any(_in_place(body, user) for user in node.users):
+            with graph.inserting_after(node):
+                answers[name] = graph.call_method("clone", (node,))
+    output.args = (answers,)
+
+
+def _in_place(body: nn.Module, node: Any) -> bool:
+    if node.op == "call_module":
+        return bool(getattr(body.get_submodule(node.target), "inplace", False))
+    called = node.target if isinstance(node.target, str) else getattr(node.target, "__name__", "")
+    return bool(node.kwargs.get("inplace", False)) or (called.endswith("_") and not called.endswith("__")) or called in _AUGMENTED
 
 
 def _nodes(body: nn.Module, training: bool, places: Mapping[str, Tap]) -> dict[str, str]:
@@ -88,12 +113,18 @@ def _nodes(body: nn.Module, training: bool, places: Mapping[str, Tap]) -> dict[s
 
 def _node(graph: Any, names: Mapping[Any, str], tap: Tap) -> Any:
     """The node of a tap: the last within its module; of what the module is given, the first that is used in it and comes from outside."""
-    within = [node for node in graph.nodes if f"{names.get(node)}.".startswith(f"{tap.name}.")]
+    within = [node for node in graph.nodes if f"{_module(node, names)}.".startswith(f"{tap.name}.")]
     used = [node for inner in within for node in inner.all_input_nodes if node not in within and node.op != "get_attr"]
     found = used[:1] if tap.given else within[-1:]
     if not found:
         raise ValueError(f"its trace does not show {tap.name}")
     return found[0]
+
+
+def _module(node: Any, names: Mapping[Any, str]) -> str:
+    """The module that a node is, by its own name, or that an operation stands in: torchvision numbers names of modules anew, and `ln_2` may become
+    `ln_1`."""
+    return str(node.target) if node.op == "call_module" else names.get(node, "").rpartition(".")[0]
 
 
 class _Renamed(nn.Module):
@@ -120,10 +151,10 @@ class _Hooked(nn.Module):
         heard: dict[str, Any] = {}
 
         def given(name: str) -> Callable[..., None]:
-            return lambda module, inputs, named: heard.update({name: first_tensor((*inputs, *named.values()))})
+            return lambda module, inputs, named: heard.update({name: _copy(first_tensor((*inputs, *named.values())))})
 
         def answered(name: str) -> Callable[..., None]:
-            return lambda module, inputs, output: heard.update({name: output})
+            return lambda module, inputs, output: heard.update({name: _copy(output)})
 
         hooks = []
         for name, tap in self.places.items():
@@ -140,6 +171,11 @@ class _Hooked(nn.Module):
         if silent:
             raise UsageError(f"every tap must answer at every step; {', '.join(silent)} did not. Choose a module that always runs.")
         return heard
+
+
+def _copy(value: Tensor | None) -> Tensor | None:
+    """What may be changed in place later on."""
+    return None if value is None else value.clone()
 
 
 def _first_line(error: Exception) -> str:

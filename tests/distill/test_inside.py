@@ -1,5 +1,6 @@
 """edgekd.distill.inside: students that learn from what their teacher computes on the way."""
 
+import math
 import signal
 from collections.abc import Sequence
 from pathlib import Path
@@ -31,7 +32,14 @@ def toy(seed: int = 1, name: str = "student") -> Network:
     return nets.network(nets.Toy(dropout=0.2), seed=seed, name=name)
 
 
-def teach(folder: Path, *phases: Phase, stop: int | None = None, events: list[Event] | None = None, data: Batches | None = None) -> Network:
+def teach(
+    folder: Path,
+    *phases: Phase,
+    stop: int | None = None,
+    events: list[Event] | None = None,
+    data: Batches | None = None,
+    precision: Literal["fp32", "bf16"] = "fp32",
+) -> Network:
     """A toy from another toy, stopped by a signal at a step where asked."""
     student, teacher = toy(), toy(seed=9, name="teacher")
     heard: list[Event] = [] if events is None else events
@@ -45,7 +53,7 @@ def teach(folder: Path, *phases: Phase, stop: int | None = None, events: list[Ev
 
     # Of a layer: a traced network calls no container.
     student.body.first[0].register_forward_pre_hook(count)  # type: ignore[union-attr, index]
-    train = msgspec.structs.replace(nets.TRAIN, precision="fp32")
+    train = msgspec.structs.replace(nets.TRAIN, precision=precision)
     distill(student, teacher, data=data or nets.data(), data_sha256="toy", phases=phases, train=train, folder=folder, seed=3, emit=heard.append)
     return student
 
@@ -66,6 +74,15 @@ def test_each_term_teaches(tmp_path: Path, term: FeatureTerm) -> None:
     kind = type(term).__name__.lower()
     assert [event.shares for event in events if isinstance(event, Trained)][-1] == {kind: 1.0}
     assert any(isinstance(event, Note) and event.text.startswith(f"{kind} compares ") for event in events)
+
+
+def test_features_come_in_float32_where_networks_compute_in_bf16(tmp_path: Path) -> None:
+    """Bridges hold float32 weights: what autocast leaves in bfloat16 is widened before it meets them, and losses are finite."""
+    events: list[Event] = []
+    teach(tmp_path, phase(*ALL, Kd()), events=events, precision="bf16")
+    losses = [event.loss for event in events if isinstance(event, Trained)]
+    assert losses
+    assert all(map(math.isfinite, losses))
 
 
 def test_what_bridges_learn_stays_out_of_the_student(tmp_path: Path) -> None:

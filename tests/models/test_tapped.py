@@ -6,12 +6,14 @@ import pytest
 import torch
 from torch import nn
 from torchvision.models import SwinTransformer
+from torchvision.models.resnet import Bottleneck, ResNet
+from torchvision.ops import MLP
 
 from edgekd.errors import UsageError
 from edgekd.models.load import build
 from edgekd.models.network import Network
 from edgekd.models.tapped import Tapped, _Hooked
-from edgekd.models.taps import find, landmarks
+from edgekd.models.taps import find, landmarks, taps
 from edgekd.record import Preprocess
 from tests.models.insides import fickle, network, transformer
 from tests.toys import brightness
@@ -85,6 +87,22 @@ def test_a_tapped_transformer_answers_as_it_did(kind: str, training: bool) -> No
     assert tapped.note is None
     assert {name: tuple(value.shape[1:]) for name, value in features.items()} == {name: tap.shape for name, tap in places.items()} | {"logits": (10,)}
     assert all(torch.equal(features[name], heard[name]) for name in features)
+
+
+@pytest.mark.parametrize("kind", ["deit", "vit", "swin", "bottleneck"])
+def test_every_module_is_read_alike_by_its_trace_and_through_hooks(kind: str) -> None:
+    """Modules that a name's number tells apart (`ln_1`, `ln_2`), one that is used several times, whose last answer counts, and those whose answer is
+    gone on with in place."""
+    bottleneck = Network(ResNet(Bottleneck, [1, 1, 1, 1], num_classes=10), Preprocess(size=(16, 16)), name="bottleneck", classes=10)
+    network = (bottleneck if kind == "bottleneck" else transformer(kind)).eval()
+    leaves = [name for name, module in network.body.named_modules() if isinstance(module, MLP)]  # which torchvision does not trace into
+    names = [tap.name for tap in taps(network) if not tap.name.startswith(tuple(f"{leaf}." for leaf in leaves))]
+    tapped, hooked = Tapped(network, names).eval(), Tapped(network, names).eval()
+    hooked.read = _Hooked(network.body, hooked.places)
+    assert tapped.note is None
+    with torch.no_grad():
+        features, heard = tapped(IMAGES[..., :16, :16])[1], hooked(IMAGES[..., :16, :16])[1]
+    assert [name for name in names if not torch.equal(features[name], heard[name])] == []
 
 
 def test_what_a_layer_is_given_is_not_what_its_block_answers() -> None:
