@@ -164,10 +164,10 @@ def test_what_is_published_is_what_was_measured(monkeypatch: pytest.MonkeyPatch,
 
 
 def test_a_methods_gain_is_paired_and_the_best_is_the_figure() -> None:
-    """Rows of choices count for nothing; the share of the gap is of what lies between the student alone and its teacher."""
+    """Rows of choices count for nothing, nor do two seeds for the best; the share of the gap is of what lies between alone and the teacher."""
     rows = [
         {"set": "cifar100", "method": method, "setting": 0, "seed": seed, "test_accuracy": accuracy}
-        for method, found in {"alone": [60.0, 62.0], "kd": [62.0, 63.0], "dkd": [64.0, 66.0]}.items()
+        for method, found in {"alone": [60.0, 62.0, 61.0], "kd": [62.0, 63.0, 62.5], "dkd": [64.0, 66.0, 65.0], "dist": [99.0, 99.0]}.items()
         for seed, accuracy in enumerate(found)
     ]
     rows.append({"set": "cifar100", "method": "dkd", "setting": 1, "seed": methods.CHOICE_SEED, "valid_accuracy": 99.0})
@@ -176,6 +176,16 @@ def test_a_methods_gain_is_paired_and_the_best_is_the_figure() -> None:
     assert found["cifar100, dkd minus kd"] == pytest.approx(2.5)
     assert found["cifar100, dkd minus kd, low"] < 2.5 < found["cifar100, dkd minus kd, high"]
     assert found["cifar100, dkd, gap recovered"] == pytest.approx(0.4)
+    assert "best_gain_points" not in methods.figures([row for row in rows if row["seed"] != 2], {})
+
+
+def test_rows_of_another_teacher_do_not_stand(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nor do those of a method or setting that is no more; other sets' rows are not looked at."""
+    monkeypatch.setattr(methods.Lesson, "key", property(lambda lesson: f"{lesson.method}-{lesson.at}"))
+    setting = methods.SETTINGS["cifar10"]
+    row = {"set": "cifar10", "method": "dkd", "setting": 1, "seed": 0, "epochs": 10.0, "key": "dkd-1"}
+    changes: list[dict[str, Any]] = [{}, {"key": "dkd-0"}, {"setting": 7}, {"method": "gone"}, {"set": "cifar100", "key": "old"}]
+    assert [methods.stands({**row, **change}, "cifar10", setting, quick=False) for change in changes] == [True, False, False, False, True]
 
 
 def test_a_setting_is_chosen_once_all_are_tried() -> None:
@@ -356,13 +366,27 @@ def test_a_gpu_teaches_each_teacher_before_its_first_student() -> None:
     for place, item in enumerate(found):
         if item.teacher is not None:
             assert gpu.Item(item.teacher, None, 0) in found[:place]
-    assert [item.seed for item in found if item.teacher is not None] == [0] * 5 + [1] * 5
+    assert [item.seed for item in found if item.teacher is not None] == [0] * len(gpu.PAIRS) + [1] * len(gpu.PAIRS)
 
 
 def test_a_gpus_figures_are_means_by_network() -> None:
     """Teachers apart, under the names that the students have in the literature."""
     rows = [{"network": n, "teacher": t, "test_accuracy": a} for n, t, a in (("a", "", 70.0), ("b", "a", 71.0), ("b", "a", 72.0))]
-    assert gpu.figures(rows) == {"a, teacher": 70.0, "b": 71.5}
+    assert gpu.figures([*rows, {"network": "b", "teacher": "a", "test_accuracy": gpu.NOT_RUN}]) == {"a, teacher": 70.0, "b": 71.5}
+
+
+def test_a_gpus_teachers_outlive_their_machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Weights beside the results and their row are put back; what has no result says that it was not run."""
+    teacher, student = gpu.Item("a", None, 0), gpu.Item("b", "a", 1)
+    monkeypatch.setattr(gpu, "RESULTS", tmp_path)
+    monkeypatch.setattr(gpu, "saved_rows", lambda name: [{"network": "a", "teacher": "", "seed": 0, "test_accuracy": 70.0}])
+    gpu.restore([teacher, student], tmp_path / "work")
+    assert not (tmp_path / "work").exists()
+    gpu.kept(teacher).write_bytes(b"weights")
+    gpu.restore([teacher, student], tmp_path / "work")
+    assert (tmp_path / "work" / teacher.folder / gpu.WEIGHTS).read_bytes() == b"weights"
+    assert gpu.row_of(teacher, tmp_path / "work")["test_accuracy"] == 70.0
+    assert gpu.row_of(student, tmp_path / "work")["test_accuracy"] == gpu.NOT_RUN
 
 
 def _bout(times: dict[runtimes.Way, float]) -> runtimes.Bout:

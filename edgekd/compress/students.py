@@ -174,12 +174,12 @@ def ways_alone(phases: tuple[Phase, ...]) -> list[bool]:
 
 
 def phases_of(story: Story) -> tuple[Phase, ...]:
-    """The recipe's phases; on plain logits where there are two classes or an image may have several, and under another prior than the data's with a
-    balanced last one."""
+    """The recipe's phases; on plain logits where there are two classes or an image may have several, and under a uniform prior with a balanced last
+    one."""
     severally = several(story.images.train.labels)
     phases = story.recipe.phase if len(story.classes) > 2 and not severally else tuple(map(_on_plain_logits, story.recipe.phase))
     phases = tuple(map(multilabel.fitted, phases)) if severally else phases
-    if story.recipe.train.prior == "data":
+    if story.recipe.train.prior != "uniform":  # a table says that classes are not met alike, and balanced images would
         return phases
     last = max(0, sum(not phase.is_quantised for phase in phases) - 1)  # quantised phases go on as it ends
     return (*phases[:last], *map(_on_a_balanced_half, phases[last:]))

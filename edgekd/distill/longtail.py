@@ -24,7 +24,7 @@ def class_weights(counts: Int[Tensor, " classes"], beta: float) -> Float[Tensor,
     n = counts.clamp(min=1).double()
     # by expm1, as 1 − βⁿ loses its digits where β comes near 1
     inverse = -(1 - beta) / torch.expm1(n * (math.log(beta) if beta else -math.inf))
-    return (inverse / inverse.mean()).float()
+    return inverse / inverse.mean()
 
 
 def log_prior(counts: Int[Tensor, " classes"], tau: float) -> Float[Tensor, " classes"]:
@@ -32,7 +32,7 @@ def log_prior(counts: Int[Tensor, " classes"], tau: float) -> Float[Tensor, " cl
 
     A class without images counts as if it had one.
     """
-    n = counts.clamp(min=1).float()
+    n = counts.clamp(min=1).double()
     return tau * (n.log() - n.sum().log())
 
 
@@ -53,6 +53,6 @@ def label(
         class_balance: β of `class_weights`, in [0, 1).
         logit_adjustment: τ of `log_prior`, 0 or more.
     """
-    logits = student.float() + log_prior(counts, logit_adjustment)
-    losses = F.cross_entropy(logits, labels, label_smoothing=smoothing, reduction="none")
-    return (class_weights(counts, class_balance)[labels] * losses).mean()
+    wide = student if student.dtype == torch.float64 else student.float()
+    losses = F.cross_entropy(wide + log_prior(counts, logit_adjustment).to(wide.dtype), labels, label_smoothing=smoothing, reduction="none")
+    return (class_weights(counts, class_balance).to(wide.dtype)[labels] * losses).mean()
