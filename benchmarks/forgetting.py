@@ -35,7 +35,7 @@ from edgekd.data import source
 from edgekd.data.batches import Batches
 from edgekd.data.images import Images
 from edgekd.distill import checkpoint, distill, filled, supervised
-from edgekd.distill.keeping import SHARE, Keeping, Replay, gentler
+from edgekd.distill.keeping import RATE, SHARE, Keeping, Replay, gentler
 from edgekd.distill.subset import Pool, choose
 from edgekd.evaluate import evaluate
 from edgekd.files import sha256_json
@@ -141,7 +141,8 @@ class Setting:
     def key(self, way: str, seed: int) -> str:
         """Equal for rows that came about alike."""
         about = {"epochs": [self.epochs("old"), self.epochs("new")], "batch": BATCH, "weight": WEIGHT, "temperature": TEMPERATURE, "again": AGAIN}
-        return sha256_json({**about, "way": way, "seed": seed, "data": self.images.sha256})[:16]
+        taught = {"train": self.settings, "rate": RATE, "phases": [supervised(self.epochs(which)) for which in ("old", "new")]}
+        return sha256_json({**about, **taught, "way": way, "seed": seed, "data": self.images.sha256})[:16]
 
     def scores(self, network: Network) -> dict[str, float]:
         """Accuracy in % on test images of old, of new and of all classes, as the network is and with its new outputs aligned."""

@@ -26,7 +26,7 @@ import msgspec
 import numpy as np
 import torch
 
-from benchmarks.result import RESULTS, WORK, commit, data_file, save, saved_rows, tell
+from benchmarks.result import RESULTS, ROOT, WORK, commit, data_file, save, saved_rows, tell
 from edgekd import stats
 from edgekd.data import source
 from edgekd.data.batches import Batches
@@ -35,6 +35,7 @@ from edgekd.evaluate import evaluate
 from edgekd.files import sha256_file, sha256_json
 from edgekd.models.load import Network, build, save_weights
 from edgekd.phases import TWO_PHASES, Optimizer, Phase, Temperature, Train
+from edgekd.recipefile import read_recipe
 from edgekd.record import How, Preprocess, Training
 from edgekd.terms import Attention, Contrast, Dist, Dkd, Feature, Kd, Label, Levels, Relation, Review, Term
 
@@ -67,12 +68,9 @@ def at_once(*terms: Term, temperature: float | Temperature = 4.0) -> Phases:
     return (Phase(name="one", epochs=1.0, temperature=temperature, terms=terms),)
 
 
-def first_then(first: tuple[Term, ...], then: tuple[Term, ...]) -> Phases:
-    """Terms inside the teacher for the first third of the steps, logits after them."""
-    return (
-        Phase(name="inside", epochs=1.0, temperature=4.0, terms=first),
-        Phase(name="logits", epochs=2.0, temperature=4.0, terms=then),
-    )
+def shipped(name: str) -> Phases:
+    """The phases of a recipe in `recipes`."""
+    return read_recipe(ROOT / "recipes" / f"{name}.toml").phase
 
 
 def beside_kd(*terms: Term) -> Phases:
@@ -100,8 +98,8 @@ METHODS: dict[str, tuple[Phases, ...]] = {
     "relation": (beside_kd(Relation(weight=25.0)),),
     "contrast": (beside_kd(Contrast(weight=0.8)),),
     "review": tuple(beside_kd(Review(weight=weight)) for weight in (1.0, 5.0)),
-    "feature and kd": (beside_kd(Feature(weight=10.0), Relation(weight=25.0)),),
-    "feature, then kd": (first_then((Feature(weight=10.0), Relation(weight=25.0), HARD), KD),),
+    "feature and kd": (shipped("features-at-once"),),
+    "feature, then kd": (shipped("features-first"),),
     "two phases": (TWO_PHASES,),
 }
 """Each with the settings that validation images choose from; two phases as the recipe has them by default. Attention's usual weight, 1000, is of
