@@ -23,26 +23,30 @@ def taps(model: Model, *, teacher: Teacher = None, classes: Classes = 10, size: 
     """
     from edgekd.cli.asked import parse_size
     from edgekd.models.load import build
-    from edgekd.models.taps import landmarks, suggested
+    from edgekd.models.taps import landmarks, suggested, suggested_heads
     from edgekd.models.taps import taps as places
 
     height, width = parse_size(size, "--size")
     shape = (height, width, channels)
     network = build(model, classes=classes, shape=shape)
     named, listed = landmarks(network), places(network)
-    pairs = [] if teacher is None else suggested(network, build(teacher, classes=classes, shape=shape))
+    other = None if teacher is None else build(teacher, classes=classes, shape=shape)
+    pairs = [] if other is None else suggested(network, other)
+    heads = [] if other is None else suggested_heads(network, other)
     wide = max(len(tap.name) for tap in [*named.values(), *listed]) + 2
     lines = [f"{name:8}{tap.name:{wide}}{_extent(tap)}" for name, tap in named.items()]
     lines += ["", *(f"{'':8}{tap.name:{wide}}{_extent(tap)}" for tap in listed)]
     if teacher is not None:
         stages = ", ".join(f'["{mine}", "{other}"]' for mine, other in pairs)
         lines += ["", f"pairs = [{stages}]" if pairs else f"no stages of {model} and {teacher} belong together: name pairs of the modules above"]
+        lines += [f'pairs = [["{mine}", "{other}"]]  for heads and values' for mine, other in heads]
     face.result(
         "\n".join(line.rstrip() for line in lines),
         {
             "landmarks": [{"name": name, **_described(tap)} for name, tap in named.items()],
             "taps": [_described(tap) for tap in listed],
             "pairs": pairs,
+            "heads_pairs": heads,
         },
     )
 

@@ -181,6 +181,12 @@ def suggested(student: Network, teacher: Network) -> list[tuple[str, str]]:
     return equal or list(zip(list(ours)[::-1], list(theirs)[::-1], strict=False))[::-1]
 
 
+def suggested_heads(student: Network, teacher: Network) -> list[tuple[str, str]]:
+    """The last attention layers of both; none where one of the two has none that can be read."""
+    last = [[name for name in landmarks(network) if name.startswith(HEADS)][-1:] for network in (student, teacher)]
+    return [(mine, other) for mine in last[0] for other in last[1]]
+
+
 def find(network: Network, *names: str) -> dict[str, Tap]:
     """The taps of those names, modules' or landmarks', by name; `pooled` has its head's name, `logits`, which any network answers, its own.
 

@@ -37,7 +37,7 @@ def test_json_has_it_all() -> None:
     assert result.exit_code == 0
     assert found["landmarks"][2] == {"name": "stage2", "module": "layer2", "shape": [32, 8, 8]}
     assert found["taps"][-1] == {"module": "linear", "shape": [10]}
-    assert found["pairs"] == []
+    assert (found["pairs"], found["heads_pairs"]) == ([], [])
 
 
 def test_a_transformers_attention_layers_are_listed() -> None:
@@ -47,6 +47,12 @@ def test_a_transformers_attention_layers_are_listed() -> None:
     assert max(map(len, text)) <= 80
     found = json.loads(CliRunner().invoke(app, ["taps", "cifar-deit-1-128", "--json"]).stdout)
     assert found["landmarks"][3] == {"name": "heads1", "module": "blocks.0.attn", "shape": [65, 128], "heads": 2}
+
+
+def test_two_transformers_have_pairs_of_attention_layers() -> None:
+    """Beside their stages, for the terms that compare heads and values."""
+    text = CliRunner().invoke(app, ["taps", "cifar-deit-1-64", "--teacher", "cifar-deit-2-64"]).stdout.splitlines()
+    assert text[-1] == 'pairs = [["heads1", "heads2"]]  for heads and values'
 
 
 def test_an_unknown_network_is_a_usage_error() -> None:

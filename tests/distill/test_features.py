@@ -108,6 +108,31 @@ def test_contrast_is_cross_entropy_over_the_other_classes() -> None:
     assert features.contrast(ours, theirs, LABELS).item() == pytest.approx(torch.stack(losses).mean().item(), rel=1e-9)
 
 
+def test_review_is_the_papers() -> None:
+    """Hierarchical context: maps as they are, then means over grids of 4, 2 and 1, each half the weight of the one before; over the weights' sum."""
+    ours, theirs = maps(1, side=8), maps(2, side=8)
+    total = (ours - theirs).square().mean()
+    for weight, side in ((1 / 2, 4), (1 / 4, 2), (1 / 8, 1)):
+        step = 8 // side
+        parts = [
+            (ours - theirs)[..., row : row + step, column : column + step].mean((2, 3)) for row in range(0, 8, step) for column in range(0, 8, step)
+        ]
+        total = total + weight * torch.stack(parts).square().mean()
+    assert features.review(ours, theirs).item() == pytest.approx((total / (1 + 1 / 2 + 1 / 4 + 1 / 8)).item(), rel=1e-12)
+
+
+def test_attention_is_the_papers() -> None:
+    """Both forms sample by sample in float64: squared unit vectors over places summed, and sigmoids of channel means averaged over places."""
+    ours, theirs = maps(1), maps(2, channels=4)
+    squares, sigmoids = [], []
+    for one, other in zip(ours, theirs, strict=True):
+        first, second = ((each**2).mean(0).flatten() for each in (one, other))
+        squares.append(((first / first.norm() - second / second.norm()) ** 2).sum())
+        sigmoids.append(((1 / (1 + (-one.mean(0)).exp()) - 1 / (1 + (-other.mean(0)).exp())) ** 2).mean())
+    assert features.attention(ours, theirs).item() == pytest.approx(torch.stack(squares).mean().item(), rel=1e-12)
+    assert features.attention(ours, theirs, form="sigmoid").item() == pytest.approx(torch.stack(sigmoids).mean().item(), rel=1e-12)
+
+
 @on_maps
 def test_equal_maps_cost_nothing(loss: Loss) -> None:
     """Teacher = student, with and without scale where the loss does not see it."""
@@ -158,6 +183,18 @@ def test_extreme_half_maps_stay_numbers(loss: Loss, size: float) -> None:
     """float16 up to ±10⁴ and all zeros: value and gradient are finite."""
     student = (size * maps().sign()).half().requires_grad_()
     value = loss(student, (-size * maps().sign()).half())
+    value.backward()  # type: ignore[no-untyped-call]
+    assert student.grad is not None
+    assert torch.isfinite(value)
+    assert torch.isfinite(student.grad).all()
+
+
+@on_vectors
+@pytest.mark.parametrize("size", [1e4, 0.0])
+def test_extreme_half_vectors_stay_numbers(loss: Loss, size: float) -> None:
+    """The same of vectors, whose distances and products would leave float16 by far."""
+    student = (size * vectors().sign()).half().requires_grad_()
+    value = loss(student, (-size * vectors().sign()).half())
     value.backward()  # type: ignore[no-untyped-call]
     assert student.grad is not None
     assert torch.isfinite(value)

@@ -41,6 +41,17 @@ def test_a_tapped_network_answers_as_it_did(name: str, training: bool) -> None:
     assert {id(p) for p in tapped.parameters()} == {id(p) for p in body.parameters()}
 
 
+def test_a_traced_network_compiles_whole() -> None:
+    """In one graph, without a break: that is what taps are traced for."""
+    body = network("resnet8").eval()
+    tapped = Tapped(body, ["stage2", "pooled"]).eval()
+    compiled = torch.compile(tapped, backend="eager", fullgraph=True)
+    with torch.no_grad():
+        (logits, features), (plain, expected) = compiled(IMAGES), tapped(IMAGES)
+    assert torch.equal(logits, plain)
+    assert all(torch.equal(features[name], expected[name]) for name in ("stage2", "pooled"))
+
+
 def test_features_carry_gradients_into_the_network() -> None:
     """What is learnt through a tap is learnt by the network itself, up to the tap and no further."""
     body = network("resnet8")

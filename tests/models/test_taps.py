@@ -10,7 +10,7 @@ from edgekd.errors import UsageError
 from edgekd.models.deit import Deit
 from edgekd.models.load import build
 from edgekd.models.network import Network
-from edgekd.models.taps import attention_layers, find, landmarks, suggested, taps
+from edgekd.models.taps import attention_layers, find, landmarks, suggested, suggested_heads, taps
 from edgekd.record import Preprocess
 from tests.models.insides import network, transformer
 from tests.toys import brightness
@@ -52,6 +52,13 @@ def test_stages_of_one_resolution_are_suggested_to_belong_together() -> None:
     torch.manual_seed(0)
     small = build("resnet8", classes=10, shape=(12, 12, 3))
     assert suggested(small, network("cifar-shufflenet-v2")) == [(f"stage{n}", f"stage{n}") for n in (1, 2, 3)]
+
+
+def test_the_last_attention_layers_are_suggested_to_belong_together() -> None:
+    """Of two transformers of whatever depth; a network without attention has none."""
+    short, long = transformer("deit"), Network(Deit(3, 16, 10, 3, heads=2), Preprocess(size=(16, 16)), name="long", classes=10)
+    assert suggested_heads(short, long) == [("heads2", "heads3")]
+    assert suggested_heads(network("resnet8"), long) == []
 
 
 def test_a_tap_that_is_not_there_is_an_error() -> None:
