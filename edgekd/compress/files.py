@@ -25,6 +25,7 @@ from edgekd.evaluate.severally import fit_thresholds
 from edgekd.export import HeldOut
 from edgekd.export import export as write
 from edgekd.export.int8 import Flavour
+from edgekd.export.otherwise import openvino_is_here
 from edgekd.files import atomic_path
 from edgekd.models.load import fingerprint
 from edgekd.recipe import Recipe
@@ -81,6 +82,7 @@ def export(story: Story, learners: Sequence[Learner], *, do: bool) -> list[Artif
             "export": {key: value for key, value in msgspec.to_builtins(story.recipe.export).items() if value is not None},
             "flavours": _flavours(story),
             "max_drop": story.recipe.max_drop,
+            **({"openvino": True} if _wants_openvino(story) else {}),
             **learner.code,
         }
         name = f"export/{learner.role}-{network.name}"
@@ -111,6 +113,7 @@ def _written(story: Story, learner: Learner, folder: Path) -> list[Artifact]:
         max_drop=units.parse_fraction(story.recipe.max_drop),
         temperature=inherit.temperature(story, learner.network),
         thresholds=_thresholds(story, learner),
+        openvino=_wants_openvino(story),
         emit=story.run.emit,
     )
     where = folder.relative_to(story.run.folder)
@@ -124,6 +127,11 @@ def _held_out(story: Story) -> HeldOut | None:
         return None
     places = _spread(len(images), _HELD_OUT)
     return HeldOut(images.read(places), quality(images.labels[places], balanced=story.recipe.train.prior != "data"))
+
+
+def _wants_openvino(story: Story) -> bool:
+    """Whether files are to run in OpenVINO, and it is here to be asked."""
+    return openvino_is_here() and any(target.load(name, story.base).runtime == "openvino" for name in story.recipe.on)
 
 
 def _flavours(story: Story) -> list[Flavour]:

@@ -33,6 +33,7 @@ from edgekd.export.likeness import refuse_noise
 from edgekd.export.metadata import metadata
 from edgekd.export.onnx import checked, describe
 from edgekd.export.optimised import conversions, in_int8, optimised, told
+from edgekd.export.otherwise import OpenVino
 from edgekd.export.precision import to_fp16
 from edgekd.export.rejected import Source, Step, kept_aside
 from edgekd.files import atomic_path, sha256_file
@@ -71,6 +72,7 @@ def export(
     max_drop: float = 0.01,
     temperature: float | None = None,
     thresholds: Sequence[float] | None = None,
+    openvino: bool = False,
     emit: Emit,
 ) -> list[Artifact]:
     """Write a network's files in every precision that was asked for.
@@ -84,6 +86,7 @@ def export(
         max_drop: how much accuracy int8 may lose, a share.
         temperature: what all logits are divided by, in the last layer's weights; not of a file that came as ONNX.
         thresholds: where an image may have several labels, the probability from which on each is said to be there; None: it has one.
+        openvino: hold files for CPUs to the step before by OpenVINO, too, which is installed.
         emit: told of calibration's progress, of each file, and of doubts.
 
     Raises:
@@ -96,7 +99,7 @@ def export(
     if len(classes) != network.classes:
         raise UsageError(f"names and outputs must be as many; {name} answers {network.classes} classes and {len(classes)} are named.")
     held = held_out or HeldOut(parity, None)
-    job = _Job(network, folder, role, name, list(classes), settings, parity, emit, held, flavours, max_drop, temperature, thresholds)
+    job = _Job(network, folder, role, name, list(classes), settings, parity, emit, held, flavours, max_drop, temperature, thresholds, openvino)
     job.first()
     if job.precision == "fp32" and "fp16" in settings.precisions:
         job.fp16()
@@ -136,6 +139,7 @@ class _Job:
     max_drop: float
     temperature: float | None = None
     thresholds: Sequence[float] | None = None
+    openvino: bool = False
     artifacts: list[Artifact] = field(default_factory=list)
     precision: Precision = "fp32"
     feed: Feed = field(default_factory=Feed)
@@ -267,6 +271,8 @@ class _Job:
             session = open_session(unfinished, path.name, layouts=precision != "fp16")
             found = agreement.check(session, feed, self.prepared, before, precision=precision, name=path.name)
             refuse(self.model, model, self.prepared[: agreement.FEWEST], feed, name=path.name, precision=precision)
+            if self.openvino and precision != "int8-trt":
+                self._check_openvino(unfinished, feed, before, precision, path.name)
         facts = graph.summary(path)
         quantised, between = self._fused(path) if precision == "int8-cpu" else (facts.quantised, None)
         self.artifacts.append(
@@ -295,6 +301,11 @@ class _Job:
         )
         self.emit(Wrote(path=str(path), what=f"{self.role}/{self.name}/{precision}"))
         self._count()
+
+    def _check_openvino(self, file: Path, feed: Feed, before: NDArray[np.float32], precision: Precision, name: str) -> None:
+        batch, some = feed.batch or 1, self.prepared[: agreement.FEWEST]
+        alone = replace(feed, batch=batch)
+        agreement.check(OpenVino(file, batch), alone, some, before[: agreement.FEWEST], precision=precision, name=f"{name} by OpenVINO")
 
     def _fused(self, path: Path) -> tuple[dict[str, int], int]:
         """Which nodes of an int8 file compute in 8 bits here, and how many only convert; said, as a file may promise more than a runtime takes up."""
