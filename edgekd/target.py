@@ -42,6 +42,8 @@ class Target(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     """Launch an engine's inferences as a CUDA graph, where it can be one."""
     spin_wait: bool = True
     """Wait for the GPU by spinning, which is told sooner and keeps a core busy."""
+    workspace: int | None = None
+    """Bytes of GPU memory that an engine's builder may use; None: as much as there is."""
     power_mode: str | None = None
     compute_capability: str | None = None
     """As NVIDIA numbers its chips, as in "8.9"; None for others."""

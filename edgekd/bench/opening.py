@@ -29,7 +29,7 @@ def wishes(what: Target, way: Way, *, shape: bool = True) -> dict[str, Any]:
         if shape:
             found |= {"batch": what.batch, "dims": dict(way.dims)}
     if what.by_engine:
-        found |= {"batches": batches(what, way), "graph": what.cuda_graph, "spin": what.spin_wait}
+        found |= {"batches": batches(what, way), "graph": what.cuda_graph, "spin": what.spin_wait, "workspace": what.workspace}
     return found
 
 
@@ -49,7 +49,7 @@ def build(session: Session, what: Target, file: Path, way: Way, emit: Emit) -> M
         emit(Progress(what=f"building {file.name} for {what.name}: {facts['what']}", done=facts["done"], total=facts["total"], unit="steps"))
 
     with session.start() as agent:
-        agent.send("engine", path=session.place(file), library=LIBRARIES[what.runtime], batches=batches(what, way))
+        agent.send("engine", path=session.place(file), library=LIBRARIES[what.runtime], batches=batches(what, way), workspace=what.workspace)
         return agent.receive(BUILD_S, told)
 
 

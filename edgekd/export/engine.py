@@ -47,6 +47,7 @@ class Engine(msgspec.Struct, frozen=True, kw_only=True):
     gpu: str | None = None
     """The GPU that it was built on and for; None: for `chips`."""
     batches: tuple[int, int, int] = (1, 1, 1)
+    workspace: int | None = None
     profile: dict[str, list[list[int]]] = {}
     size: int
     seconds: float
@@ -91,7 +92,7 @@ def _engine(session: Session, file: Path, what: Target, folder: Path, batches: t
     chips = [what.compute_capability] if what.runtime == "tensorrt-rtx" and what.compute_capability else []
     with session.start() as agent:
         there = agent.ask("builder", library=library)
-        made_of = {"onnx": sha256_file(file), "library": library, "chips": chips, "batches": batches}
+        made_of = {"onnx": sha256_file(file), "library": library, "chips": chips, "batches": batches, "workspace": what.workspace}
         stands = _standing(out, {**made_of, "version": there["version"], "gpu": there["gpu"]})
         if stands is not None:
             return stands
@@ -102,14 +103,16 @@ def _engine(session: Session, file: Path, what: Target, folder: Path, batches: t
         room = session.room()
         try:
             place = f"{room}/{out.name}"
-            agent.send("build", path=session.place(file), out=place, library=library, batches=batches, chips=chips)
+            agent.send("build", path=session.place(file), out=place, library=library, batches=batches, chips=chips, workspace=what.workspace)
             answer = agent.receive(BUILD_S, told)
             answer.pop("id")
             with atomic_path(out) as unfinished:
                 unfinished.write_bytes(session.fetch(place).read_bytes())
         finally:
             session.leave(room)
-    engine = msgspec.convert({**answer, "file": out.name, "target": what.name, "batches": batches, "gpu": there["gpu"]}, Engine)
+    engine = msgspec.convert(
+        {**answer, "file": out.name, "target": what.name, "batches": batches, "workspace": what.workspace, "gpu": there["gpu"]}, Engine
+    )
     write_atomic(_table(out), msgspec.json.format(msgspec.json.encode(engine), indent=1) + b"\n")
     emit(Wrote(path=str(out), what=f"{file.stem} for {what.name}"))
     return engine

@@ -1,6 +1,7 @@
 """bench/opening.py and bench/beside.py: other runtimes than ONNX Runtime, from a target's words to a report: OpenVINO for real, engines on a machine
 whose GPU and TensorRT are made up."""
 
+import json
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -59,7 +60,7 @@ def test_what_an_agent_is_told() -> None:
     assert opening.wishes(target.load("cpu"), way) == {"provider": "CPUExecutionProvider"}
     assert opening.wishes(target.load("cpu-openvino"), way) == {"provider": "CPU", "runtime": "openvino", "batch": 1, "dims": {"h": 4}}
     told = opening.wishes(target.load(ORIN), way, shape=False)
-    assert told == {"provider": "TensorRT", "runtime": "tensorrt", "batches": (1, 1, 32), "graph": True, "spin": True}
+    assert told == {"provider": "TensorRT", "runtime": "tensorrt", "batches": (1, 1, 32), "graph": True, "spin": True, "workspace": None}
     assert opening.batches(target.load(ORIN), Way()) == (1, 1, 8)
 
 
@@ -147,6 +148,16 @@ def test_an_engine_is_built_timed_and_described(orin: Path) -> None:
     assert "GPU work" in reported(found, orin)
     with connect("local") as session:
         assert opening.build(session, target.load(ORIN), orin, Way(), events.append)["cached"]
+
+
+def test_how_much_memory_a_builder_may_use_is_the_targets(orin: Path, tmp_path: Path) -> None:
+    """The engine is built so, opened by the same wish, and its table says it."""
+    own = tmp_path / "own.toml"
+    own.write_text("workspace = 1048576\n" + (target.folder() / f"{ORIN}.toml").read_text())
+    (measured,) = bench([artifact(orin)], {str(own): "local"}, plan=TINY, max_s=MAX_S).measurements
+    assert measured.engine is not None
+    (table,) = (tmp_path / "cache").rglob("*.engine.json")
+    assert json.loads(table.read_text())["workspace"] == 2**20
 
 
 @pytest.mark.slow

@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import onnx
 import pytest
 from onnx import TensorProto, helper
@@ -60,6 +61,9 @@ def test_what_stands_is_not_built_again(half: Path, tmp_path: Path) -> None:
     before = file.stat().st_mtime_ns
     assert engines(half, RTX[:1], tmp_path) == [first]
     assert file.stat().st_mtime_ns == before
+    (small,) = engines(half, [msgspec.structs.replace(RTX[0], workspace=2**26)], tmp_path)
+    assert small.workspace == 2**26
+    assert file.stat().st_mtime_ns > before
     (other,) = engines(half, RTX[:1], tmp_path, batches=(1, 2, 2))
     assert other.batches == (1, 2, 2)
     file.write_bytes(b"x" * other.size)

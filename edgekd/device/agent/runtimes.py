@@ -31,6 +31,8 @@ class How(NamedTuple):
     """Launch inferences on a GPU as a graph."""
     spin: bool = True
     """Wait for a GPU by spinning."""
+    workspace: Optional[int] = None
+    """Bytes of GPU memory that its engine's builder might use."""
 
 
 def _by_onnxruntime(path: str, how: How) -> Model:
@@ -43,7 +45,8 @@ def _by_openvino(path: str, how: How) -> Model:
 
 
 def _by_engine(library: str, path: str, how: How) -> Model:
-    who, kept, said = enginecache.builder(library), enginecache.standing(path, library, how.batches), onnxfile.read(path)
+    who, said = enginecache.builder(library), onnxfile.read(path)
+    kept = enginecache.standing(path, library, how.batches, how.workspace)
     if who.tool is not None:
         usual = how.batch or how.batches[1]
         return trtexec.Model(who.tool, who.version, str(kept.path), said, graph=how.graph, spin=how.spin, batch=usual)
