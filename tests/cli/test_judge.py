@@ -222,7 +222,7 @@ def test_what_cannot_have_been_measured_does_not_pass(run: Path) -> None:
 )
 def test_the_gate_starts_in_half_a_second_without_torch(run: Path, typed: list[str]) -> None:
     """CPU time of a whole process; nothing heavy is loaded."""
-    assert quickest(run.parent, *typed) < 0.5
+    assert min(cpu_seconds(run.parent, *typed)) < 0.5
 
 
 def test_a_hundred_files_and_five_hundred_limits_take_half_a_second(tmp_path: Path) -> None:
@@ -240,7 +240,7 @@ def test_a_hundred_files_and_five_hundred_limits_take_half_a_second(tmp_path: Pa
     (tmp_path / "report.json").write_bytes(encode_report(many))
     limit = '[[limit]]\nartifact = "{}"\ntarget = "cpu"\nsize = "1 MB"\nparams = "1M"\nmacs = "1G"\nlatency_p50 = "2 ms"\naccuracy = 0.8\n'
     (tmp_path / "budget.toml").write_text("".join(limit.format(each.name) for each in files))
-    assert quickest(tmp_path, "check", "report.json", "-q") < 0.5
+    assert min(cpu_seconds(tmp_path, "check", "report.json", "-q")) < 0.5
 
 
 def slowness() -> float:
@@ -251,15 +251,17 @@ def slowness() -> float:
     return max(1.0, (time.process_time() - before) / 5 / 0.045)
 
 
-def quickest(folder: Path, *typed: str) -> float:
-    """CPU seconds of a whole process on an ordinary machine, the best of eight; nothing heavy is loaded and it ends well.
+def cpu_seconds(folder: Path, *typed: str) -> list[float]:
+    """CPU seconds of a whole process on an ordinary machine, of up to eight, until one takes less than half a second; nothing heavy is loaded and all
+    end well.
 
     How slow this machine is changes within seconds where others share it, so each time is divided by what was found right before and after it.
     """
     code = f"import sys, atexit\natexit.register(lambda: print([m for m in {HEAVY} if m in sys.modules], file=sys.stderr))\n"
     code += "from edgekd.cli import main\nmain()"
-    seconds, paces = [], [slowness()]
-    for _ in range(8):
+    seconds: list[float] = []
+    paces = [slowness()]
+    while len(seconds) < 8 and min(seconds, default=1.0) >= 0.5:
         before = resource.getrusage(resource.RUSAGE_CHILDREN)
         done = subprocess.run(
             [sys.executable, "-c", code, *typed], capture_output=True, text=True, cwd=folder, env={**os.environ, "PYTHONPATH": str(ROOT)}
@@ -268,4 +270,4 @@ def quickest(folder: Path, *typed: str) -> float:
         assert (done.returncode, done.stderr) == (0, "[]\n")
         paces.append(slowness())
         seconds.append((after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime) / (sum(paces[-2:]) / 2))
-    return min(seconds)
+    return seconds
