@@ -5,6 +5,7 @@ from pathlib import PurePath
 
 from edgekd.recipe import Limit
 from edgekd.record import Artifact, Report
+from edgekd.stats import median
 
 TIE = 1.05
 """So many times the least time is as good: the smaller or exacter file is worth more than a twentieth."""
@@ -90,6 +91,18 @@ def flavourless(name: str) -> str:
 
 def _twins(artifact: Artifact, other: Artifact) -> bool:
     return artifact.name != other.name and flavourless(artifact.name) == flavourless(other.name)
+
+
+def paces(report: Report, target: str, files: Sequence[str]) -> dict[str, float]:
+    """How long each of these files takes on a target, as far as it was measured there: over one file that all were held against in turn, which load
+    on the machine moves least; where they were not, the median in ms."""
+    taken = {each.artifact: median(each.timing.samples) for each in report.measurements if each.target == target and each.artifact in files}
+    held = [each for each in report.ratios if (each.quantity, each.target, each.against_target) == ("latency", target, None)]
+    for against in dict.fromkeys(each.against for each in held):
+        relative = {each.artifact: each.value for each in held if each.against == against} | {against: 1.0}
+        if taken.keys() <= relative.keys():
+            return {name: relative[name] for name in taken}
+    return taken
 
 
 def fastest(times: Mapping[str, float], precisions: Mapping[str, str], order: Sequence[str]) -> str:

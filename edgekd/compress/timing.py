@@ -23,7 +23,6 @@ from edgekd.evaluate import compare
 from edgekd.measurements import Host, Measurement, Ratio
 from edgekd.recipe import Recipe
 from edgekd.record import Artifact
-from edgekd.stats import median
 
 QUICK_IMAGES = 2000
 """A data set of no more images is a try-out: its files are timed in a shorter bench."""
@@ -97,6 +96,7 @@ def bench(
             settings=settings,
             python=python,
             base=story.base,
+            beside=True,
             emit=story.run.emit,
         )
         times = Times(measurements=found.measurements, ratios=found.ratios, hosts=found.hosts, failures=found.failures, lost=found.lost)
@@ -144,13 +144,13 @@ def ship(story: Story) -> None:
     orders = {what.name: what.precisions for what in (target.load(spec, story.base) for spec in story.recipe.on)}
     shipped = {}
     for name in dict.fromkeys(measurement.target for measurement in report.measurements) if report.scores else ():
-        times = {m.artifact: median(m.timing.samples) for m in report.measurements if m.target == name}
         for network in dict.fromkeys(artifact.network for artifact in report.artifacts if artifact.role == role):
             own, *others = [artifact for artifact in report.artifacts if (artifact.role, artifact.network) == (role, network)]
             within = [own, *(artifact for artifact in others if _loss(story, own, artifact) <= allowed)]
-            fitting = {artifact.name: artifact.precision for artifact in within if artifact.name in times}
-            if fitting:
-                shipped[f"{name}/{network}"] = choose.fastest({each: times[each] for each in fitting}, fitting, orders.get(name, []))
+            precisions = {artifact.name: artifact.precision for artifact in within}
+            times = choose.paces(report, name, list(precisions))
+            if times:
+                shipped[f"{name}/{network}"] = choose.fastest(times, precisions, orders.get(name, []))
     story.add(shipped=shipped)
 
 

@@ -8,7 +8,7 @@ import math
 from collections.abc import Sequence
 
 from edgekd import stats, units
-from edgekd.budget import figures
+from edgekd.budget import choose, figures
 from edgekd.budget.figures import Ask, Unknown
 from edgekd.record import Artifact, Network, Report
 from edgekd.report import kept
@@ -93,8 +93,8 @@ def shipping(report: Report, target: str, name: str) -> str:
 
 def _is_fastest(report: Report, artifact: Artifact, target: str) -> bool:
     """Whether no other file of its network took less there; files that tie ship in the target's order (`choose.fastest`)."""
-    own = {each.name for each in report.artifacts if (each.role, each.network) == (artifact.role, artifact.network)}
-    times = {each.artifact: stats.median(each.timing.samples) for each in report.measurements if each.target == target and each.artifact in own}
+    own = [each.name for each in report.artifacts if (each.role, each.network) == (artifact.role, artifact.network)]
+    times = choose.paces(report, target, own)
     return times.get(artifact.name, 0.0) <= min(times.values(), default=0.0)
 
 
