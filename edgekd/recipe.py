@@ -110,6 +110,8 @@ class Export(Struct, frozen=True, kw_only=True):
     """What the files do with a picture themselves; they then take uint8 (n, height, width, channels). None: nothing."""
     softmax: bool | None = None
     """Whether files answer probabilities; None: logits."""
+    half_io: bool | msgspec.UnsetType = msgspec.UNSET
+    """Whether fp16 files also take and answer fp16. Left out: float32, as all others do."""
 
     def __post_init__(self) -> None:
         require(18 <= self.opset <= 24, "opset must be 18 to 24", self.opset)

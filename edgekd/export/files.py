@@ -192,7 +192,8 @@ class _Job:
             self.emit(Note(text=text, level="warning"))
 
     def fp16(self) -> None:
-        half, kept = to_fp16(self.model, self.prepared, self.feed, f"{self.role}/{self.name}")
+        io = self.settings.half_io is True
+        half, kept = to_fp16(self.model, self.prepared, self.feed, f"{self.role}/{self.name}", io=io)
         if kept:
             text = f"fp16 of {self.role}/{self.name} keeps {', '.join(kept)} in float32: their numbers leave fp16's range, or come near its end."
             self.emit(Note(text=text, level="warning"))
@@ -263,6 +264,8 @@ class _Job:
         path, feed = self._path(precision), self.feed
         if self.settings.softmax and not isinstance(self.network, OnnxTeacher):
             model, feed, before = with_softmax(model), replace(feed, output=PROBABILITIES), np.exp(log_shares(before)).astype(np.float32)
+        if precision == "fp16" and self.settings.half_io is True and feed.type == "float32":
+            feed = replace(feed, type="float16")
         describe(model, self._metadata(calibration, floats))
         checked(model, path.name)
         step = Step(self.source, model, feed, self.prepared, before, precision)
@@ -270,7 +273,7 @@ class _Job:
             unfinished.write_bytes(model.SerializeToString())
             session = open_session(unfinished, path.name, layouts=precision != "fp16")
             found = agreement.check(session, feed, self.prepared, before, precision=precision, name=path.name)
-            refuse(self.model, model, self.prepared[: agreement.FEWEST], feed, name=path.name, precision=precision)
+            refuse(self.model, model, self.prepared[: agreement.FEWEST], self.feed, name=path.name, precision=precision)
             if self.openvino and precision != "int8-trt":
                 self._check_openvino(unfinished, feed, before, precision, path.name)
         facts = graph.summary(path)

@@ -8,14 +8,14 @@ from onnx import TensorProto
 __all__ = ["halved", "name_nodes"]
 
 
-def halved(model: onnx.ModelProto, floats: Collection[str] = ()) -> onnx.ModelProto:
-    """A copy with weights and arithmetic in fp16, but for the nodes named in `floats`; its inputs and outputs stay float32."""
+def halved(model: onnx.ModelProto, floats: Collection[str] = (), *, io: bool = False) -> onnx.ModelProto:
+    """A copy with weights and arithmetic in fp16, but for the nodes named in `floats`; its inputs and outputs stay float32, unless `io`."""
     from onnxruntime.transformers.float16 import convert_float_to_float16
     from onnxruntime.transformers.onnx_model import OnnxModel
 
     copy = onnx.ModelProto()
     copy.CopyFrom(model)
-    half = convert_float_to_float16(copy, keep_io_types=True, node_block_list=list(floats))
+    half = convert_float_to_float16(copy, keep_io_types=not io, node_block_list=list(floats))
     assert isinstance(half, onnx.ModelProto)
     _pass_on(half.graph)
     OnnxModel.graph_topological_sort(half.graph)  # the converter leaves its casts at the end

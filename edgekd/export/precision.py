@@ -21,8 +21,8 @@ BATCH = 8
 """Images whose activations are looked at together."""
 
 
-def to_fp16(model: onnx.ModelProto, images: NDArray[np.float32], feed: Feed, name: str) -> tuple[onnx.ModelProto, list[str]]:
-    """The model with weights and arithmetic in fp16, and the names of the nodes that stay in float32; its input and output stay float32.
+def to_fp16(model: onnx.ModelProto, images: NDArray[np.float32], feed: Feed, name: str, *, io: bool = False) -> tuple[onnx.ModelProto, list[str]]:
+    """The model with weights and arithmetic in fp16, and the names of the nodes that stay in float32; its input and output do, too, but with `io`.
 
     A CPU computes fp16 files in fp32 and would not notice what leaves fp16's range, so that it is looked for.
 
@@ -41,7 +41,7 @@ def to_fp16(model: onnx.ModelProto, images: NDArray[np.float32], feed: Feed, nam
     weighted = [node.name for node in named.graph.node if _has_weights(named, node)]
     if kept and set(weighted) <= set(kept):
         raise EdgekdError(f"fp16 holds numbers up to {FP16_MAX:.0f}, and every layer of {name} has larger ones. {_WITHOUT['fp16']}")
-    return halved(named, kept), kept
+    return halved(named, kept, io=io), kept
 
 
 def _has_weights(model: onnx.ModelProto, node: onnx.NodeProto) -> bool:

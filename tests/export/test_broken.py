@@ -143,7 +143,7 @@ def scaled_inside(model: onnx.ModelProto, *, shown: bool) -> onnx.ModelProto:
 def test_an_fp16_overflow(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, trained: onnx.ModelProto) -> None:
     """A converter that takes no notice of large numbers: the tensor that leaves fp16's range is named."""
     given(monkeypatch, scaled_inside(trained, shown=True))
-    monkeypatch.setattr(files, "to_fp16", lambda model, *args: (halved(model), []))
+    monkeypatch.setattr(files, "to_fp16", lambda model, *args, **wishes: (halved(model), []))
     with pytest.raises(EdgekdError, match=r"scaled up \(Mul\)") as error:
         run(network(), tmp_path, "fp16")
     assert "fp16 overflow" in str(error.value)
@@ -157,7 +157,7 @@ def test_an_fp16_overflow(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, train
 def test_an_fp16_overflow_that_no_answer_shows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, trained: onnx.ModelProto) -> None:
     """The file answers as before, and is refused all the same."""
     given(monkeypatch, scaled_inside(trained, shown=False))
-    monkeypatch.setattr(files, "to_fp16", lambda model, *args: (halved(model), []))
+    monkeypatch.setattr(files, "to_fp16", lambda model, *args, **wishes: (halved(model), []))
     message = r"toy-fp16\.onnx has an fp16 overflow: fp16 holds numbers up to 65504, and scaled up \(Mul\) reaches \S+\. A CPU need not show it"
     with pytest.raises(EdgekdError, match=message):
         run(network(), tmp_path, "fp16")

@@ -15,7 +15,8 @@ from onnx import TensorProto, helper, numpy_helper
 from torch import Tensor, nn
 
 from edgekd import __version__
-from edgekd.device.predict import prepare
+from edgekd.device.host import connect
+from edgekd.device.predict import open_predict, prepare
 from edgekd.errors import EdgekdError, UsageError
 from edgekd.events import Event, Note, Progress, Wrote, silent
 from edgekd.export import HeldOut, export, files
@@ -275,6 +276,22 @@ def test_int8_for_tensorrt_needs_scales_in_fp16(tmp_path: Path) -> None:
     assert [artifact.precision for artifact in artifacts] == ["fp32", "int8-cpu"]
     told = [note.text for note in notes if isinstance(note, Note) and "needs 19" in note.text]
     assert told == ["student/toy has opset 18, int8-trt needs 19: no such file of it. Set export.opset = 19 or more."]
+
+
+def test_fp16_to_the_ends(tmp_path: Path) -> None:
+    """Where it is asked for, the fp16 file takes and answers fp16, the others float32; it is held to fp32's answers, and can be asked."""
+    files = run(network(), tmp_path, settings=Export(precisions=("fp16",), half_io=True, softmax=True))
+    kinds = {}
+    for file in files:
+        graph = onnx.load(tmp_path / file.path).graph
+        kinds[file.precision] = {value.type.tensor_type.elem_type for value in (*graph.input, *graph.output)}
+    assert kinds == {"fp32": {TensorProto.FLOAT}, "fp16": {TensorProto.FLOAT16}}
+    asked = {}
+    with connect("local") as session:
+        for file in files:
+            with open_predict(session, tmp_path / file.path) as answer:
+                asked[file.precision] = answer({"images": pixels(5)})["logits"]
+    np.testing.assert_allclose(asked["fp16"], asked["fp32"], atol=0.02 * asked["fp32"].std())
 
 
 def near(share: float) -> Quality:
