@@ -1,7 +1,7 @@
 """device/agent/libraries.py: where TensorRT 10, TensorRT 11 and TensorRT for RTX differ: the last for real, the others by their documented names."""
 
 from pathlib import Path
-from types import SimpleNamespace
+from types import ModuleType, SimpleNamespace
 
 import pytest
 
@@ -38,18 +38,45 @@ def test_the_library_for_rtx_cards() -> None:
     with pytest.raises(RefusedError, match=r"TensorRT-RTX [\d.]+ knows no chip 8\.7; it knows .*SM89"):
         libraries.set_chips(trt, config, ["8.7"])
     assert libraries.set_timings(config, "tensorrt_rtx", "unused") is None
-    for kind, names in {
-        trt.Runtime: ["deserialize_cuda_engine"],
-        trt.ICudaEngine: [
-            *("num_io_tensors", "get_tensor_name", "get_tensor_mode", "get_tensor_dtype", "get_tensor_shape", "get_tensor_profile_shape"),
-            "create_execution_context",
-        ],
-        trt.IExecutionContext: ["set_input_shape", "get_tensor_shape", "set_tensor_address", "execute_async_v3"],
-    }.items():
-        assert [name for name in names if not hasattr(kind, name)] == []
-    assert trt.TensorIOMode.INPUT != trt.TensorIOMode.OUTPUT
+    assert lacking(trt) == []
     assert str(trt.DataType.FLOAT).rpartition(".")[2] == "FLOAT"
     del network
+
+
+CALLED = {
+    "Runtime": ["deserialize_cuda_engine"],
+    "Builder": ["create_network", "create_builder_config", "create_optimization_profile", "build_serialized_network"],
+    "IBuilderConfig": ["set_memory_pool_limit", "add_optimization_profile", "progress_monitor", "profiling_verbosity"],
+    "OnnxParser": ["parse", "num_errors", "get_error"],
+    "ICudaEngine": [
+        *("num_io_tensors", "get_tensor_name", "get_tensor_mode", "get_tensor_dtype", "get_tensor_shape", "get_tensor_profile_shape"),
+        "create_execution_context",
+    ],
+    "IExecutionContext": ["set_input_shape", "get_tensor_shape", "set_tensor_address", "execute_async_v3"],
+    "TensorIOMode": ["INPUT", "OUTPUT"],
+    "MemoryPoolType": ["WORKSPACE"],
+    "ProfilingVerbosity": ["DETAILED"],
+}
+"""What building and running an engine calls, by class."""
+
+
+def lacking(library: ModuleType) -> list[str]:
+    """What of it a library does not have."""
+    return [f"{kind}.{name}" for kind, names in CALLED.items() for name in names if not hasattr(getattr(library, kind, None), name)]
+
+
+@pytest.mark.trt
+def test_tensorrt_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It has all that is called, and a cache of timings; the made-up library of the other tests has no class or name that the real one lacks."""
+    need_package("tensorrt")
+    trt = libraries.imported("tensorrt")
+    assert lacking(trt) == []
+    assert hasattr(trt.IBuilderConfig, "create_timing_cache")
+    made_up = imported(monkeypatch, trt.__version__)
+    kinds = {name: kind for name, kind in vars(made_up).items() if isinstance(kind, type) and kind.__module__ == "tensorrt" and name[0] != "_"}
+    names = [(kind, name) for kind, members in kinds.items() for name in vars(members) if name[0] != "_"]
+    untrue = [f"{kind}.{name}" for kind, name in names if not hasattr(getattr(trt, kind, None), name)]
+    assert untrue == []
 
 
 def test_chips_are_for_cards_that_are_not_there(monkeypatch: pytest.MonkeyPatch) -> None:
