@@ -24,6 +24,8 @@ from tests.report.test_live import TRAINED, told
 REPORTS = {"drawn": drawn_report(), "large": large_report(), "hostile": hostile_report()}
 PAGES = [*REPORTS, "together", "live"]
 WIDTHS = [360, 768, 1440]
+LOOKS = [*((width, "light") for width in WIDTHS), (WIDTHS[-1], "dark")]
+"""In the dark colours are others, and nothing moves: one width is enough."""
 
 BLANK = """[...document.querySelectorAll('svg[role=img]')].filter(svg => {
   const {width, height} = svg.getBoundingClientRect();
@@ -88,8 +90,7 @@ def texts(browser: Browser, selector: str) -> list[str]:
     return found
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("width", WIDTHS)
+@pytest.mark.parametrize(("width", "scheme"), LOOKS)
 @pytest.mark.parametrize("name", PAGES)
 def test_a_page_fits_and_is_quiet(browser: Browser, pages: dict[str, Path], name: str, width: int, scheme: str) -> None:
     """Nothing wider than its window, every picture drawn, every text legible, nothing on the console, no request but for the page; opened up, too."""
@@ -174,8 +175,7 @@ def test_it_prints_on_paper(browser: Browser, pages: dict[str, Path]) -> None:
     browser.ask("Emulation.setEmulatedMedia", media="")
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("width", WIDTHS)
+@pytest.mark.parametrize(("width", "scheme"), LOOKS)
 @pytest.mark.parametrize("name", ["drawn", "together", "live"])
 def test_axe_finds_nothing(browser: Browser, pages: dict[str, Path], name: str, width: int, scheme: str) -> None:
     """No rule of axe-core is broken, opened up; but that a page which follows a run loads itself again, which is what it is for."""
