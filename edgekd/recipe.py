@@ -204,7 +204,8 @@ class Recipe(Struct, frozen=True, kw_only=True):
     export: Export = Export()
     limit: tuple[Limit, ...] = ()
     max_drop: float | str = "1 point"
-    """Accuracy that the shipped precision of a student may lose against its own fp32 file."""
+    """Accuracy that the shipped precision of a student may lose against its own fp32 file: balanced accuracy under another prior than the data's, mAP
+    where an image may have several labels. int8 has layers put back to float until it holds."""
 
     def __post_init__(self) -> None:
         require(1 <= self.imbalance < float("inf"), "imbalance must be 1 or more, as in 100 for 100:1", self.imbalance)
