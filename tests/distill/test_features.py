@@ -177,28 +177,26 @@ def test_gradients_on_vectors(loss: Loss) -> None:
     assert torch.autograd.gradcheck(lambda student: loss(student, vectors(1)), (vectors().requires_grad_(),))
 
 
+def numbers(loss: Loss, values: Tensor) -> bool:
+    """Whether the loss of float16 values against their opposites is finite, and its gradient."""
+    student = values.half().requires_grad_()
+    value = loss(student, -values.half())
+    value.backward()  # type: ignore[no-untyped-call]
+    return student.grad is not None and bool(torch.isfinite(value) and torch.isfinite(student.grad).all())
+
+
 @on_maps
 @pytest.mark.parametrize("size", [1e4, 0.0])
 def test_extreme_half_maps_stay_numbers(loss: Loss, size: float) -> None:
-    """float16 up to ±10⁴ and all zeros: value and gradient are finite."""
-    student = (size * maps().sign()).half().requires_grad_()
-    value = loss(student, (-size * maps().sign()).half())
-    value.backward()  # type: ignore[no-untyped-call]
-    assert student.grad is not None
-    assert torch.isfinite(value)
-    assert torch.isfinite(student.grad).all()
+    """float16 up to ±10⁴ and all zeros."""
+    assert numbers(loss, size * maps().sign())
 
 
 @on_vectors
 @pytest.mark.parametrize("size", [1e4, 0.0])
 def test_extreme_half_vectors_stay_numbers(loss: Loss, size: float) -> None:
     """The same of vectors, whose distances and products would leave float16 by far."""
-    student = (size * vectors().sign()).half().requires_grad_()
-    value = loss(student, (-size * vectors().sign()).half())
-    value.backward()  # type: ignore[no-untyped-call]
-    assert student.grad is not None
-    assert torch.isfinite(value)
-    assert torch.isfinite(student.grad).all()
+    assert numbers(loss, size * vectors().sign())
 
 
 def test_shapes_are_held() -> None:
