@@ -103,13 +103,12 @@ def gaining(report: Report, target: str, name: str) -> str:
     shipped = _named(report, name)
     if shipped is None:
         return ""
-    files = {each.precision: each for each in report.artifacts if (each.role, each.network) == (shipped.role, shipped.network)}
-    whole, small = files.get("fp32"), next((each for precision, each in files.items() if precision.startswith("int8")), None)
-    fast = None if small is None else _compared(report, small, target)
-    plain = None if whole is None else _compared(report, whole, target)
-    if small is None or fast is None or plain is None or fast[0] >= WORTH * plain[0]:
+    files = [each for each in report.artifacts if (each.role, each.network) == (shipped.role, shipped.network)]
+    speeds = {each.precision: speed[0] for each in files if (speed := _compared(report, each, target))}
+    fast = max((speed for precision, speed in speeds.items() if precision.startswith("int8")), default=None)
+    if fast is None or "fp32" not in speeds or fast >= WORTH * speeds["fp32"]:
         return ""
-    return f"In int8 {small.network} gains little there: {units.ratio_text(fast[0] / plain[0])} the speed of its fp32 file."
+    return f"In int8 {shipped.network} gains little there: {units.ratio_text(fast / speeds['fp32'])} the speed of its fp32 file."
 
 
 def _allowed(drop: object) -> str:
