@@ -1,4 +1,4 @@
-"""Which artifacts a limit names: spec strings → artifacts, or in words why there are none. Judges nothing."""
+"""Which artifacts a limit names, and which of several is the fastest: spec strings → artifacts, or in words why there are none. Judges nothing."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import PurePath

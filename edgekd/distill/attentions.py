@@ -23,6 +23,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from edgekd.distill import losses
+from edgekd.distill.wide import wide
 from edgekd.models.attention import patches
 
 LEAST = 1e-8
@@ -31,7 +32,7 @@ LEAST = 1e-8
 
 def heads(student: Float[Tensor, "batch heads query key"], teacher: Float[Tensor, "batch heads query key"]) -> Float[Tensor, ""]:
     """KL(teacher ‖ student) of what each query attends to, in nats; the mean over samples, heads and queries. 0 where both attend alike."""
-    ours, theirs = _wide(student), _wide(teacher)
+    ours, theirs = wide(student), wide(teacher)
     return (theirs * (theirs.clamp_min(LEAST).log() - ours.clamp_min(LEAST).log())).sum(-1).mean()
 
 
@@ -91,7 +92,7 @@ def attention_on(grid: tuple[int, int], probabilities: Float[Tensor, "batch head
     before, side = grid
     found = patches(probabilities.shape[-1])
     assert found is not None, "tokens that are no square have no grid"
-    keys = vectors_on(grid, _wide(probabilities).transpose(-2, -1)).transpose(-2, -1)
+    keys = vectors_on(grid, wide(probabilities).transpose(-2, -1)).transpose(-2, -1)
     share = torch.ones(keys.shape[-1], dtype=keys.dtype, device=keys.device)
     share[before:] = (found[1] / side) ** 2
     keys = keys * share
@@ -104,13 +105,8 @@ def shared_grid(student: int, teacher: int) -> tuple[int, int] | None:
     return None if ours is None or theirs is None else (min(ours[0], theirs[0]), min(ours[1], theirs[1]))
 
 
-def _wide(given: Tensor) -> Tensor:
-    """float32 at least; float64 stays."""
-    return given.float() if given.dtype in (torch.float16, torch.bfloat16) else given
-
-
 def _log_relation(vectors: Tensor) -> Tensor:
-    vectors = _wide(vectors)
+    vectors = wide(vectors)
     return F.log_softmax(vectors @ vectors.transpose(-2, -1) / math.sqrt(vectors.shape[-1]), dim=-1)
 
 

@@ -16,10 +16,11 @@ Sources:
         Adaptation", ICLR 2022, arXiv:2106.04732.
 """
 
-import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 from torch.nn import functional as F
+
+from edgekd.distill.wide import wide
 
 LEAST_SHARE = 1e-4
 """Of a class, where shares are divided: one that is never named is not raised without bound."""
@@ -57,7 +58,7 @@ def balanced(
         seen: mean probability of each class in the teacher's answers so far.
         wanted: share of each class among the images.
     """
-    return _wide(teacher) + wanted.clamp(min=LEAST_SHARE).log() - seen.clamp(min=LEAST_SHARE).log()
+    return wide(teacher) + wanted.clamp(min=LEAST_SHARE).log() - seen.clamp(min=LEAST_SHARE).log()
 
 
 def warmed(decay: float, step: int) -> float:
@@ -70,9 +71,5 @@ def ramp(step: int, steps: float) -> float:
     return min(1.0, step / max(1.0, steps))
 
 
-def _wide(logits: Tensor) -> Tensor:
-    return logits.to(torch.promote_types(logits.dtype, torch.float32))
-
-
 def _logs(logits: Tensor) -> Tensor:
-    return F.log_softmax(_wide(logits), dim=-1)
+    return F.log_softmax(wide(logits), dim=-1)

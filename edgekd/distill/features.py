@@ -22,6 +22,8 @@ from jaxtyping import Float, Int
 from torch import Tensor
 from torch.nn import functional as F
 
+from edgekd.distill.wide import wide
+
 LEAST_NORM = 1e-6
 """Norm below which a vector has no direction: it is divided by this instead."""
 LEVELS = (4, 2, 1)
@@ -30,7 +32,7 @@ LEVELS = (4, 2, 1)
 
 def feature(student: Float[Tensor, "batch *place"], teacher: Float[Tensor, "batch *place"]) -> Float[Tensor, ""]:
     """Mean squared difference over all values of two features of one shape."""
-    return F.mse_loss(_wide(student), _wide(teacher))
+    return F.mse_loss(wide(student), wide(teacher))
 
 
 def attention(
@@ -44,7 +46,7 @@ def attention(
     squares: the mean of squares over channels, as a vector over places of length 1; the squared distance of the two, mean over samples, in [0, 2].
     sigmoid: the sigmoid of the mean over channels; mean squared difference over places and samples, in [0, 1].
     """
-    student, teacher = _wide(student), _wide(teacher)
+    student, teacher = wide(student), wide(teacher)
     if form == "sigmoid":
         return F.mse_loss(student.mean(1).sigmoid(), teacher.mean(1).sigmoid())
     ours, theirs = (F.normalize(maps.square().mean(1).flatten(1), dim=1, eps=LEAST_NORM) for maps in (student, teacher))
@@ -64,7 +66,7 @@ def relation(
     of 1, means over ordered pairs (with each sample's own, which is 0, left out) and over all ordered triplets, as the paper has them.
     A batch of one has neither: 0.
     """
-    student, teacher = _wide(student), _wide(teacher)
+    student, teacher = wide(student), wide(teacher)
     if len(student) < 2:
         return student.sum() * 0
     apart = ~torch.eye(len(student), dtype=torch.bool, device=student.device)
@@ -84,7 +86,7 @@ def contrast(
     Other samples of the same class are left out: they are no wrong answers. Embeddings that say nothing give log(batch) where all samples are of
     different classes, and 0 where all are of one.
     """
-    student, teacher = (F.normalize(_wide(each), dim=1, eps=LEAST_NORM) for each in (student, teacher))
+    student, teacher = (F.normalize(wide(each), dim=1, eps=LEAST_NORM) for each in (student, teacher))
     likeness = student @ teacher.T / sharpness
     same = labels.unsqueeze(0) == labels.unsqueeze(1)
     own = torch.eye(len(labels), dtype=torch.bool, device=labels.device)
@@ -97,7 +99,7 @@ def review(student: Float[Tensor, "batch c h w"], teacher: Float[Tensor, "batch 
 
     The paper's hierarchical context loss. A grid that is no smaller than the maps is left out.
     """
-    student, teacher = _wide(student), _wide(teacher)
+    student, teacher = wide(student), wide(teacher)
     total, weight, whole = F.mse_loss(student, teacher), 1.0, 1.0
     for side in LEVELS:
         if side >= min(student.shape[-2:]):
@@ -106,11 +108,6 @@ def review(student: Float[Tensor, "batch c h w"], teacher: Float[Tensor, "batch 
         whole += weight
         total = total + weight * F.mse_loss(F.adaptive_avg_pool2d(student, side), F.adaptive_avg_pool2d(teacher, side))
     return total / whole
-
-
-def _wide(features: Tensor) -> Tensor:
-    """float32 at least; float64 stays."""
-    return features.float() if features.dtype in (torch.float16, torch.bfloat16) else features
 
 
 def _distances(vectors: Tensor) -> Tensor:

@@ -18,6 +18,8 @@ from jaxtyping import Float, Int
 from torch import Tensor
 from torch.nn import functional as F
 
+from edgekd.distill.wide import wide
+
 
 def bce(
     student: Float[Tensor, "batch labels"],
@@ -34,7 +36,7 @@ def bce(
         smoothing: in [0, 1); the targets are 1 − smoothing/2 and smoothing/2.
         positive: how many times as much it weighs that a label is shown as that it is not; None: once.
     """
-    logits = _wide(student)
+    logits = wide(student)
     target = labels.clamp(min=0).to(logits.dtype) * (1 - smoothing) + smoothing / 2
     weight = 1.0 if positive is None else positive.to(logits.dtype)
     losses = -(weight * target * F.logsigmoid(logits) + (1 - target) * F.logsigmoid(-logits))
@@ -51,7 +53,7 @@ def kd(
     0 where both say the same, never below. Its gradient at a sample's student logit is T·(sigmoid(student/T) − sigmoid(teacher/T))/batch.
     """
     scale = temperature.unsqueeze(-1)
-    ours, theirs = _wide(student) / scale, _wide(teacher) / scale
+    ours, theirs = wide(student) / scale, wide(teacher) / scale
     shown = theirs.sigmoid() * (F.logsigmoid(theirs) - F.logsigmoid(ours))
     lacking = (-theirs).sigmoid() * (F.logsigmoid(-theirs) - F.logsigmoid(-ours))
     return (temperature.square() * (shown + lacking).sum(dim=-1)).mean()
@@ -68,8 +70,3 @@ def positive_weights(counts: Int[Tensor, "2 labels"], beta: float) -> Float[Tens
     n = counts.clamp(min=1).double()
     effective = -torch.expm1(n * (math.log(beta) if beta else -math.inf))  # by expm1, as 1 − βⁿ loses its digits where β comes near 1
     return (effective[0] / effective[1]).float()
-
-
-def _wide(logits: Tensor) -> Tensor:
-    """float32 at least; float64 stays."""
-    return logits.float() if logits.dtype in (torch.float16, torch.bfloat16) else logits

@@ -15,6 +15,8 @@ from jaxtyping import Float, Int
 from torch import Tensor
 from torch.nn import functional as F
 
+from edgekd.distill.wide import wide
+
 
 def class_weights(counts: Int[Tensor, " classes"], beta: float) -> Float[Tensor, " classes"]:
     """Weights of mean 1 over the classes, each proportional to 1/E with E = (1 − βⁿ)/(1 − β), the effective number of a class's n images.
@@ -53,6 +55,6 @@ def label(
         class_balance: β of `class_weights`, in [0, 1).
         logit_adjustment: τ of `log_prior`, 0 or more.
     """
-    wide = student if student.dtype == torch.float64 else student.float()
-    losses = F.cross_entropy(wide + log_prior(counts, logit_adjustment).to(wide.dtype), labels, label_smoothing=smoothing, reduction="none")
-    return (class_weights(counts, class_balance).to(wide.dtype)[labels] * losses).mean()
+    logits = wide(student)
+    losses = F.cross_entropy(logits + log_prior(counts, logit_adjustment).to(logits.dtype), labels, label_smoothing=smoothing, reduction="none")
+    return (class_weights(counts, class_balance).to(logits.dtype)[labels] * losses).mean()

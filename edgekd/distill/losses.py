@@ -22,6 +22,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 from torch.nn import functional as F
 
+from edgekd.distill.wide import wide
 from edgekd.errors import UsageError
 
 LEAST_SPREAD = 1e-4
@@ -33,7 +34,7 @@ LEAST_VARIANCE = 1e-7
 
 def label(student: Float[Tensor, "batch classes"], labels: Int[Tensor, " batch"], *, smoothing: float = 0.0) -> Float[Tensor, ""]:
     """Cross entropy with the labels at T = 1, in nats; `smoothing` in [0, 1) is the share given to all classes alike."""
-    return F.cross_entropy(_wide(student), labels, label_smoothing=smoothing)
+    return F.cross_entropy(wide(student), labels, label_smoothing=smoothing)
 
 
 def kd(
@@ -71,8 +72,8 @@ def dkd(
     if classes < 3:
         raise UsageError(f"dkd compares the classes beside the label, so it needs 3 classes or more, got {classes}. Use kd instead.")
     scale = temperature.unsqueeze(-1)
-    target_margin, target_others = _split(_wide(teacher) / scale, labels)
-    margin, others = _split(_wide(student) / scale, labels)
+    target_margin, target_others = _split(wide(teacher) / scale, labels)
+    margin, others = _split(wide(student) / scale, labels)
     target_part = _divergence(_log_binary(target_margin), _log_binary(margin))
     other_part = _divergence(F.log_softmax(target_others, dim=-1), F.log_softmax(others, dim=-1))
     return (temperature.square() * (alpha * target_part + beta * other_part)).mean()
@@ -136,16 +137,11 @@ def standardise(logits: Float[Tensor, "batch classes"]) -> Float[Tensor, "batch 
     The student is then asked for the order and the ratios of the teacher's logits, no longer for their scale, which shows in its
     calibration. Sun et al. use it with T = 2 and a weight of 9.
     """
-    return F.layer_norm(_wide(logits), logits.shape[-1:], eps=LEAST_VARIANCE)
-
-
-def _wide(logits: Tensor) -> Tensor:
-    """float32 at least; float64 stays."""
-    return logits.float() if logits.dtype in (torch.float16, torch.bfloat16) else logits
+    return F.layer_norm(wide(logits), logits.shape[-1:], eps=LEAST_VARIANCE)
 
 
 def _log_softened(logits: Tensor, temperature: Tensor) -> Tensor:
-    return F.log_softmax(_wide(logits) / temperature.unsqueeze(-1), dim=-1)
+    return F.log_softmax(wide(logits) / temperature.unsqueeze(-1), dim=-1)
 
 
 def _divergence(target: Tensor, soft: Tensor) -> Tensor:
