@@ -1,4 +1,4 @@
-"""device/agent/trtexec.py: command lines of 10 and 11, logs as its public sources print them (synthetic/), and a made-up tool that is run."""
+"""device/agent/trtexec.py: command lines of 10 and 11, published logs (public/) and made-up ones (synthetic/), and a made-up tool that is run."""
 
 import json
 import sys
@@ -16,6 +16,7 @@ from tests.device.agent.gpu import trtexec as made_up
 from tests.device.nets import passing
 
 LOGS = Path(__file__).parent / "synthetic"
+PUBLIC = Path(__file__).parent / "public"
 ROW = {"h2dMs": 0.1, "computeMs": 1.0, "d2hMs": 0.05, "latencyMs": 1.15}
 SHAPES = {"x": (2, 3), "y": (2,)}
 TIMED: dict[str, Any] = {"warm_ms": 20.5, "min_ms": 1200, "min_runs": 10, "shapes": SHAPES}
@@ -62,6 +63,34 @@ def test_a_log_of_10() -> None:
     assert (said["enqueue_ms"]["p99"], said["compute_s"]) == (0.012, 2.89)
     assert said["warnings"] == ["The timings below are of a made-up board.", "* GPU compute time is unstable, with coefficient of variance = 3.1%."]
     assert said["errors"] == []
+
+
+def test_a_published_summary() -> None:
+    """Of 10, from a public thread: every series by its own name, and the totals."""
+    said = trtexec.parse_log((PUBLIC / "summary.txt").read_text())
+    assert (said["throughput"], said["walltime_s"], said["compute_s"]) == (130.298, 3.00082, 2.96536)
+    assert said["latency_ms"] == {"min": 5.38672, "max": 13.3664, "mean": 7.60628, "median": 7.16092, "p90": 10.2996, "p95": 10.8698, "p99": 12.9675}
+    assert (said["enqueue_ms"]["mean"], said["to_gpu_ms"]["min"]) == (7.63062, 0.0065918)
+    assert (said["compute_ms"]["p99"], said["from_gpu_ms"]["max"]) == (12.9485, 0.110596)
+    assert (said["version"], said["passed"], said["warnings"], said["errors"]) == (None, None, [], [])
+
+
+def test_a_published_summary_that_is_cut_off() -> None:
+    """Of an AGX Orin: averages on the way are no summary, and of a torn line what stands in full is taken."""
+    said = trtexec.parse_log((PUBLIC / "summary-orin.txt").read_text())
+    assert (said["throughput"], said["latency_ms"]["median"], said["enqueue_ms"]["p99"]) == (208.729, 4.83752, 0.384033)
+    assert said["to_gpu_ms"] == {"min": 0.0480957, "max": 0.0679321, "mean": 0.0507424, "median": 0.050293, "p90": 0.052002, "p95": 0.0533447}
+    assert not {"compute_ms", "from_gpu_ms", "walltime_s"} & set(said)
+
+
+@pytest.mark.parametrize(
+    ("file", "version"),
+    [("options-orin", "10.3.0"), ("options-windows", "10.8.0"), ("run-windows", "10.2.0"), ("device-orin", None)],
+)
+def test_published_beginnings(file: str, version: str | None) -> None:
+    """A build number, a Windows path, a board that thinks it is 1970: the version is read where it stands, and nothing is made up."""
+    said = trtexec.parse_log((PUBLIC / f"{file}.txt").read_text())
+    assert said == {"version": version, "passed": None, "warnings": [], "errors": []}
 
 
 def test_a_log_of_11() -> None:
