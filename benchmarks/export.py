@@ -2,12 +2,12 @@
 
     python -m benchmarks.export [--networks resnet18 …] [--minutes 100] [--quick]
 
-Five convolutional networks and a vision transformer of torchvision at 224², and the CIFAR networks whose published weights are at hand. Published
-weights of the former are not: theirs are random, with BatchNorm statistics of real images (else they answer the same to every image), and what is
-shown of their answers is how far they move, as a share of how far they lie apart from image to image. Each network's files come from `edgekd.export`
-as a run makes them; beside ONNX Runtime they run in OpenVINO, and beside them the network itself in PyTorch, as it is and compiled, and what a plain
-`torch.onnx.export` gives in ONNX Runtime's defaults. One image at a time on all cores. fp16 is built and answers, and is not timed: no CPU here
-computes in it.
+Five convolutional networks and a vision transformer of torchvision at 224², the CIFAR-10 networks whose published weights are at hand, and the
+teacher and a student of benchmarks/methods.py on CIFAR-100. Published weights of the former are not at hand: theirs are random, with BatchNorm
+statistics of real images (else they answer the same to every image), and what is shown of their answers is how far they move, as a share of how far
+they lie apart from image to image. Each network's files come from `edgekd.export` as a run makes them; beside ONNX Runtime they run in OpenVINO,
+and beside them the network itself in PyTorch, as it is and compiled, and what a plain `torch.onnx.export` gives in ONNX Runtime's defaults. One
+image at a time on all cores. fp16 is built and answers, and is not timed: no CPU here computes in it.
 
 What a row says holds for its CPU. INT8 is fast where that has 8-bit dot products (`vnni`), and there the goal for it stands; figures of a CPU without
 them say so in their name. Rows are written network by network; a stopped script goes on with the next.
@@ -21,6 +21,7 @@ them say so in their name. Rows are written network by network; a stopped script
 
 import argparse
 import copy
+import functools
 import json
 import math
 import time
@@ -35,7 +36,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from benchmarks import runtimes
-from benchmarks.methods import IMAGENET
+from benchmarks.methods import CIFAR100, IMAGENET, STUDENT, TEACHER
 from benchmarks.result import WORK, commit, data_file, keep, saved_rows, tell
 from benchmarks.runtimes import EAGER, OPENVINO, ORT, PLAIN, Bout, Floats, Plan, Way
 from edgekd import target, units
@@ -62,9 +63,13 @@ WEIGHTS = {
     "resnet44": "resnet44-014dd654.th",
     "resnet56": "resnet56-4bfd9763.th",
 }
-"""On CIFAR-10."""
-TEACHER = "resnet56"
-NETWORKS = (*WEIGHTS, *CONVOLUTIONAL, "vit_b_16")
+"""On CIFAR-10, published."""
+OWN = {"resnet56b": TEACHER, "resnet8b": STUDENT}
+"""On CIFAR-100, of benchmarks/methods.py."""
+REAL = (*WEIGHTS, *OWN)
+TEACHERS = ("resnet56", "resnet56b")
+"""Of their data sets; the others are students."""
+NETWORKS = (*REAL, *CONVOLUTIONAL, "vit_b_16")
 SHAPE, SIZE, CLASSES = (32, 32, 3), (224, 224), 1000
 """Of the images at hand; of what the large networks are shown; how many classes they have."""
 SHOWN = 16
@@ -80,10 +85,10 @@ Rows = dict[tuple[str, bool, str, str, str], Row]
 
 
 class Pictures:
-    """CIFAR-10's images; few of each split in a smoke test."""
+    """A data set's images; few of each split in a smoke test."""
 
-    def __init__(self, *, quick: bool) -> None:
-        found = source.load(f"npz:{data_file('cifar10.npz')}")
+    def __init__(self, name: str = "cifar10", *, quick: bool) -> None:
+        found = source.load(f"npz:{data_file(f'{name}.npz')}")
         self.train, self.valid = found.train, found.valid
         self.test = found.test.take(np.arange(256)) if quick else found.test
         self.classes = found.classes
@@ -100,6 +105,8 @@ def network(name: str, pictures: Pictures) -> Network:
     """With its published weights, or with random ones that tell images apart."""
     if name in WEIGHTS:
         return build(name, classes=10, shape=SHAPE, weights=str(data_file(WEIGHTS[name])), preprocess=IMAGENET).eval()
+    if name in OWN:
+        return build(name, classes=100, shape=SHAPE, weights=str(OWN[name]), preprocess=CIFAR100).eval()
     torch.manual_seed(0)
     found = build(name, classes=CLASSES, shape=SHAPE, preprocess=msgspec.structs.replace(IMAGENET, size=SIZE))
     for module in found.modules():
@@ -142,7 +149,7 @@ def files(name: str, found: Network, pictures: Pictures, folder: Path) -> tuple[
             return paths | {artifact.precision: folder / artifact.path for artifact in artifacts}, refused
         except EdgekdError as error:
             aside = next((file for file in folder.glob("*.onnx.rejected") if file.name in str(error)), None)
-            if name in WEIGHTS or aside is None:
+            if name in REAL or aside is None:
                 raise
             precision = "fp16" if "-fp16.onnx" in aside.name else "int8-cpu"
             precisions.remove("fp16" if precision == "fp16" else "int8")
@@ -152,7 +159,7 @@ def files(name: str, found: Network, pictures: Pictures, folder: Path) -> tuple[
 
 def exported(name: str, found: Network, pictures: Pictures, folder: Path, precisions: Sequence[Literal["fp32", "fp16", "int8"]]) -> list[Artifact]:
     """As a run exports a network."""
-    real = name in WEIGHTS
+    real = name in REAL
     images = pictures.calibration if real else min(128, pictures.calibration)
     at = np.linspace(0, len(pictures.valid) - 1, pictures.judged if real else SHOWN).round().astype(int)
     return export(
@@ -171,8 +178,8 @@ def exported(name: str, found: Network, pictures: Pictures, folder: Path, precis
 
 
 def role(name: str) -> Literal["teacher", "student"]:
-    """The largest of the CIFAR networks is the others' teacher."""
-    return "teacher" if name == TEACHER else "student"
+    """The largest CIFAR network of a data set is the others' teacher."""
+    return "teacher" if name in TEACHERS else "student"
 
 
 # Rows -----------------------------------------------------------------------------------------------------------------
@@ -197,12 +204,12 @@ def measured(name: str, pictures: Pictures, plan: Plan, folder: Path) -> list[Ro
     sizes: dict[Way, int] = {way: path.stat().st_size for way, path in runs.items()} | {(ORT, "fp16"): paths["fp16"].stat().st_size}
     rows = compared(bout, sizes, refused)
     for row in rows:
-        row |= {"network": name, "role": role(name), "real_weights": name in WEIGHTS}
+        row |= {"network": name, "role": role(name), "real_weights": name in REAL}
         if row["runtime"] == ORT and row["precision"] in refused:
             row["refused"] = refused[row["precision"]].partition(". ")[0]
         if row["runtime"] == ORT and row["precision"] == "int8-cpu":
             row |= runtimes.left_over(paths["int8-cpu"])
-    if name in WEIGHTS:
+    if name in REAL:
         scored(rows, paths, found, pictures)
     return rows
 
@@ -305,7 +312,8 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="a smoke test: a short bout, few images, results thrown away")
     args = parser.parse_args()
     begun = time.monotonic()
-    pictures, plan, here = Pictures(quick=args.quick), runtimes.QUICK if args.quick else Plan(), host()
+    plan, here = runtimes.QUICK if args.quick else Plan(), host()
+    pictures = functools.cache(functools.partial(Pictures, quick=args.quick))
     key = sha256_json({"plan": plan.__dict__, "versions": runtimes.versions(), "compiler": runtimes.compiler() is not None})[:16]
     rows: Rows = {place(row): row for row in ([] if args.quick else saved_rows("export"))}
     for name in args.networks:
@@ -314,7 +322,7 @@ def main() -> None:
             continue
         started = time.monotonic()
         print(name, flush=True)
-        new = measured(name, pictures, plan, WORK / "export" / ("quick" if args.quick else "files") / name)
+        new = measured(name, pictures("cifar100" if name in OWN else "cifar10"), plan, WORK / "export" / ("quick" if args.quick else "files") / name)
         for at in old:
             del rows[at]
         for row in new:

@@ -48,7 +48,9 @@ SEEDS = 3
 """Fewer than these, and a method's gain is no candidate for the best."""
 IMAGENET = Preprocess(mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225))
 CIFAR100 = Preprocess(mean=(0.507, 0.487, 0.441), std=(0.267, 0.256, 0.276))
-TEACHER = RESULTS / "methods-teacher.safetensors"
+TEACHER, STUDENT = RESULTS / "methods-teacher.safetensors", RESULTS / "methods-student.safetensors"
+KEPT = ("cifar100", "two phases", 0)
+"""Set, method and seed of the student that is kept beside its teacher, for benchmarks/export.py."""
 NAME = "methods"
 """Of the results."""
 PLACE = ("set", "method", "setting", "seed", "key")
@@ -246,6 +248,8 @@ class Lesson:
         found: dict[str, Any] = dict(zip(PLACE, self.place, strict=True))
         found |= {"steps": training.steps, "epochs": self.epochs, "seconds": round(training.seconds, 1)}
         found |= {"epoch_s": round(training.seconds / self.epochs, 1), "valid_accuracy": accuracy(setting, network, "valid"), "commit": commit()}
+        if test and not self.quick and (self.name, self.method, self.seed) == KEPT:
+            save_weights(network, STUDENT, half=True)
         return {**found, "test_accuracy": accuracy(setting, network, "test")} if test else found
 
 
