@@ -19,23 +19,28 @@ _ALPHA, _BETA = 0.2, 0.5
 
 
 def pooled(model: onnx.ModelProto) -> None:
-    """Write means over height and width as GlobalAveragePool, in place; shapes are known."""
-    constants = {tensor.name: tensor for tensor in model.graph.initializer}
-    images = {value.name for value in model.graph.value_info if len(value.type.tensor_type.shape.dim) == 4}
-    for node in model.graph.node:
-        if node.op_type == "ReduceMean" and node.input[0] in images and _over_image(node, constants):
-            node.op_type = "GlobalAveragePool"
-            del node.input[1:], node.attribute[:]
-    used = {name for node in model.graph.node for name in node.input}
-    for tensor in [tensor for tensor in model.graph.initializer if tensor.name not in used]:
-        model.graph.initializer.remove(tensor)
+    """Write means over height and width as GlobalAveragePool, in place; shapes are known. Where both axes go, Flatten takes them away."""
+    graph = model.graph
+    constants = {tensor.name: tensor for tensor in graph.initializer}
+    images = {value.name for value in graph.value_info if len(value.type.tensor_type.shape.dim) == 4}
+    for node in [node for node in graph.node if node.op_type == "ReduceMean" and node.input[0] in images]:
+        said = {attribute.name: attribute for attribute in node.attribute}
+        if not _over_image(node, said, constants):
+            continue
+        if "keepdims" in said and not said["keepdims"].i:
+            (flat,) = node.output
+            node.output[0] = f"{flat}/image"
+            flatten = helper.make_node("Flatten", [node.output[0]], [flat], name=f"{flat}/flat", axis=1)
+            graph.node.insert(list(graph.node).index(node) + 1, flatten)
+        node.op_type = "GlobalAveragePool"
+        del node.input[1:], node.attribute[:]
+    used = {name for node in graph.node for name in node.input}
+    for tensor in [tensor for tensor in graph.initializer if tensor.name not in used]:
+        graph.initializer.remove(tensor)
 
 
-def _over_image(node: onnx.NodeProto, constants: Mapping[str, onnx.TensorProto]) -> bool:
-    """Whether it is over the last two axes, which stay with length 1. Which ones is an input since opset 18, an attribute before."""
-    said = {attribute.name: attribute for attribute in node.attribute}
-    if "keepdims" in said and not said["keepdims"].i:
-        return False
+def _over_image(node: onnx.NodeProto, said: Mapping[str, onnx.AttributeProto], constants: Mapping[str, onnx.TensorProto]) -> bool:
+    """Whether it is over the last two axes. Which ones is an input since opset 18, an attribute before."""
     if len(node.input) > 1 and node.input[1] in constants:
         axes = numpy_helper.to_array(constants[node.input[1]]).tolist()
     else:
@@ -45,13 +50,21 @@ def _over_image(node: onnx.NodeProto, constants: Mapping[str, onnx.TensorProto])
 
 def others(model: onnx.ModelProto, floats: Collection[str] = ()) -> list[str]:
     """Names of products without a gate, of gates that are multiplied by nothing (a last Sigmoid rounded to 256 steps is a poor answer), and of the
-    gates and products of layers in `floats`, which stay in float with them."""
+    gates and products of layers in `floats` and the pools before them, which stay in float with them."""
     after = {name for node in model.graph.node if node.name in floats for name in node.output}
     gates = {node.output[0] for node in model.graph.node if node.op_type in GATES and node.input[0] not in after}
     products = [node for node in model.graph.node if node.op_type == "Mul"]
     gated = {name for node in products for name in node.input if name in gates}
     idle = [node.name for node in model.graph.node if node.op_type in GATES and node.output[0] not in gated]
+    idle += [node.name for node in model.graph.node if node.op_type == "GlobalAveragePool" and _only_before(node, model.graph, floats)]
     return idle + [node.name for node in products if not gates.intersection(node.input)]
+
+
+def _only_before(node: onnx.NodeProto, graph: onnx.GraphProto, floats: Collection[str]) -> bool:
+    """Whether all that read a node, through what only gives its answer another shape, are in `floats`."""
+    readers = [each for each in graph.node if node.output[0] in each.input]
+    shaped = ("Flatten", "Reshape", "Squeeze")
+    return bool(readers) and all(each.name in floats or (each.op_type in shaped and _only_before(each, graph, floats)) for each in readers)
 
 
 def as_sums(model: onnx.ModelProto) -> None:

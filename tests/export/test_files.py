@@ -76,8 +76,8 @@ def test_counts(made: tuple[Network, Path, list[Artifact], list[Event]]) -> None
         assert artifact.size == (folder / artifact.path).stat().st_size
     assert "BatchNormalization" not in {node.op_type for node in onnx.load(folder / artifacts[0].path).graph.node}
     assert [artifact.quantised for artifact in artifacts[:2]] == [{}, {}]
-    assert artifacts[2].quantised == {"Conv": 2, "Gemm": 1}
-    assert artifacts[2].conversions == 4
+    assert artifacts[2].quantised == {"Add": 1, "Conv": 2, "Gemm": 1, "GlobalAveragePool": 1}
+    assert artifacts[2].conversions == 1
 
 
 @pytest.mark.parametrize("batch", [1, 2, 7])

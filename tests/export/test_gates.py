@@ -7,6 +7,7 @@ import numpy as np
 import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
+from onnx.reference import ReferenceEvaluator
 from torch import Tensor, nn
 
 from edgekd.events import silent
@@ -95,17 +96,38 @@ def test_what_is_no_gate_is_left_alone() -> None:
     assert set(gates.others(model, ["layer"])) == {"square", "answer", "gate", "silu"}
 
 
+def test_a_pool_stays_in_float_with_the_layer_after_it() -> None:
+    """Through what only changes its shape, and only where no other layer reads it."""
+    nodes = [
+        helper.make_node("GlobalAveragePool", ["x"], ["pool"], name="pool"),
+        helper.make_node("Flatten", ["pool"], ["flat"], name="flat"),
+        helper.make_node("MatMul", ["flat", "w"], ["one"], name="one"),
+        helper.make_node("MatMul", ["flat", "w"], ["two"], name="two"),
+    ]
+    puts = [helper.make_tensor_value_info("x", TensorProto.FLOAT, [1, 4, 2, 2])]
+    model = helper.make_model(helper.make_graph(nodes, "g", puts, []))
+    assert gates.others(model, ["one", "two"]) == ["pool"]
+    assert gates.others(model, ["one"]) == gates.others(model) == []
+
+
 @pytest.mark.parametrize(
     ("axes", "keep", "rank", "becomes"),
-    [([2, 3], 1, 4, True), ([-1, -2], 1, 4, True), ([2, 3], 0, 4, False), ([1], 1, 4, False), ([2, 3], 1, 5, False)],
+    [([2, 3], 1, 4, True), ([-1, -2], 1, 4, True), ([2, 3], 0, 4, True), ([1], 1, 4, False), ([1], 0, 4, False), ([2, 3], 1, 5, False)],
 )
 def test_which_means_are_pools(axes: list[int], keep: int, rank: int, becomes: bool) -> None:
-    """Over height and width of images, which stay with length 1."""
+    """Over height and width of images, whether they stay with length 1 or go; answers and shapes stay what they were."""
     nodes = [helper.make_node("Relu", ["x"], ["image"]), helper.make_node("ReduceMean", ["image", "axes"], ["y"], keepdims=keep)]
-    puts = [helper.make_tensor_value_info("x", TensorProto.FLOAT, [1] * rank), helper.make_tensor_value_info("y", TensorProto.FLOAT, None)]
+    puts = [
+        helper.make_tensor_value_info("x", TensorProto.FLOAT, ["n", "c", "h", "w", "d"][:rank]),
+        helper.make_tensor_value_info("y", TensorProto.FLOAT, None),
+    ]
     graph = helper.make_graph(nodes, "g", puts[:1], puts[1:], [numpy_helper.from_array(np.array(axes), "axes")])
     model = onnx.shape_inference.infer_shapes(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)], ir_version=10))
+    image = np.random.default_rng(0).normal(size=[2, 3, 4, 5, 6][:rank]).astype(np.float32)
+    (before,) = ReferenceEvaluator(model).run(None, {"x": image})
     gates.pooled(model)
     assert (model.graph.node[1].op_type == "GlobalAveragePool") == becomes
     assert len(model.graph.initializer) == (0 if becomes else 1)
     onnx.checker.check_model(model)
+    (after,) = ReferenceEvaluator(model).run(None, {"x": image})
+    np.testing.assert_allclose(after, before, rtol=1e-6)
