@@ -20,12 +20,14 @@ from edgekd.events import Emit, Progress, Wrote, silent
 from edgekd.files import atomic_path, sha256_file, write_atomic
 from edgekd.target import Target
 
+STILL = ("constant", "quantize", "dequantize", "cast", "reformat")
+"""Kinds of layers that compute nothing."""
 BUILD_S = 1800.0
 """How long a builder may say nothing, in seconds."""
 
 
 class EngineLayer(msgspec.Struct, frozen=True):
-    """A layer of the network that was parsed: the builder fuses several into one kernel."""
+    """A layer, and the type that it computes in."""
 
     name: str
     kind: str
@@ -43,6 +45,8 @@ class Engine(msgspec.Struct, frozen=True, kw_only=True):
     target: str
     library: str
     version: str
+    by: str = "python"
+    """Who built it: the library's Python bindings, or `trtexec`."""
     chips: list[str] = []
     gpu: str | None = None
     """The GPU that it was built on and for; None: for `chips`."""
@@ -52,13 +56,17 @@ class Engine(msgspec.Struct, frozen=True, kw_only=True):
     size: int
     seconds: float
     layers: list[EngineLayer] = []
+    """Of the network that was parsed; empty of one that trtexec built."""
+    kernels: list[EngineLayer] = []
+    """Of the engine, several of the network's fused into one; empty where no GPU was there to open it with."""
     warnings: list[str] = []
     edgekd: str = __version__
 
     @property
     def precisions(self) -> dict[str, int]:
-        """How many layers answer in each type."""
-        return dict(Counter(layer.precision for layer in self.layers if layer.precision))
+        """How many layers compute in each type: of the engine where it was opened, else of the network. Constants and conversions do not count."""
+        counted = (layer.precision for layer in self.kernels or self.layers if layer.kind not in STILL)
+        return dict(Counter(precision for precision in counted if precision))
 
 
 def engines(
@@ -93,7 +101,7 @@ def _engine(session: Session, file: Path, what: Target, folder: Path, batches: t
     with session.start() as agent:
         there = agent.ask("builder", library=library)
         made_of = {"onnx": sha256_file(file), "library": library, "chips": chips, "batches": batches, "workspace": what.workspace}
-        stands = _standing(out, {**made_of, "version": there["version"], "gpu": there["gpu"]})
+        stands = _standing(out, {**made_of, **{name: there[name] for name in ("by", "version", "gpu")}})
         if stands is not None:
             return stands
 

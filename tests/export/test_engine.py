@@ -1,6 +1,7 @@
 """export/engine.py and device/agent/trt.py: engines for RTX cards, built for real without a GPU."""
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from edgekd.export.engine import engines, read_engine
 from edgekd.export.feed import Feed
 from edgekd.export.int8 import Quantiser
 from edgekd.export.precision import to_fp16
-from tests.device.agent.gpu import compiled, offered
+from tests.device.agent.gpu import compiled, offered, trtexec
 from tests.export.nets import PREPARED as IMAGES
 from tests.needs import need_package
 
@@ -79,7 +80,9 @@ def test_an_engine_of_another_gpu_does_not_stand(half: Path, tmp_path: Path, mon
     offered(compiled(tmp_path).parent, monkeypatch)
     orin = [target.load("jetson-orin-nano")]
     (first,) = engines(half, orin, tmp_path)
-    assert (first.library, first.gpu, first.chips) == ("tensorrt", "Fake GPU 8 (8.7)", [])
+    assert (first.library, first.by, first.gpu, first.chips) == ("tensorrt", "python", "Fake GPU 8 (8.7)", [])
+    assert first.precisions == {"fp32": 1}
+    assert [(layer.kind, layer.precision) for layer in first.kernels] == [("pointwisev2", "fp32")]
     file = tmp_path / first.file
     before = file.stat().st_mtime_ns
     assert engines(half, orin, tmp_path) == [first]
@@ -92,13 +95,29 @@ def test_an_engine_of_another_gpu_does_not_stand(half: Path, tmp_path: Path, mon
     assert file.stat().st_mtime_ns > before
 
 
+def test_trtexec_builds_where_there_are_no_bindings(half: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The table then has the engine's layers and none of the network; with bindings there the engine is built anew."""
+    folder = compiled(tmp_path).parent
+    monkeypatch.setenv("LD_LIBRARY_PATH", str(folder))
+    monkeypatch.setenv("PATH", os.pathsep.join([str(trtexec(tmp_path).parent), os.environ["PATH"]]))
+    orin = [target.load("jetson-orin-nano")]
+    (engine,) = engines(half, orin, tmp_path / "out", batches=(1, 4, 8))
+    assert (engine.by, engine.version, engine.gpu, engine.seconds, engine.layers) == ("trtexec", "10.3.0", "Fake GPU 8 (8.7)", 12.5, [])
+    assert (engine.profile["images"], engine.kernels[0].name) == ([[1, 3, 8, 8], [4, 3, 8, 8], [8, 3, 8, 8]], "double y + add")
+    assert read_engine(tmp_path / "out" / engine.file) == engine == engines(half, orin, tmp_path / "out", batches=(1, 4, 8))[0]
+    offered(folder, monkeypatch)
+    (other,) = engines(half, orin, tmp_path / "out", batches=(1, 4, 8))
+    assert other.by == "python"
+
+
 def test_int8_as_tensorrt_takes_it(toy: onnx.ModelProto, tmp_path: Path) -> None:
     """The flavour that is made for it builds; the CPU's is refused in the library's own words."""
     quantiser = Quantiser(toy, IMAGES, Feed(), "toy", silent)
     onnx.save(quantiser.made("int8-trt"), tmp_path / "trt.onnx")
     onnx.save(quantiser.made("int8-cpu"), tmp_path / "cpu.onnx")
     (engine,) = engines(tmp_path / "trt.onnx", RTX[1:2], tmp_path)
-    assert engine.precisions["int8"] >= 3
+    assert engine.precisions["int8"] == len(quantiser.layers) == 3
+    assert engine.kernels == []
     with pytest.raises(DeviceError, match="TensorRT does not take this file"):
         engines(tmp_path / "cpu.onnx", RTX[1:2], tmp_path)
     assert not list(tmp_path.glob("cpu*.engine*"))

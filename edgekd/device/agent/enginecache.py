@@ -10,7 +10,7 @@ import json
 import os
 import time
 from pathlib import Path
-from typing import Any, Callable, Dict, NamedTuple, Optional, Sequence
+from typing import Any, Callable, Dict, NamedTuple, Optional, Sequence, Tuple
 
 from . import cuda, libraries, onnxfile, trt, trtexec
 from .protocol import Answer, RefusedError
@@ -50,17 +50,37 @@ def builder(library: str) -> Builder:
         RefusedError: neither is there, or it is too old.
     """
     try:
-        return Builder(library, str(libraries.imported(library).__version__), None)
+        return _here(library)
     except ImportError as error:
-        tool = trtexec.found() if library == "tensorrt" else None
-        if tool is not None:
-            return Builder(library, trtexec.version(tool), tool)
         remedy = {
             "tensorrt": "On a Jetson: sudo apt install nvidia-tensorrt python3-libnvinfer; elsewhere: pip install 'edgekd[tensorrt]'",
             "tensorrt_rtx": "Install it: pip install 'edgekd[rtx]'",
         }[library]
         also = " and no trtexec" if library == "tensorrt" else ""
         raise RefusedError("there is no {} for Python here ({}){}. {}".format(library, error, also, remedy)) from None
+
+
+def _here(library: str) -> Builder:
+    """As `builder`; raises ImportError where neither is there."""
+    try:
+        return Builder(library, str(libraries.imported(library).__version__), None)
+    except ImportError:
+        tool = trtexec.found() if library == "tensorrt" else None
+        if tool is None:
+            raise
+        return Builder(library, trtexec.version(tool), tool)
+
+
+def told(library: str) -> Answer:
+    """Who builds here, with which version, and for which GPU: `tensorrt` for the one that is there, `tensorrt_rtx` for any.
+
+    Raises:
+        ImportError: neither bindings nor trtexec are there.
+        RefusedError: as `builder`, or there is no GPU and the library needs one. CudaError: as `cuda.Driver`.
+    """
+    who = _here(library)
+    gpu = None if library == "tensorrt_rtx" else "{} ({})".format(cuda.Driver().name, cuda.Driver().capability)
+    return {"by": who.by, "version": who.version, "gpu": gpu}
 
 
 def started(library: str) -> Answer:
@@ -163,8 +183,39 @@ def _built(who: Builder, path: str, out: Path, batches: Sequence[int], workspace
     timings = str(place / "{}-{}.timings".format(who.library, who.version))
     if who.tool is None:
         chips = [cuda.Driver().capability] if who.library == "tensorrt_rtx" else []
-        told = trt.build(path, str(out), who.library, (least, usual, largest), chips, workspace, timings, BUILD_S, tell)
-        return {name: told[name] for name in ("seconds", "profile", "layers", "warnings")}
+        made = trt.build(path, str(out), who.library, (least, usual, largest), chips, workspace, timings, BUILD_S, tell)
+        return {name: made[name] for name in ("seconds", "profile", "layers", "kernels", "warnings")}
+    return _by_tool(who.tool, who.version, path, out, batches, workspace, timings, tell)
+
+
+def build(
+    path: str,
+    out: str,
+    library: str,
+    batches: Tuple[int, int, int] = (1, 1, 1),
+    chips: Sequence[str] = (),
+    workspace: Optional[int] = None,
+    tell: Tell = lambda **facts: None,
+) -> Answer:
+    """An engine that is taken along, in the file `out`; what it is made of. By Python's bindings as `trt.build`, else by trtexec.
+
+    Raises:
+        ImportError: neither is there. Otherwise as `trt.build`.
+    """
+    who = _here(library)
+    if who.tool is None:
+        return dict(trt.build(path, out, library, batches, chips, workspace, limit_s=BUILD_S, tell=tell), by=who.by)
+    made = _by_tool(who.tool, who.version, path, Path(out), batches, workspace, None, tell)
+    if made["seconds"] is None:
+        raise RefusedError("trtexec does not tell how long it built: its log has no line 'Engine built in'")
+    hashes = {"onnx": sha256_of(Path(path)), "sha256": sha256_of(Path(out)), "size": os.path.getsize(out)}
+    return dict(made, **hashes, library=library, version=who.version, by=who.by, chips=[], layers=[])
+
+
+def _by_tool(
+    tool: str, version: str, path: str, out: Path, batches: Sequence[int], workspace: Optional[int], timings: Optional[str], tell: Tell
+) -> Answer:
+    """By trtexec; what it tells of it, and the shapes of each input, least, usual and largest, as `profile`."""
     said = onnxfile.read(path)
     for put in said.inputs:
         if not all(isinstance(size, int) for size in put["shape"][1:]):
@@ -177,7 +228,9 @@ def _built(who: Builder, path: str, out: Path, batches: Sequence[int], workspace
 
     beat()
     limits: Dict[str, Any] = {"workspace": workspace, "timings": timings, "limit_s": BUILD_S}
-    return trtexec.build(who.tool, who.version, path, str(out), shapes, beat=beat, **limits)
+    made = trtexec.build(tool, version, path, str(out), shapes, beat=beat, **limits)
+    profile = {put["name"]: [shape.get(put["name"], put["shape"]) for shape in shapes] for put in said.inputs}
+    return dict(made, profile=profile)
 
 
 def _prune(place: Path, new: Path) -> None:

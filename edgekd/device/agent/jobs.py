@@ -13,7 +13,7 @@ import time
 from pathlib import Path
 from typing import Any, Callable, Dict, List, Optional
 
-from . import enginecache, engines, jetson, machine, nvml, onnxrt, openvinort, runtimes, trt, trtexec
+from . import enginecache, engines, jetson, machine, nvml, onnxrt, openvinort, runtimes, trtexec
 from .block import block, in_turn, settle
 from .feed import Model
 from .power import Meter
@@ -49,8 +49,8 @@ class Desk:
             "flow": self.flow,
             "profile": self.profile,
             "engine": Telling(enginecache.engine),
-            "builder": trt.builder,
-            "build": Telling(trt.build),
+            "builder": enginecache.told,
+            "build": Telling(enginecache.build),
         }
 
     def facts(self) -> Answer:

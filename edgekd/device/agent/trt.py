@@ -1,8 +1,8 @@
 """TensorRT engines from ONNX files, by `tensorrt` 10 and 11 and by `tensorrt_rtx` alike: what stands in the file is what the engine computes in.
 
-In: a file, the batches that the engine must take, for which chips. Out: an engine, and a table of what went into it and which layers it has. Networks
-are strongly typed, so that precision is the file's own. `tensorrt` builds for the GPU at hand; `tensorrt_rtx` needs none, and builds for those that
-are named.
+In: a file, the batches that the engine must take, for which chips. Out: an engine, and a table of what went into it and which layers it has: those of
+the network that was parsed and, where a GPU is there to open it with, those of the engine. Networks are strongly typed, so that precision is the
+file's own. `tensorrt` builds for the GPU at hand; `tensorrt_rtx` needs none, and builds for those that are named.
 """
 
 import hashlib
@@ -11,23 +11,10 @@ import time
 from pathlib import Path
 from typing import Any, Callable, Dict, List, Optional, Sequence, Tuple
 
-from . import cuda, libraries
+from . import kernels, libraries
 from .protocol import Answer, RefusedError
 
 Tell = Callable[..., None]
-
-
-def builder(library: str) -> Answer:
-    """Which version of the library is there, and for which GPU it builds: `tensorrt` for the one that is there, `tensorrt_rtx` for any.
-
-    Raises:
-        RefusedError: as `libraries.imported`, or there is no GPU and the library needs one. CudaError: as `cuda.Driver`.
-    """
-    version = libraries.imported(library).__version__
-    if library == "tensorrt_rtx":
-        return {"version": version, "gpu": None}
-    gpu = cuda.Driver()
-    return {"version": version, "gpu": "{} ({})".format(gpu.name, gpu.capability)}
 
 
 def build(
@@ -76,6 +63,8 @@ def build(
         unfinished = Path("{}.{}.part".format(timings, os.getpid()))
         unfinished.write_bytes(bytes(cache.serialize()))
         os.replace(str(unfinished), timings)
+    # An engine of tensorrt_rtx is for other chips, and holds no kernels before it is opened there.
+    opened = [] if library == "tensorrt_rtx" else _opened(trt, plan, log)
     return {
         "library": library,
         "version": trt.__version__,
@@ -86,6 +75,7 @@ def build(
         "chips": for_chips,
         "profile": profile,
         "layers": layers(network),
+        "kernels": opened,
         "warnings": log.words[:20],
     }
 
@@ -110,14 +100,37 @@ def _refusal(parser: Any, log: Any) -> str:
     return told[:400]
 
 
+def _opened(trt: Any, plan: bytes, log: Any) -> List[Dict[str, str]]:
+    """The layers of the engine; none where it does not open, which its warnings tell."""
+    engine = trt.Runtime(log).deserialize_cuda_engine(plan)
+    if engine is None:
+        return []
+    try:
+        return kernels.read(engine.create_engine_inspector().get_engine_information(trt.LayerInformationFormat.JSON))
+    except RefusedError as error:
+        log.words.append(str(error))
+        return []
+
+
+WEIGHTED = ("convolution", "deconvolution", "matrix_multiply")
+"""Kinds of layers that compute in the type of what they read, whatever they answer."""
+
+
 def layers(network: Any) -> List[Dict[str, str]]:
-    """Each layer of a parsed network: its name, what it is, and the type of what it answers."""
+    """Each layer of a parsed network: its name, what it is, and the type that it computes in. That is the type of what it answers, but for a weighted
+    layer whose input was just taken out of fewer bits: it computes in those."""
+    each = [network.get_layer(number) for number in range(network.num_layers)]
+    kinds = [str(layer.type).rpartition(".")[2].lower() for layer in each]
+    packed = {
+        layer.get_output(0).name: _type(layer.get_input(0).dtype) for layer, kind in zip(each, kinds) if kind == "dequantize" and layer.num_outputs
+    }
     found = []
-    for number in range(network.num_layers):
-        layer = network.get_layer(number)
-        kind = str(layer.type).rpartition(".")[2].lower()
+    for layer, kind in zip(each, kinds):
         answers = layer.get_output(0) if layer.num_outputs else None
-        found.append({"name": layer.name, "kind": kind, "precision": "" if answers is None else _type(answers.dtype)})
+        precision = "" if answers is None else _type(answers.dtype)
+        if kind in WEIGHTED:
+            precision = packed.get(layer.get_input(0).name, precision)
+        found.append({"name": layer.name, "kind": kind, "precision": precision})
     return found
 
 

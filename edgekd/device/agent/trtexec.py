@@ -15,7 +15,7 @@ import tempfile
 import time
 from typing import Any, Callable, Dict, List, Mapping, Optional, Sequence
 
-from . import feed, libraries
+from . import feed, kernels, libraries
 from .onnxfile import Said
 from .protocol import Answer, RefusedError
 
@@ -25,6 +25,8 @@ PARTS = {"to_gpu": "h2dMs", "compute": "computeMs", "from_gpu": "d2hMs"}
 """What an inference is made of, by trtexec's names."""
 START_S = 300.0
 """How long it may take beyond what it times: an engine is loaded from a slow card."""
+LAYERS = ".layers"
+"""What a file of an engine's layers is called after its engine."""
 BEAT_S = 10.0
 """How often it is said that it is still at work."""
 Shapes = Mapping[str, Sequence[int]]
@@ -43,8 +45,10 @@ def found() -> Optional[str]:
 def build_command(
     tool: str, major: int, onnx: str, engine: str, shapes: Sequence[Shapes] = (), workspace: Optional[int] = None, timings: Optional[str] = None
 ) -> List[str]:
-    """Builds an engine and runs nothing. `shapes`: those of inputs whose batch is open, least, usual and largest; `workspace` in bytes."""
+    """Builds an engine, writes its layers beside it and runs nothing. `shapes`: those of inputs whose batch is open, least, usual and largest;
+    `workspace` in bytes."""
     words = [tool, "--onnx=" + onnx, "--saveEngine=" + engine, "--skipInference"]
+    words += ["--profilingVerbosity=detailed", "--exportLayerInfo=" + engine + LAYERS]
     if major < 11:
         words.append("--stronglyTyped")  # 11 knows nothing else
     for which, each in zip(("min", "opt", "max"), shapes):
@@ -239,11 +243,21 @@ def build(
     limit_s: float,
     beat: Callable[[], None],
 ) -> Answer:
-    """Build an engine into the file `out`; seconds that it took, and warnings. `told`: the tool's version."""
-    said = parse_log(run(build_command(tool, int(told.split(".")[0]), onnx, out, shapes, workspace, timings), limit_s, beat))
-    if not os.path.isfile(out):
-        raise RefusedError("trtexec passed and wrote no engine: {}".format("; ".join(said["warnings"][-3:])[:400]))
-    return {"seconds": said.get("build_s"), "warnings": said["warnings"][:20]}
+    """Build an engine into the file `out`; seconds that it took, its layers, and warnings. `told`: the tool's version."""
+    try:
+        said = parse_log(run(build_command(tool, int(told.split(".")[0]), onnx, out, shapes, workspace, timings), limit_s, beat))
+        if not os.path.isfile(out):
+            raise RefusedError("trtexec passed and wrote no engine: {}".format("; ".join(said["warnings"][-3:])[:400]))
+        warnings: List[str] = said["warnings"][:20]
+        try:
+            with open(out + LAYERS, encoding="utf-8", errors="replace") as file:
+                found = kernels.read(file.read())
+        except (OSError, RefusedError) as error:
+            found, warnings = [], [*warnings, "trtexec does not tell the engine's layers: {}".format(error)]
+    finally:
+        if os.path.exists(out + LAYERS):
+            os.unlink(out + LAYERS)
+    return {"seconds": said.get("build_s"), "kernels": found, "warnings": warnings}
 
 
 class Model(feed.Model):

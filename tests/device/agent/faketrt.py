@@ -83,6 +83,13 @@ class ProfilingVerbosity(enum.Enum):
     DETAILED = 2
 
 
+class LayerInformationFormat(enum.Enum):
+    """What an inspector writes."""
+
+    ONELINE = 0
+    JSON = 1
+
+
 class MemoryPoolType(enum.Enum):
     """Pools of memory."""
 
@@ -290,6 +297,21 @@ class _Engine:
 
     def create_execution_context(self) -> "_Context | None":
         return _Context(self)
+
+    def create_engine_inspector(self) -> "_Inspector":
+        return _Inspector(self)
+
+
+class _Inspector:
+    def __init__(self, engine: _Engine) -> None:
+        self._engine = engine
+
+    def get_engine_information(self, format: LayerInformationFormat) -> str:
+        if format != LayerInformationFormat.JSON:
+            return "double, add"
+        put = {"Name": "y", "Location": "Device", "Dimensions": [1], "Format/Datatype": "Float"}
+        rows = [{"Name": f"double {name} + add", "LayerType": "PointWiseV2", "Inputs": [put], "Outputs": [put]} for name in self._engine.outputs]
+        return json.dumps({"Layers": rows, "Bindings": [*self._engine.inputs, *self._engine.outputs]})
 
 
 class _Context:

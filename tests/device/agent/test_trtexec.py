@@ -26,11 +26,13 @@ TIMED: dict[str, Any] = {"warm_ms": 20.5, "min_ms": 1200, "min_runs": 10, "shape
 def test_the_command_that_builds(major: int, typed: list[str]) -> None:
     """Strongly typed by an option in 10, by nature in 11; nothing is run."""
     shapes = [{"x": [n, 3]} for n in (1, 2, 8)]
+    layers = ["--profilingVerbosity=detailed", "--exportLayerInfo=f.engine.layers"]
     assert trtexec.build_command("trtexec", major, "f.onnx", "f.engine", shapes, 2**30, "t.cache") == [
-        *("trtexec", "--onnx=f.onnx", "--saveEngine=f.engine", "--skipInference", *typed),
+        *("trtexec", "--onnx=f.onnx", "--saveEngine=f.engine", "--skipInference", *layers, *typed),
         *("--minShapes=x:1x3", "--optShapes=x:2x3", "--maxShapes=x:8x3", "--memPoolSize=workspace:1024M", "--timingCacheFile=t.cache"),
     ]
-    assert trtexec.build_command("t", major, "f.onnx", "e", [{}, {}, {}]) == ["t", "--onnx=f.onnx", "--saveEngine=e", "--skipInference", *typed]
+    fixed = trtexec.build_command("t", major, "f.onnx", "f.engine", [{}, {}, {}])
+    assert fixed == ["t", "--onnx=f.onnx", "--saveEngine=f.engine", "--skipInference", *layers, *typed]
 
 
 @pytest.mark.parametrize(
@@ -143,7 +145,8 @@ def test_a_tool_that_is_run(tmp_path: Path) -> None:
     assert told == "10.3.0"
     shapes = [{"x": [n, 3]} for n in (1, 1, 8)]
     built = trtexec.build(tool, told, "f.onnx", str(out), shapes, workspace=None, timings=None, limit_s=60, beat=lambda: None)
-    assert built == {"seconds": 12.5, "warnings": []}
+    assert built == {"seconds": 12.5, "kernels": [{"name": "double y + add", "kind": "", "precision": ""}], "warnings": []}
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["f.engine", "f.onnx", "trtexec"]
     assert json.loads(out.read_text())["maxShapes"] == "x:8x3"
     model = trtexec.Model(tool, told, str(out), said, graph=True, spin=False)
     assert (model.load_ms, model.first(), model.first()) == (250.0, 1.15, None)
