@@ -1,4 +1,4 @@
-"""device/agent/trtexec.py: command lines of 10 and 11, published logs (public/) and made-up ones (synthetic/), and a made-up tool that is run."""
+"""device/agent/trtexec.py: command lines of 10 and 11, and a made-up tool that is run."""
 
 import json
 import sys
@@ -6,8 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from onnx import TensorProto
 
 from edgekd.device.agent import onnxfile, trtexec
@@ -15,9 +13,6 @@ from edgekd.device.agent.protocol import RefusedError
 from tests.device.agent.gpu import trtexec as made_up
 from tests.device.nets import passing
 
-LOGS = Path(__file__).parent / "synthetic"
-PUBLIC = Path(__file__).parent / "public"
-ROW = {"h2dMs": 0.1, "computeMs": 1.0, "d2hMs": 0.05, "latencyMs": 1.15}
 SHAPES = {"x": (2, 3), "y": (2,)}
 TIMED: dict[str, Any] = {"warm_ms": 20.5, "min_ms": 1200, "min_runs": 10, "shapes": SHAPES}
 
@@ -54,88 +49,6 @@ def test_the_command_that_times(major: int, graph: bool, spin: bool, words: list
     streams = trtexec.time_command("trtexec", major, "e", "t", graph=graph, spin=spin, streams=2, **{**TIMED, "shapes": {}})
     assert "--infStreams=2" in streams
     assert not any(word.startswith("--shapes") for word in streams)
-
-
-def test_a_log_of_10() -> None:
-    """Every figure of its summary, the warnings apart; a series whose name ends another's is not taken for it."""
-    said = trtexec.parse_log((LOGS / "trtexec-10.3.txt").read_text())
-    assert (said["version"], said["passed"], said["throughput"], said["load_s"], said["walltime_s"]) == ("10.3.0", True, 812.25, 0.0213, 3.0028)
-    assert said["latency_ms"] == {"min": 1.2002, "max": 1.98315, "mean": 1.23456, "median": 1.22888, "p90": 1.25, "p95": 1.27, "p99": 1.5}
-    assert (said["to_gpu_ms"]["median"], said["compute_ms"]["median"], said["from_gpu_ms"]["median"]) == (0.0410156, 1.18, 0.00500488)
-    assert (said["enqueue_ms"]["p99"], said["compute_s"]) == (0.012, 2.89)
-    assert said["warnings"] == ["The timings below are of a made-up board.", "* GPU compute time is unstable, with coefficient of variance = 3.1%."]
-    assert said["errors"] == []
-
-
-def test_a_published_summary() -> None:
-    """Of 10, from a public thread: every series by its own name, and the totals."""
-    said = trtexec.parse_log((PUBLIC / "summary.txt").read_text())
-    assert (said["throughput"], said["walltime_s"], said["compute_s"]) == (130.298, 3.00082, 2.96536)
-    assert said["latency_ms"] == {"min": 5.38672, "max": 13.3664, "mean": 7.60628, "median": 7.16092, "p90": 10.2996, "p95": 10.8698, "p99": 12.9675}
-    assert (said["enqueue_ms"]["mean"], said["to_gpu_ms"]["min"]) == (7.63062, 0.0065918)
-    assert (said["compute_ms"]["p99"], said["from_gpu_ms"]["max"]) == (12.9485, 0.110596)
-    assert (said["version"], said["passed"], said["warnings"], said["errors"]) == (None, None, [], [])
-
-
-def test_a_published_summary_that_is_cut_off() -> None:
-    """Of an AGX Orin: averages on the way are no summary, and of a torn line what stands in full is taken."""
-    said = trtexec.parse_log((PUBLIC / "summary-orin.txt").read_text())
-    assert (said["throughput"], said["latency_ms"]["median"], said["enqueue_ms"]["p99"]) == (208.729, 4.83752, 0.384033)
-    assert said["to_gpu_ms"] == {"min": 0.0480957, "max": 0.0679321, "mean": 0.0507424, "median": 0.050293, "p90": 0.052002, "p95": 0.0533447}
-    assert not {"compute_ms", "from_gpu_ms", "walltime_s"} & set(said)
-
-
-@pytest.mark.parametrize(
-    ("file", "version"),
-    [("options-orin", "10.3.0"), ("options-windows", "10.8.0"), ("run-windows", "10.2.0"), ("device-orin", None)],
-)
-def test_published_beginnings(file: str, version: str | None) -> None:
-    """A build number, a Windows path, a board that thinks it is 1970: the version is read where it stands, and nothing is made up."""
-    said = trtexec.parse_log((PUBLIC / f"{file}.txt").read_text())
-    assert said == {"version": version, "passed": None, "warnings": [], "errors": []}
-
-
-def test_a_log_of_11() -> None:
-    """Of a build alone; what it does not say is not there."""
-    said = trtexec.parse_log((LOGS / "trtexec-11.1.txt").read_text())
-    assert (said["version"], said["passed"], said["build_s"]) == ("11.1.0", True, 41.75)
-    assert "latency_ms" not in said
-
-
-@pytest.mark.parametrize(("word", "version"), [("v8601", "8.6.1"), ("v100300", "10.3.0"), ("v101602", "10.16.2"), ("v110100", "11.1.0")])
-def test_versions(word: str, version: str) -> None:
-    """Four digits before 10, six since."""
-    assert trtexec.version_of(f"&&&& RUNNING TensorRT.trtexec [TensorRT {word}] [b10] # trtexec") == version
-    assert trtexec.version_of("nothing of the sort") is None
-
-
-@given(st.text())
-def test_any_text_is_read(text: str) -> None:
-    """A torn or foreign log is no exception."""
-    said = trtexec.parse_log((LOGS / "trtexec-10.3.txt").read_text()[: len(text) * 7] + text)
-    assert isinstance(said["warnings"], list)
-
-
-def test_windows_line_ends() -> None:
-    """Read alike."""
-    text = (LOGS / "trtexec-10.3.txt").read_text()
-    assert trtexec.parse_log(text.replace("\n", "\r\n")) == trtexec.parse_log(text)
-
-
-def test_exported_times() -> None:
-    """Raw samples, and what each is made of."""
-    assert trtexec.parse_times(json.dumps([ROW, {**ROW, "latencyMs": 2}])) == {
-        **{"samples": [1.15, 2.0], "to_gpu": [0.1, 0.1], "compute": [1.0, 1.0], "from_gpu": [0.05, 0.05]},
-    }
-
-
-@pytest.mark.parametrize(
-    "text", ["", "[", "{}", "[]", "[1]", '[{"latencyMs": 1}]', *(json.dumps([{**ROW, "latencyMs": value}]) for value in (None, "x", float("nan")))]
-)
-def test_times_that_do_not_read(text: str) -> None:
-    """Refused, never a number out of nothing."""
-    with pytest.raises(RefusedError, match="the times that trtexec exported"):
-        trtexec.parse_times(text)
 
 
 def test_a_tool_that_is_run(tmp_path: Path) -> None:
