@@ -27,6 +27,8 @@ BLOCKS: dict[str, Callable[[], str]] = {
     "headline": figures.headline,
     "ways": figures.ways,
     "second-phases": figures.search,
+    "methods": figures.methods,
+    "longtail": figures.longtail,
     "digits": lambda: figures.files("digits"),
     "walk": lambda: figures.files("walk"),
 }

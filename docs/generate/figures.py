@@ -87,6 +87,65 @@ def _told_gains(prefix: str, figures: dict[str, float]) -> Iterator[str]:
             yield f"{figures[name]:+.2f} points over {words} (95 % interval {low} to {high})".replace("-", "−", 1)
 
 
+LONG_TAIL = {
+    "two_phase": "two phases, the teacher corrected, a balanced last phase",
+    "alone_adjusted": "labels alone, logits adjusted, the same subset",
+    "alone_balanced": "labels alone, the same subset",
+    "alone": "labels alone",
+    "kd": "plain KD",
+    "teacher_corrected": "the teacher, corrected",
+    "teacher": "the teacher",
+}
+"""As benchmarks/longtail.py calls its ways."""
+
+
+def methods() -> str:
+    """What every method came to, by data set, the best first; gains are paired by seed."""
+    result = render.results()["methods"]
+    parts = [_told(result)]
+    for name in dict.fromkeys(row["set"] for row in result["rows"]):
+        rows = [row for row in result["rows"] if row["set"] == name and "test_accuracy" in row]
+        by: dict[str, list[float]] = {}
+        for row in rows:
+            by.setdefault(row["method"], []).append(row["test_accuracy"])
+        teacher = result["figures"][f"{name}, teacher"]
+        head = [f"| {name}; its teacher has {teacher:.2f} % | seeds | test accuracy, % | over alone | over plain KD |", "|---|---|---|---|---|"]
+        lines = []
+        for method, found in sorted(by.items(), key=lambda each: -statistics.fmean(each[1])):
+            gains = " | ".join(_over(result["figures"], f"{name}, {method} minus {other}") for other in ("alone", "kd"))
+            lines.append(f"| {method} | {len(found)} | {statistics.fmean(found):.2f} | {gains} |")
+        parts.append("\n".join([*head, *lines]))
+    return "\n\n".join(parts)
+
+
+def _over(figures: dict[str, float], key: str) -> str:
+    """A gain with its interval, where several seeds give one."""
+    if key not in figures:
+        return ""
+    interval = f" ({figures[f'{key}, low']:+.2f} to {figures[f'{key}, high']:+.2f})" if f"{key}, low" in figures else ""
+    return f"{figures[key]:+.2f}{interval}".replace("-", "−")
+
+
+def longtail() -> str:
+    """Balanced accuracy, and recall of head and tail, by data set and imbalance."""
+    result = render.results()["longtail"]
+    parts = [_told(result)]
+    rows = [row for row in result["rows"] if "test_balanced_accuracy" in row]
+    for data, imbalance in dict.fromkeys((row["data"], row["imbalance"]) for row in rows):
+        own = [row for row in rows if (row["data"], row["imbalance"]) == (data, imbalance)]
+        there = [way for way in LONG_TAIL if any(row["way"] == way for row in own)]
+        title = f"{data}, {imbalance}:1" if imbalance > 1 else f"{data}, balanced"
+        lines = [f"| {LONG_TAIL[way]} | {_recalls([row for row in own if row['way'] == way])} |" for way in there]
+        parts.append("\n".join([f"| {title} | seeds | balanced accuracy, % | head | middle | tail |", "|---|---|---|---|---|---|", *lines]))
+    return "\n\n".join(parts)
+
+
+def _recalls(rows: list[dict[str, Any]]) -> str:
+    keys = [f"test_{name}" for name in ("balanced_accuracy", "head", "middle", "tail")]
+    means = [f"{statistics.fmean(row[key] for row in rows):.2f}" if key in rows[0] else "" for key in keys]
+    return " | ".join([str(len(rows)), *means])
+
+
 def search() -> str:
     """What each second phase came to in the search, on validation images."""
     result = render.results()["phase2_search"]

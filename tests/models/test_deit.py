@@ -174,7 +174,7 @@ def test_it_learns_what_is_shown_to_it() -> None:
     images, labels = noise(12, 3, 8, 8), torch.arange(12) % CLASSES
     optimizer = torch.optim.Adam(body.parameters(), lr=1e-2)
     losses = []
-    for _ in range(40):
+    for _ in range(80):
         loss = nn.functional.cross_entropy(body(images), labels)
         optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]

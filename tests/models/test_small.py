@@ -4,7 +4,6 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from edgekd.models import small
 from edgekd.models.small import factory
 
 LITERATURE = {
@@ -97,18 +96,6 @@ def test_a_wide_resnet_of_any_lawful_depth() -> None:
     assert sum(parameter.numel() for parameter in body.parameters()) == 77_850
 
 
-def test_shortcut_without_weights() -> None:
-    """Option A: where both convolutions answer zero, every second pixel passes, between new channels of zeros."""
-    block = made("resnet20", device="cpu").get_submodule("layer2.0")
-    for parameter in block.parameters():
-        nn.init.zeros_(parameter)
-    images = torch.rand(2, 16, 6, 6)
-    answer = block(images)
-    assert torch.equal(answer[:, 8:24], images[:, :, ::2, ::2])
-    assert not answer[:, :8].any()
-    assert not answer[:, 24:].any()
-
-
 def test_where_the_sizes_end() -> None:
     """At 32 px, the literature's last maps are 8×8 in ResNets, 4×4 in VGG and ShuffleNetV2, and 2×2 in MobileNetV2."""
     last = {"resnet8": "layer3", "resnet8b": "layer3", "wrn-16-2": "block3", "cifar-vgg8": "block4", "cifar-shufflenet-v2": "layer3"}
@@ -118,11 +105,6 @@ def test_where_the_sizes_end() -> None:
         body.get_submodule(place).register_forward_hook(lambda _module, _given, maps: sides.append(tuple(maps.shape[2:])))
         answer_shape(body, 1, 3, 32, 32)
     assert sides == [(8, 8), (8, 8), (8, 8), (4, 4), (4, 4), (2, 2)]
-
-
-def test_shuffling_interleaves_the_halves() -> None:
-    """Channels 0 1 2 | 3 4 5 become 0 3 1 4 2 5."""
-    assert small._shuffle(torch.arange(6.0).view(1, 6, 1, 1)).flatten().tolist() == [0, 3, 1, 4, 2, 5]
 
 
 @pytest.mark.parametrize("name", ["resnet8", "resnet8b", "wrn-10-1", "cifar-mobilenet-v2", "cifar-shufflenet-v2"])
