@@ -85,6 +85,9 @@ def as_sums(model: onnx.ModelProto) -> None:
             sum_ = _sum(node, before, constants)
             at = list(graph.node).index(node)
             graph.node.remove(node)
+            if len(users[before.output[0]]) == 1:  # nobody reads it any more, and ONNX Runtime would compute it all the same
+                graph.node.remove(before)
+                at -= 1
             for place, each in enumerate(sum_.node):
                 graph.node.insert(at + place, each)
             graph.initializer.extend(sum_.initializer)

@@ -5,9 +5,9 @@ In: a checked fp32 model and prepared training images. Out: new models with Quan
     int8-cpu    uint8 asymmetric activations, int8 weights per channel, everything else float32
     int8-trt    int8 symmetric activations and weights, zero points 0, biases in float, everything else fp16: TensorRT takes no other
 
-Convolutions and matrix products are quantised, with the activations that fuse into them; for CPUs gates, too (`gates`), so that what lies between two
-convolutions stays in int8. The last layer answers floats. ONNX Runtime's quantiser does the work. What a file loses by it is not judged here
-(`control`, `parity`, `evaluate`).
+Convolutions and matrix products are quantised, with the activations that fuse into them; for CPUs gates, too (`gates`), so that what lies between
+two convolutions stays in int8, and not the `stem` of depthwise networks. The last layer answers floats. ONNX Runtime's quantiser does the work.
+What a file loses by it is not judged here (`control`, `parity`, `evaluate`).
 """
 
 import io
@@ -28,6 +28,7 @@ from edgekd.export import gates
 from edgekd.export.feed import Feed
 from edgekd.export.halves import halved, name_nodes
 from edgekd.export.inside import FOLDED
+from edgekd.export.stem import stem
 
 Flavour: TypeAlias = Literal["int8-cpu", "int8-trt"]
 Method: TypeAlias = Literal["minmax", "percentile", "entropy"]
@@ -52,6 +53,7 @@ class Quantiser:
         self._images, self._feed, self._name, self._emit = images, feed, name, emit
         self._ranges: dict[Method, Any] = {}
         self._ready = _ready(model)
+        self._stem = stem(self._ready)
 
     @property
     def layers(self) -> list[str]:
@@ -60,13 +62,15 @@ class Quantiser:
         return [node.name for node in self._ready.graph.node if node.op_type in WEIGHTED and len(node.input) > 1 and node.input[1] in constants]
 
     def made(self, flavour: Flavour, method: Method = "minmax", floats: Collection[str] = (), *, reduce_range: bool = False) -> onnx.ModelProto:
-        """The model in int8, but for the nodes named in `floats`.
+        """The model in int8, but for the nodes named in `floats` and, for CPUs, its `stem`.
 
         `reduce_range`: weights in 7 bits, for x86 CPUs whose 8-bit products saturate (see `saturates`).
         """
         from onnxruntime.quantization import QDQQuantizer, QuantType
 
         symmetric = flavour == "int8-trt"
+        if not symmetric:
+            floats = [*floats, *self._stem]
         copy = onnx.ModelProto()
         copy.CopyFrom(self._ready)
         # Logits rounded to 256 steps would cost up to half a standard deviation in the extremes.

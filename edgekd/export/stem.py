@@ -1,0 +1,47 @@
+"""The first layers of a network of depthwise convolutions, which int8 for CPUs leaves in float.
+
+A convolution of the images has 9 products a number and channel, too few for 8-bit kernels to pay for gathering them, and ONNX Runtime's depthwise
+ones are no faster in 8 bits than in float. In mobilenet_v2 at 224² the two take 395 µs in int8 and 205 in float (benchmarks/LOG.md, 2026-11-27).
+Where something else follows the stem, int8 is the faster one.
+"""
+
+from collections.abc import Iterator, Mapping
+
+import onnx
+
+PASSED = ("Relu", "Clip", "Sigmoid", "HardSigmoid", "Mul", "HardSwish")
+"""What may stand between the two: activations, and gates that are written as two nodes."""
+COLOURS = 4
+"""At most so many channels has an image."""
+
+
+def stem(model: onnx.ModelProto) -> list[str]:
+    """Names of the convolution that reads the images and of the depthwise one behind it, or none; nodes have names, weights are constants."""
+    shapes = {tensor.name: list(tensor.dims) for tensor in model.graph.initializer}
+    convolutions = [node for node in model.graph.node if node.op_type == "Conv" and node.input[1] in shapes]
+    first = next((node for node in convolutions if _group(node) == 1 and shapes[node.input[1]][1] <= COLOURS), None)
+    if first is None:
+        return []
+    readers = list(_readers(model.graph, first.output[0]))
+    second = readers[0] if readers else first
+    if any(node.name != second.name for node in readers) or not _is_depthwise(second, shapes):
+        return []
+    return [first.name, second.name]
+
+
+def _readers(graph: onnx.GraphProto, name: str) -> Iterator[onnx.NodeProto]:
+    """What reads a tensor, behind what is passed."""
+    for node in graph.node:
+        if name in node.input:
+            if node.op_type in PASSED:
+                yield from _readers(graph, node.output[0])
+            else:
+                yield node
+
+
+def _is_depthwise(node: onnx.NodeProto, shapes: Mapping[str, list[int]]) -> bool:
+    return node.op_type == "Conv" and _group(node) > 1 and shapes.get(node.input[1], [0])[0] == _group(node)
+
+
+def _group(node: onnx.NodeProto) -> int:
+    return next((attribute.i for attribute in node.attribute if attribute.name == "group"), 1)
