@@ -108,6 +108,9 @@ def load(spec: str, base: Path = Path()) -> Target:
         hint = f" Did you mean {near[0]!r}?" if near else ""
         raise MissingError(f"no target is called {spec!r}.{hint} `edgekd targets` lists them; FILE.toml describes your own.")
     table = decode(file.read_bytes(), str(file))
+    dla = next((key for key in table if "dla" in key.lower()), None)
+    if dla is not None:
+        raise UsageError(f"{file} asks for a DLA by {dla!r}, and edgekd builds for GPUs alone. Take it away: the engine then runs on the board's GPU.")
     try:
         return msgspec.convert({"name": file.stem, **table}, Target)
     except msgspec.ValidationError as error:

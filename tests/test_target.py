@@ -70,6 +70,14 @@ def test_a_misspelt_key_of_a_target_names_the_nearest(tmp_path: Path) -> None:
         target.load(str(tmp_path / "a.toml"))
 
 
+@pytest.mark.parametrize("line", ["dla = 0", "useDLACore = 1", 'DLA = "all"'])
+def test_a_target_that_asks_for_a_dla(tmp_path: Path, line: str) -> None:
+    """Is refused by that name, however it asks, and not as a misspelt key."""
+    (tmp_path / "a.toml").write_text(line)
+    with pytest.raises(UsageError, match=r"a\.toml asks for a DLA by '\w+', and edgekd builds for GPUs alone\. Take it away"):
+        target.load(str(tmp_path / "a.toml"))
+
+
 def test_a_damaged_installation_says_so(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Without the shipped targets the remedy is to install again."""
     monkeypatch.setattr("edgekd.target.resources.files", lambda _package: tmp_path / "edgekd")
