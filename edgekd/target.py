@@ -110,7 +110,7 @@ def load(spec: str, base: Path = Path()) -> Target:
     table = decode(file.read_bytes(), str(file))
     dla = next((key for key in table if "dla" in key.lower()), None)
     if dla is not None:
-        raise UsageError(f"{file} asks for a DLA by {dla!r}, and edgekd builds for GPUs alone. Take it away: the engine then runs on the board's GPU.")
+        raise UsageError(f"{file} asks for a DLA by {dla!r}, and edgekd builds for GPUs alone. Take it away: engines then run on the GPU.")
     try:
         return msgspec.convert({"name": file.stem, **table}, Target)
     except msgspec.ValidationError as error:

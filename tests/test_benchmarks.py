@@ -439,7 +439,10 @@ def test_a_cpu_without_vnni_has_figures_of_its_own_name(vnni: bool, suffix: str)
     assert found["slower_than_best_max"] == pytest.approx(0.25)
     assert found["slower_than_best_max_by_onnxruntime"] == pytest.approx(1 / 1.9 - 1)
     assert [name for name in found if name.endswith("_without_vnni")] == [name for name in found if suffix and name.startswith("int8_speedup")]
+    assert found[f"int8_speedup_median_by_either{suffix}"] == 1.9
     assert f"int8_speedup_median{suffix}" not in exporting.figures(rows[1:])
+    by_openvino = {**rows[1], "runtime": runtimes.OPENVINO, "speedup": 3.0, "picked_with_openvino": False}
+    assert exporting.figures([*rows, by_openvino])[f"int8_speedup_median_by_either{suffix}"] == 2.0
 
 
 def test_random_networks_are_settled_on_real_images() -> None:
