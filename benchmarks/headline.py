@@ -1,4 +1,4 @@
-"""The headline: a real teacher to a student an eleventh of its size, on Fashion-MNIST.
+"""The headline: a real teacher to a student a tenth of its size, on Fashion-MNIST.
 
     python -m benchmarks.headline --teach [--quick]     the teacher, in pieces of an hour; kept in results/headline-teacher.safetensors
     python -m benchmarks.headline [--quick]             one run of `edgekd compress` with that teacher, and nothing else

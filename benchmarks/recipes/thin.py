@@ -1,28 +1,13 @@
-"""A student for 28×28 grey images that spends its arithmetic where maps are small: `thin.py:resnet10`.
+"""A student for 28×28 grey images of as few layers as will do: `thin.py:thin5`.
 
-A stem of 16 channels at full size, then two residual blocks of 32 channels at half and two of 56 at a quarter of it: 137 thousand parameters,
-12 million multiply-accumulates. Shortcuts are 1×1 convolutions where the shape changes (He et al. 2016, option B).
+At a few million multiply-accumulates a layer costs a runtime about as much to call as to compute, so there are five convolutions and no shortcut: 5×5 at
+half the size, then 3×3 of 48 channels there and of 64, 80 and 80 at a quarter of it. 143 thousand parameters, 9 million multiply-accumulates.
 """
 
 from torch import Tensor, nn
-from torch.nn import functional as F
 
-
-class Block(nn.Module):
-    """Two 3×3 convolutions around a shortcut."""
-
-    def __init__(self, inputs: int, outputs: int, stride: int) -> None:
-        super().__init__()
-        self.conv1 = nn.Conv2d(inputs, outputs, 3, stride, 1, bias=False)
-        self.bn1 = nn.BatchNorm2d(outputs)
-        self.conv2 = nn.Conv2d(outputs, outputs, 3, 1, 1, bias=False)
-        self.bn2 = nn.BatchNorm2d(outputs)
-        new = [nn.Conv2d(inputs, outputs, 1, stride, bias=False), nn.BatchNorm2d(outputs)]
-        self.shortcut = nn.Sequential(*(new if stride > 1 or inputs != outputs else []))
-
-    def forward(self, maps: Tensor) -> Tensor:
-        out = F.relu(self.bn1(self.conv1(maps)))
-        return F.relu(self.bn2(self.conv2(out)) + self.shortcut(maps))
+LAYERS = ((24, 5, 2), (48, 3, 1), (64, 3, 2), (80, 3, 1), (80, 3, 1))
+"""Channels, kernel and stride of each."""
 
 
 class Thin(nn.Module):
@@ -30,18 +15,19 @@ class Thin(nn.Module):
 
     def __init__(self, classes: int) -> None:
         super().__init__()
-        self.conv = nn.Conv2d(1, 16, 3, padding=1, bias=False)
-        self.bn = nn.BatchNorm2d(16)
-        self.early = nn.Sequential(Block(16, 32, 2), Block(32, 32, 1))
-        self.late = nn.Sequential(Block(32, 56, 2), Block(56, 56, 1))
-        self.fc = nn.Linear(56, classes)
+        layers: list[nn.Module] = []
+        inputs = 1
+        for outputs, kernel, stride in LAYERS:
+            layers += [nn.Conv2d(inputs, outputs, kernel, stride, kernel // 2, bias=False), nn.BatchNorm2d(outputs), nn.ReLU()]
+            inputs = outputs
+        self.layers = nn.Sequential(*layers)
+        self.fc = nn.Linear(inputs, classes)
 
     def forward(self, images: Tensor) -> Tensor:
-        maps = self.late(self.early(F.relu(self.bn(self.conv(images)))))
-        logits: Tensor = self.fc(maps.mean(dim=(2, 3)))
+        logits: Tensor = self.fc(self.layers(images).mean(dim=(2, 3)))
         return logits
 
 
-def resnet10(classes: int) -> nn.Module:
+def thin5(classes: int) -> nn.Module:
     """The network for so many classes."""
     return Thin(classes)
