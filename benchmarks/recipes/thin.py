@@ -1,7 +1,7 @@
 """A student for 28×28 grey images of as few layers as will do: `thin.py:thin5`.
 
-At a few million multiply-accumulates a layer costs a runtime about as much to call as to compute, so there are five convolutions and no shortcut: 5×5 at
-half the size, then 3×3 of 48 channels there and of 64, 80 and 80 at a quarter of it. 143 thousand parameters, 9 million multiply-accumulates.
+At a few million multiply-accumulates a layer costs a runtime about as much to call as to compute, so there are five convolutions and no shortcut: 5×5
+at half the size, then 3×3 of 48 channels there and of 64, 80 and 80 at a quarter of it. 143 thousand parameters, 9 million multiply-accumulates.
 """
 
 from torch import Tensor, nn

@@ -126,7 +126,7 @@ def _holds(cost: Cost, max_drop: float) -> bool:
 
 def _by_harm(quantiser: Quantiser, flavour: Flavour, method: Method, judge: Judge, *, reduce_range: bool, emit: Emit) -> Sequence[str]:
     """Layers, first that whose return to float helps most, all others being int8."""
-    layers = quantiser.layers
+    layers = quantiser.layers(flavour)
     left: dict[str, float] = {}
     for number, layer in enumerate(layers):
         emit(Progress(what=f"{judge.name}: which layers int8 hurts", done=number, total=len(layers), unit="layers"))

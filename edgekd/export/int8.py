@@ -55,11 +55,11 @@ class Quantiser:
         self._ready = _ready(model)
         self._stem = stem(self._ready)
 
-    @property
-    def layers(self) -> list[str]:
-        """Names of the nodes that hold quantised weights, in the model's order."""
+    def layers(self, flavour: Flavour) -> list[str]:
+        """Names of the nodes whose weights a flavour quantises, in the model's order."""
         constants = {tensor.name for tensor in self._ready.graph.initializer}
-        return [node.name for node in self._ready.graph.node if node.op_type in WEIGHTED and len(node.input) > 1 and node.input[1] in constants]
+        found = [node.name for node in self._ready.graph.node if node.op_type in WEIGHTED and len(node.input) > 1 and node.input[1] in constants]
+        return [name for name in found if flavour == "int8-trt" or name not in self._stem]
 
     def made(self, flavour: Flavour, method: Method = "minmax", floats: Collection[str] = (), *, reduce_range: bool = False) -> onnx.ModelProto:
         """The model in int8, but for the nodes named in `floats` and, for CPUs, its `stem`.

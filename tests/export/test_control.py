@@ -87,7 +87,7 @@ def test_the_worst_layers_go_back_to_float(quantiser: Quantiser, lossy: Lossy, m
     """As many as it takes, the one that hurts most first; every method was tried."""
     choice = chosen(quantiser, "int8-cpu", lossy, max_drop=max_drop, reduce_range=False, emit=silent)
     assert choice is not None
-    assert list(choice.floats) == [quantiser.layers[place] for place in (1, 0)][:count]
+    assert list(choice.floats) == [quantiser.layers("int8-cpu")[place] for place in (1, 0)][:count]
     assert choice.cost.drop is not None
     assert choice.cost.drop <= max_drop
     assert set(choice.tried) == {"minmax", "percentile", "entropy"}

@@ -116,7 +116,7 @@ def test_int8_as_tensorrt_takes_it(toy: onnx.ModelProto, tmp_path: Path) -> None
     onnx.save(quantiser.made("int8-trt"), tmp_path / "trt.onnx")
     onnx.save(quantiser.made("int8-cpu"), tmp_path / "cpu.onnx")
     (engine,) = engines(tmp_path / "trt.onnx", RTX[1:2], tmp_path)
-    assert engine.precisions["int8"] == len(quantiser.layers) == 3
+    assert engine.precisions["int8"] == len(quantiser.layers("int8-trt")) == 3
     assert engine.kernels == []
     with pytest.raises(DeviceError, match="TensorRT does not take this file"):
         engines(tmp_path / "cpu.onnx", RTX[1:2], tmp_path)

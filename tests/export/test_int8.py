@@ -90,7 +90,7 @@ def test_what_tensorrt_takes(toy: onnx.ModelProto) -> None:
 def test_a_layer_that_stays_in_float(toy: onnx.ModelProto) -> None:
     """Its weights are as they were, the others' are not; with all of them in float nothing is quantised."""
     quantiser = Quantiser(toy, IMAGES, Feed(), "toy", silent)
-    layers = quantiser.layers
+    layers = quantiser.layers("int8-cpu")
     assert len(layers) == 3
 
     def small(model: onnx.ModelProto) -> list[Any]:

@@ -15,7 +15,7 @@ def test_pairs_that_fuse_are_told_from_those_that_only_convert(toy: onnx.ModelPr
     """An int8 file's layers compute in 8 bits, with conversions where float begins; one put back to float is one less; a float file has none."""
     quantiser = Quantiser(toy, np.random.default_rng(0).normal(0, 1, (32, 3, 8, 8)).astype(np.float32), Feed(), "toy", silent)
     onnx.save(quantiser.made("int8-cpu"), tmp_path / "whole.onnx")
-    onnx.save(quantiser.made("int8-cpu", floats=quantiser.layers[1:2]), tmp_path / "part.onnx")
+    onnx.save(quantiser.made("int8-cpu", floats=quantiser.layers("int8-cpu")[1:2]), tmp_path / "part.onnx")
     whole, part = optimised(tmp_path / "whole.onnx"), optimised(tmp_path / "part.onnx")
     assert in_int8(part)["Conv"] == in_int8(whole)["Conv"] - 1
     assert conversions(whole) == 1

@@ -44,6 +44,7 @@ def test_a_stem_before_a_depthwise_layer_stays_in_float(activation: nn.Module) -
     quantiser = Quantiser(file(Begun(activation, depthwise())), images, Feed(), "begun", silent)
     assert in_int8(quantiser.made("int8-cpu")) == [False, False, True]
     assert in_int8(quantiser.made("int8-trt")) == [True, True, True]
+    assert quantiser.layers("int8-cpu") == quantiser.layers("int8-trt")[2:]
 
 
 def in_int8(model: onnx.ModelProto) -> list[bool]:
