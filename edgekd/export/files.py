@@ -6,7 +6,6 @@ fp32 is written whatever is asked for: the other precisions are made from it and
 
 import copy
 import hashlib
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -19,24 +18,17 @@ from numpy.typing import NDArray
 from edgekd import graph
 from edgekd.device.predict import prepare
 from edgekd.errors import UsageError
-from edgekd.evaluate.metrics import log_shares
-from edgekd.events import Emit, Note, Progress, Wrote
+from edgekd.events import Emit, Note, Progress
 from edgekd.export import onnx as exporter
-from edgekd.export import parity as agreement
 from edgekd.export.control import Answer, Judge, Quality, chosen
-from edgekd.export.drift import refuse
 from edgekd.export.feed import Feed, open_session
 from edgekd.export.first import copied, own_precision, scaled
-from edgekd.export.inside import PROBABILITIES, left, with_preprocessing, with_softmax
+from edgekd.export.inside import left, with_preprocessing
 from edgekd.export.int8 import Flavour, Quantiser, saturates
 from edgekd.export.likeness import refuse_noise
-from edgekd.export.metadata import metadata
-from edgekd.export.onnx import checked, describe
-from edgekd.export.optimised import conversions, in_int8, optimised, told
-from edgekd.export.otherwise import OpenVino
 from edgekd.export.precision import to_fp16
-from edgekd.export.rejected import Source, Step, kept_aside
-from edgekd.files import atomic_path, sha256_file
+from edgekd.export.rejected import Source, Step
+from edgekd.export.written import Writer
 from edgekd.models.blackbox import OnnxTeacher
 from edgekd.models.load import fingerprint
 from edgekd.models.network import Network
@@ -99,13 +91,14 @@ def export(
     if len(classes) != network.classes:
         raise UsageError(f"names and outputs must be as many; {name} answers {network.classes} classes and {len(classes)} are named.")
     held = held_out or HeldOut(parity, None)
-    job = _Job(network, folder, role, name, list(classes), settings, parity, emit, held, flavours, max_drop, temperature, thresholds, openvino)
+    writer = Writer(network, folder, role, name, list(classes), settings, fingerprint(network), temperature, thresholds, openvino, emit)
+    job = _Job(network, f"{role}/{name}", settings, parity, held, flavours, max_drop, writer, emit)
     job.first()
     if job.precision == "fp32" and "fp16" in settings.precisions:
         job.fp16()
     if job.precision == "fp32" and calibration is not None:
         job.int8(calibration)
-    return job.artifacts
+    return writer.artifacts
 
 
 def _calibration(images: Pixels | None, settings: Export) -> Pixels | None:
@@ -127,41 +120,34 @@ class _Job:
     """One network's way through the precisions; `model` and `logits` are the fp32 file's once `first` is done."""
 
     network: Network
-    folder: Path
-    role: Role
-    name: str
-    classes: list[str]
+    title: str
     settings: Export
     images: Pixels
-    emit: Emit
     held_out: HeldOut
     flavours: Sequence[Flavour]
     max_drop: float
-    temperature: float | None = None
-    thresholds: Sequence[float] | None = None
-    openvino: bool = False
-    artifacts: list[Artifact] = field(default_factory=list)
+    writer: Writer
+    emit: Emit
     precision: Precision = "fp32"
     feed: Feed = field(default_factory=Feed)
 
     def first(self) -> None:
         """The file that the others are made from: the network exported, or its own file copied."""
         self._count()
-        self.fingerprint = fingerprint(self.network)
         self.preprocess = self.network.preprocess
         self.prepared = prepare(self.images, self.preprocess)
         if isinstance(self.network, OnnxTeacher):
             self._notecopied()
             self.model, self.feed = copied(self.network)
             self.source: Source = self.network.path
-            self.precision = own_precision(self.model, self.name, self.emit)
+            self.precision = own_precision(self.model, self.writer.name, self.emit)
             before = self.network.predict({"images": self.images})["logits"]
             # Probabilities are compared as such: their logarithms blow up what fp16 rounds to 0.
             before = np.exp(before) if self.network.box.softmax else before
         else:
             batch = None if self.settings.batch == "dynamic" else self.settings.batch
             # On the CPU and in float32, whatever the training device rounds to.
-            twin = scaled(copy.deepcopy(self.network).cpu().float(), self.temperature, self.images)
+            twin = scaled(copy.deepcopy(self.network).cpu().float(), self.writer.temperature, self.images)
             self.model = exporter.to_onnx(twin.body, _shape(self.prepared), opset=self.settings.opset, batch=batch)
             self.feed = Feed(batch=batch)
             self.source = twin if self.settings.preprocess else twin.body
@@ -169,7 +155,7 @@ class _Job:
         self._write(self.model, self.precision, before)
         self.source = self.model
         # Of the model and not of its file, which may have a softmax.
-        self.session = open_session(self.model.SerializeToString(), self.name)
+        self.session = open_session(self.model.SerializeToString(), self.writer.name)
         self.logits = self.feed.answer(self.session, self.prepared, _AT_ONCE)
 
     def _inside(self) -> Pixels:
@@ -188,14 +174,14 @@ class _Job:
     def _notecopied(self) -> None:
         asked = [key for key in ("preprocess", "softmax") if getattr(self.settings, key)]
         if asked:
-            text = f"{self.role}/{self.name} came as a file, which is copied as it is: export.{' and export.'.join(asked)} changes nothing in it."
+            text = f"{self.title} came as a file, which is copied as it is: export.{' and export.'.join(asked)} changes nothing in it."
             self.emit(Note(text=text, level="warning"))
 
     def fp16(self) -> None:
         io = self.settings.half_io is True
-        half, kept = to_fp16(self.model, self.prepared, self.feed, f"{self.role}/{self.name}", io=io)
+        half, kept = to_fp16(self.model, self.prepared, self.feed, self.title, io=io)
         if kept:
-            text = f"fp16 of {self.role}/{self.name} keeps {', '.join(kept)} in float32: their numbers leave fp16's range, or come near its end."
+            text = f"fp16 of {self.title} keeps {', '.join(kept)} in float32: their numbers leave fp16's range, or come near its end."
             self.emit(Note(text=text, level="warning"))
         self._write(half, "fp16", self.logits, floats=kept)
 
@@ -204,18 +190,17 @@ class _Job:
         if not flavours:
             return
         if len(images) < _FEW:
-            text = f"int8 of {self.role}/{self.name} is calibrated on {len(images)} images only; a few hundred are usual."
+            text = f"int8 of {self.title} is calibrated on {len(images)} images only; a few hundred are usual."
             self.emit(Note(text=text, level="warning"))
-        title = f"{self.role}/{self.name}"
-        quantiser = Quantiser(self.model, prepare(images, self.preprocess), self.feed, title, self.emit)
-        judge = self._judge(title)
+        quantiser = Quantiser(self.model, prepare(images, self.preprocess), self.feed, self.title, self.emit)
+        judge = self._judge()
         for flavour in flavours:
             narrow = flavour == "int8-cpu" and saturates()
             choice = chosen(quantiser, flavour, judge, max_drop=self.max_drop, reduce_range=narrow, emit=self.emit)
             if choice is None:
                 continue
             if choice.floats:
-                text = f"{flavour} of {title} keeps {', '.join(choice.floats)} in float: with them in int8 it lost more than max_drop allows."
+                text = f"{flavour} of {self.title} keeps {', '.join(choice.floats)} in float: with them in int8 it lost more than max_drop allows."
                 self.emit(Note(text=text))
             facts = {
                 "method": choice.method,
@@ -233,24 +218,20 @@ class _Job:
         has, needs = graph.opset(self.model), _OPSETS[flavour]
         if has < needs:
             remedy = "" if isinstance(self.network, OnnxTeacher) else f" Set export.opset = {needs} or more."
-            text = f"{self.role}/{self.name} has opset {has}, {flavour} needs {needs}: no such file of it.{remedy}"
+            text = f"{self.title} has opset {has}, {flavour} needs {needs}: no such file of it.{remedy}"
             self.emit(Note(text=text, level="warning"))
         return has >= needs
 
-    def _judge(self, title: str) -> Judge:
+    def _judge(self) -> Judge:
         """What the fp32 file answers to the held-out images, to hold int8 to."""
         if self.held_out.quality is None:
-            text = f"int8 of {title} is not held to max_drop: there are too few validation images to tell what it loses."
+            text = f"int8 of {self.title} is not held to max_drop: there are too few validation images to tell what it loses."
             self.emit(Note(text=text, level="warning"))
         prepared = prepare(self.held_out.images, self.preprocess)
         before = self.feed.answer(self.session, prepared, _AT_ONCE)
         softmax = isinstance(self.network, OnnxTeacher) and self.network.box.softmax
-        answer: Answer = "probabilities" if softmax else "logits" if self.thresholds is None else "several"
-        return Judge(prepared, before, self.held_out.quality, self.feed, title, answer)
-
-    def _path(self, precision: Precision) -> Path:
-        plain = re.sub(r"[^A-Za-z0-9._-]+", "-", self.name)
-        return self.folder / f"{self.role}-{plain}-{precision}.onnx"
+        answer: Answer = "probabilities" if softmax else "logits" if self.writer.thresholds is None else "several"
+        return Judge(prepared, before, self.held_out.quality, self.feed, self.title, answer)
 
     def _write(
         self,
@@ -260,79 +241,14 @@ class _Job:
         calibration: Mapping[str, Any] | None = None,
         floats: Sequence[str] = (),
     ) -> None:
-        """Finish a model, hold it to the step before, and only then give it its name; `floats`: the nodes of an fp16 file that stay in float32."""
-        path, feed = self._path(precision), self.feed
-        if self.settings.softmax and not isinstance(self.network, OnnxTeacher):
-            model, feed, before = with_softmax(model), replace(feed, output=PROBABILITIES), np.exp(log_shares(before)).astype(np.float32)
-        if precision == "fp16" and self.settings.half_io is True and feed.type == "float32":
-            feed = replace(feed, type="float16")
-        describe(model, self._metadata(calibration, floats))
-        checked(model, path.name)
-        step = Step(self.source, model, feed, self.prepared, before, precision)
-        with atomic_path(path) as unfinished, kept_aside(unfinished, path, step):
-            unfinished.write_bytes(model.SerializeToString())
-            session = open_session(unfinished, path.name, layouts=precision != "fp16")
-            found = agreement.check(session, feed, self.prepared, before, precision=precision, name=path.name)
-            refuse(self.model, model, self.prepared[: agreement.FEWEST], self.feed, name=path.name, precision=precision)
-            if self.openvino and precision != "int8-trt":
-                self._check_openvino(unfinished, feed, before, precision, path.name)
-        facts = graph.summary(path)
-        quantised, between = self._fused(path) if precision == "int8-cpu" else (facts.quantised, None)
-        self.artifacts.append(
-            Artifact(
-                role=self.role,
-                network=self.name,
-                precision=precision,
-                path=path.name,
-                sha256=sha256_file(path),
-                size=facts.size,
-                params=facts.params,
-                macs=facts.macs,
-                opset=facts.opset,
-                classes=len(self.classes),
-                preprocess=self.preprocess,
-                quantised=quantised,
-                conversions=between,
-                operators=facts.operators,
-                layers=facts.layers,
-                calibration=None if calibration is None else dict(calibration),
-                parity={str(each.batch): each.largest for each in found},
-                parities=found,
-                temperature=self.temperature,
-                thresholds=list(self.thresholds or ()),
-            )
-        )
-        self.emit(Wrote(path=str(path), what=f"{self.role}/{self.name}/{precision}"))
+        step = Step(self.source, model, self.feed, self.prepared, before, precision)
+        self.writer.write(step, self.model, self.preprocess, calibration, floats)
         self._count()
-
-    def _check_openvino(self, file: Path, feed: Feed, before: NDArray[np.float32], precision: Precision, name: str) -> None:
-        batch, some = feed.batch or 1, self.prepared[: agreement.FEWEST]
-        alone = replace(feed, batch=batch)
-        agreement.check(OpenVino(file, batch), alone, some, before[: agreement.FEWEST], precision=precision, name=f"{name} by OpenVINO")
-
-    def _fused(self, path: Path) -> tuple[dict[str, int], int]:
-        """Which nodes of an int8 file compute in 8 bits here, and how many only convert; said, as a file may promise more than a runtime takes up."""
-        nodes = optimised(path)
-        self.emit(Note(text=f"int8 of {self.role}/{self.name}: {told(nodes)}"))
-        return in_int8(nodes), conversions(nodes)
 
     def _count(self) -> None:
         """Say how many of the files stand."""
         total = len({"fp32", *self.settings.precisions}) if self.precision == "fp32" else 1
-        self.emit(Progress(what=f"exporting {self.role}/{self.name}", done=len(self.artifacts), total=total, unit="files"))
-
-    def _metadata(self, calibration: Mapping[str, Any] | None, floats: Sequence[str]) -> dict[str, str]:
-        return metadata(
-            self.network,
-            name=f"{self.role}/{self.name}",
-            source=self.fingerprint,
-            classes=self.classes,
-            preprocess=self.preprocess,
-            thresholds=self.thresholds,
-            temperature=self.temperature,
-            calibration=calibration,
-            floats=floats,
-        )
+        self.emit(Progress(what=f"exporting {self.title}", done=len(self.writer.artifacts), total=total, unit="files"))
 
 
 _AT_ONCE = 64

@@ -24,7 +24,7 @@ from edgekd.export.drift import Drift, find
 from edgekd.export.feed import Feed, open_session
 from edgekd.export.parity import FEWEST, compared
 from edgekd.files import atomic_path, write_atomic
-from edgekd.record import Parity
+from edgekd.record import Parity, Precision
 
 Source: TypeAlias = nn.Module | onnx.ModelProto | Path
 """What a file was made from; a path is a model's."""
@@ -54,7 +54,7 @@ class Step:
     feed: Feed
     images: NDArray[np.float32]
     before: NDArray[np.float32]
-    precision: str
+    precision: Precision
 
 
 @contextmanager
