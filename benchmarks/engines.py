@@ -47,9 +47,11 @@ from edgekd.recipe import Export
 from edgekd.stats import median
 from edgekd.target import Target
 
-NETWORKS = ("resnet8", "resnet20", *CONVOLUTIONAL, "vit_b_16")
-SMALL = ("resnet8", "resnet20")
+SMALL = ("resnet8", "resnet20", "resnet32", "resnet44", "resnet56")
 """Those that see images as they come."""
+NETWORKS = (*SMALL, *CONVOLUTIONAL, "vit_b_16")
+COUNTED = 2
+"""How layers are counted; part of a row's key, so that a change of that makes them anew."""
 PRECISIONS = ("fp16", "int8-trt")
 CHIPS = ("7.5", "8.6", "8.9", "12.0")
 BATCHES = {"1": (1, 1, 1), "1 to 8": (1, 1, 8)}
@@ -98,7 +100,7 @@ def missing(names: list[str], chips: list[str], pictures: Pictures, folder: Path
         begun = time.monotonic()
         for precision, file in files(name, pictures, folder).items():
             for chip, batch in itertools.product(chips, BATCHES):
-                key = sha256_json({"onnx": sha256_file(file), "chip": chip, "batch": batch, "version": version()})[:16]
+                key = sha256_json({"onnx": sha256_file(file), "chip": chip, "batch": batch, "version": version(), "counted": COUNTED})[:16]
                 row: Row = {"network": name, "precision": precision, "chip": chip, "batch": batch}
                 if rows.get(place(row), {}).get("key") == key:
                     continue

@@ -14,6 +14,7 @@ them say so in their name. Rows are written network by network; a stopped script
 
     int8_speedup_median     over the five convolutional networks: fp32's latency over int8's, both edgekd's files in ONNX Runtime;
                             `…_by_either`: int8 in ONNX Runtime or OpenVINO, whichever runs it faster, over the same
+                            both count a file that parity refused, as with random weights it may be: it takes the same time
     int8_drop_points_max    of the CIFAR networks: the most that int8 loses on the test images
     slower_than_best_max    of all networks: how much slower than the best of all others the file and runtime are that a run names as its faster one
                             where both CPU targets are asked for, as a share (below 0: it is the best); `…_by_onnxruntime`: what the target `cpu`
@@ -206,7 +207,7 @@ def measured(name: str, pictures: Pictures, plan: Plan, folder: Path) -> list[Ro
     rows = compared(bout, sizes, refused)
     for row in rows:
         row |= {"network": name, "role": role(name), "real_weights": name in REAL}
-        if row["runtime"] == ORT and row["precision"] in refused:
+        if row["runtime"] in (ORT, OPENVINO) and row["precision"] in refused:
             row["refused"] = refused[row["precision"]].partition(". ")[0]
         if row["runtime"] == ORT and row["precision"] == "int8-cpu":
             row |= runtimes.left_over(paths["int8-cpu"])

@@ -29,7 +29,7 @@ def export_engines(face: Face, file: Path, flags: Flags, out: Path | None, *, ba
             f"  {units.bytes_text(engine.size)}, built in {units.seconds_text(engine.seconds)} by {engine.library} {engine.version}; layers: {kinds}"
         )
         if inspect:
-            lines.append("  layers of the engine:" if engine.kernels else "  layers of the network, as no GPU is here to open the engine with:")
+            lines.append("  layers of the engine:" if engine.kernels else "  layers of the network (the engine was not opened):")
             lines += [f"  {layer.precision:6} {layer.kind:20} {layer.name}" for layer in engine.kernels or engine.layers]
     face.result("\n".join(lines), {"engines": found})
 

@@ -20,8 +20,11 @@ from edgekd.events import Emit, Progress, Wrote, silent
 from edgekd.files import atomic_path, sha256_file, write_atomic
 from edgekd.target import Target
 
-STILL = ("constant", "quantize", "dequantize", "cast", "reformat")
-"""Kinds of layers that compute nothing."""
+STILL = (
+    *("constant", "quantize", "dequantize", "cast", "reformat"),
+    *("shuffle", "identity", "shape", "concatenation", "slice", "gather"),
+)
+"""Kinds of layers that compute nothing: they hold numbers, convert them, or put them elsewhere."""
 BUILD_S = 1800.0
 """How long a builder may say nothing, in seconds."""
 
@@ -58,15 +61,15 @@ class Engine(msgspec.Struct, frozen=True, kw_only=True):
     layers: list[EngineLayer] = []
     """Of the network that was parsed; empty of one that trtexec built."""
     kernels: list[EngineLayer] = []
-    """Of the engine, several of the network's fused into one; empty where no GPU was there to open it with."""
+    """Of the engine, several of the network's fused into one; empty where it was not opened, as those for RTX cards, whose kernels are made there."""
     warnings: list[str] = []
     edgekd: str = __version__
 
     @property
     def precisions(self) -> dict[str, int]:
-        """How many layers compute in each type: of the engine where it was opened, else of the network. Constants and conversions do not count."""
-        counted = (layer.precision for layer in self.kernels or self.layers if layer.kind not in STILL)
-        return dict(Counter(precision for precision in counted if precision))
+        """How many layers compute in each type: of the engine where it was opened and tells, else of the network. `STILL` ones do not count."""
+        own = [layer for layer in self.kernels if layer.precision]
+        return dict(Counter(layer.precision for layer in own or self.layers if layer.precision and layer.kind not in STILL))
 
 
 def engines(

@@ -202,6 +202,7 @@ class _Job:
             if choice.floats:
                 text = f"{flavour} of {self.title} keeps {', '.join(choice.floats)} in float: with them in int8 it lost more than max_drop allows."
                 self.emit(Note(text=text))
+            floats = [*choice.floats, *(quantiser.stem if flavour == "int8-cpu" else ())]
             facts = {
                 "method": choice.method,
                 "images": len(images),
@@ -209,7 +210,7 @@ class _Job:
                 "activations": "uint8 asymmetric" if flavour == "int8-cpu" else "int8 symmetric",
                 "weights": "int8 per channel, 7 bits" if narrow else "int8 per channel",
                 "divergence": {method: round(value, 6) for method, value in choice.tried.items()},
-                **({"floats": list(choice.floats)} if choice.floats else {}),
+                **({"floats": floats} if floats else {}),
             }
             self._write(choice.model, flavour, self.logits, facts)
 

@@ -40,7 +40,7 @@ PERCENTILE = 99.99
 WEIGHTED = ("Conv", "ConvTranspose", "Gemm", "MatMul")
 QUANTISED_OPS = (*WEIGHTED, "Relu", "Clip")
 """What int8 covers. Relu and Clip only hand their range to the layer before them and vanish; additions between quantised layers then run in int8 too.
-Asking for Add, Pad, Slice and pooling as well changed neither time nor answers of resnet20 and resnet56 on a VNNI CPU."""
+Asking for Add, Pad and Slice as well changed neither time nor answers of resnet20 and resnet56 on a VNNI CPU."""
 CPU_OPS = (*QUANTISED_OPS, *gates.GATES, "Mul", "GlobalAveragePool")
 """What it covers for CPUs; of the products only those by a gate."""
 
@@ -53,13 +53,14 @@ class Quantiser:
         self._images, self._feed, self._name, self._emit = images, feed, name, emit
         self._ranges: dict[Method, Any] = {}
         self._ready = _ready(model)
-        self._stem = stem(self._ready)
+        self.stem = stem(self._ready)
+        """Layers that the CPU's flavour leaves in float."""
 
     def layers(self, flavour: Flavour) -> list[str]:
         """Names of the nodes whose weights a flavour quantises, in the model's order."""
         constants = {tensor.name for tensor in self._ready.graph.initializer}
         found = [node.name for node in self._ready.graph.node if node.op_type in WEIGHTED and len(node.input) > 1 and node.input[1] in constants]
-        return [name for name in found if flavour == "int8-trt" or name not in self._stem]
+        return [name for name in found if flavour == "int8-trt" or name not in self.stem]
 
     def made(self, flavour: Flavour, method: Method = "minmax", floats: Collection[str] = (), *, reduce_range: bool = False) -> onnx.ModelProto:
         """The model in int8, but for the nodes named in `floats` and, for CPUs, its `stem`.
@@ -70,7 +71,7 @@ class Quantiser:
 
         symmetric = flavour == "int8-trt"
         if not symmetric:
-            floats = [*floats, *self._stem]
+            floats = [*floats, *self.stem]
         copy = onnx.ModelProto()
         copy.CopyFrom(self._ready)
         # Logits rounded to 256 steps would cost up to half a standard deviation in the extremes.

@@ -1,8 +1,8 @@
 """The first layers of a network of depthwise convolutions, which int8 for CPUs leaves in float.
 
 A convolution of the images has 9 products a number and channel, too few for 8-bit kernels to pay for gathering them, and ONNX Runtime's depthwise
-ones are no faster in 8 bits than in float. In mobilenet_v2 at 224² the two take 395 µs in int8 and 205 in float (benchmarks/LOG.md, 2026-11-27).
-Where something else follows the stem, int8 is the faster one.
+ones were no faster in 8 bits than in float on the CPU that was looked at, one with VNNI. In mobilenet_v2 at 224² the two take 395 µs in int8 and
+224 in float there (benchmarks/LOG.md, 2026-11-27). Where something else follows the stem, int8 is the faster one.
 """
 
 from collections.abc import Iterator, Mapping
@@ -19,8 +19,8 @@ def stem(model: onnx.ModelProto) -> list[str]:
     """Names of the convolution that reads the images and of the depthwise one behind it, or none; nodes have names, weights are constants."""
     shapes = {tensor.name: list(tensor.dims) for tensor in model.graph.initializer}
     convolutions = [node for node in model.graph.node if node.op_type == "Conv" and node.input[1] in shapes]
-    first = next((node for node in convolutions if _group(node) == 1 and shapes[node.input[1]][1] <= COLOURS), None)
-    if first is None:
+    first = convolutions[0] if convolutions else None
+    if first is None or _group(first) > 1 or shapes[first.input[1]][1] > COLOURS:
         return []
     readers = list(_readers(model.graph, first.output[0]))
     second = readers[0] if readers else first

@@ -132,7 +132,7 @@ def test_openvino_is_named_where_it_may_be_much_faster() -> None:
     """On a CPU with AMX, of an int8 file that ships and is no trifle, as long as it was not tried."""
     hosts = {key: replace(host, instructions=[*host.instructions, "amx_int8"]) for key, host in REPORT.hosts.items()}
     amx = replace(REPORT, hosts=hosts)
-    assert "--on cpu --on cpu-openvino" in words.sentences(amx)[-1]
+    assert "--on cpu=local --on cpu-openvino=local" in words.sentences(amx)[-1]
     assert words.untried(REPORT) == words.untried(replace(amx, shipped={"cpu/resnet20": "student/resnet20/fp32"})) == ""
     assert words.untried(replace(_by_two_runtimes(SHIPPED, 0.9, None), hosts=hosts)) == ""
     quick = Timing(launches=[Launch(load_ms=1.0, first_ms=1.0, rounds=[[0.1] * 3] * 8)] * 3)

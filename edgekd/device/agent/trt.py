@@ -1,7 +1,7 @@
 """TensorRT engines from ONNX files, by `tensorrt` 10 and 11 and by `tensorrt_rtx` alike: what stands in the file is what the engine computes in.
 
 In: a file, the batches that the engine must take, for which chips. Out: an engine, and a table of what went into it and which layers it has: those of
-the network that was parsed and, where a GPU is there to open it with, those of the engine. Networks are strongly typed, so that precision is the
+the network that was parsed and, of `tensorrt`, those of the engine. Networks are strongly typed, so that precision is the
 file's own. `tensorrt` builds for the GPU at hand; `tensorrt_rtx` needs none, and builds for those that are named.
 """
 
@@ -63,8 +63,8 @@ def build(
         unfinished = Path("{}.{}.part".format(timings, os.getpid()))
         unfinished.write_bytes(bytes(cache.serialize()))
         os.replace(str(unfinished), timings)
-    # An engine of tensorrt_rtx is for other chips, and holds no kernels before it is opened there.
-    opened = [] if library == "tensorrt_rtx" else _opened(trt, plan, log)
+    # An engine of tensorrt_rtx is mostly for other chips than are here, and its kernels are made where it runs.
+    opened, problems = ([], []) if library == "tensorrt_rtx" else _opened(trt, plan, log)
     return {
         "library": library,
         "version": trt.__version__,
@@ -76,7 +76,7 @@ def build(
         "profile": profile,
         "layers": layers(network),
         "kernels": opened,
-        "warnings": log.words[:20],
+        "warnings": [*log.words[:20], *problems],
     }
 
 
@@ -100,16 +100,16 @@ def _refusal(parser: Any, log: Any) -> str:
     return told[:400]
 
 
-def _opened(trt: Any, plan: bytes, log: Any) -> List[Dict[str, str]]:
-    """The layers of the engine; none where it does not open, which its warnings tell."""
-    engine = trt.Runtime(log).deserialize_cuda_engine(plan)
+def _opened(trt: Any, plan: bytes, log: Any) -> Tuple[List[Dict[str, str]], List[str]]:
+    """The layers of the engine; where they cannot be told, none and why."""
+    runtime = trt.Runtime(log)  # it must not end before its engine
+    engine = runtime.deserialize_cuda_engine(plan)
     if engine is None:
-        return []
+        return [], ["the engine does not open where it was built: {}".format("; ".join(log.words[-3:])[:400])]
     try:
-        return kernels.read(engine.create_engine_inspector().get_engine_information(trt.LayerInformationFormat.JSON))
+        return kernels.read(engine.create_engine_inspector().get_engine_information(trt.LayerInformationFormat.JSON)), []
     except RefusedError as error:
-        log.words.append(str(error))
-        return []
+        return [], [str(error)]
 
 
 WEIGHTED = ("convolution", "deconvolution", "matrix_multiply")

@@ -50,8 +50,10 @@ CALLED = {
     "OnnxParser": ["parse", "num_errors", "get_error"],
     "ICudaEngine": [
         *("num_io_tensors", "get_tensor_name", "get_tensor_mode", "get_tensor_dtype", "get_tensor_shape", "get_tensor_profile_shape"),
-        "create_execution_context",
+        *("create_execution_context", "create_engine_inspector"),
     ],
+    "EngineInspector": ["get_engine_information"],
+    "LayerInformationFormat": ["JSON"],
     "IExecutionContext": ["set_input_shape", "get_tensor_shape", "set_tensor_address", "execute_async_v3"],
     "TensorIOMode": ["INPUT", "OUTPUT"],
     "MemoryPoolType": ["WORKSPACE"],
