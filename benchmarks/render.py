@@ -62,7 +62,8 @@ def headline(found: dict[str, dict[str, Any]]) -> str:
         lines.append(
             f"| Fashion-MNIST: wrn-16-3 → five thin convolutions | {f['size_ratio']:.1f}× smaller, {f['speedup']:.1f}× faster (FP32 to FP32); "
             f"{f['shipped_size_ratio']:.1f}× and {f['shipped_speedup']:.1f}× as shipped | "
-            f"{f['teacher_accuracy']:.2f} → {f['student_accuracy']:.2f} % ({f['student_alone_accuracy']:.2f} % taught alone) |"
+            f"{f['teacher_accuracy']:.2f} → {f['student_accuracy']:.2f} %, {f['teacher_accuracy'] - f['shipped_drop_points']:.2f} % as shipped "
+            f"({f['student_alone_accuracy']:.2f} % taught alone) |"
         )
     if "cifar10" in found:
         f = found["cifar10"]["figures"]
@@ -79,7 +80,9 @@ def headline(found: dict[str, dict[str, Any]]) -> str:
         )
     if "quantised_int8" in found.get("qat", {}).get("figures", {}):
         f = found["qat"]["figures"]
-        gains = f"{f['quantised_minus_longer']:+.2f} points over the same steps without it, {f['quantised_minus_post_training']:+.2f} over two phases"
+        low, high = (f"{f[f'quantised_minus_longer_{end}']:+.2f}".replace("-", "−") for end in ("low", "high"))
+        gains = f"{f['quantised_minus_longer']:+.2f} points over the same steps without it ({low} to {high})"
+        gains += f", {f['quantised_minus_post_training']:+.2f} over two phases"
         lines.append(
             f"| CIFAR-10: resnet56 → cifar-mobilenet-v2 in int8, few epochs, mean of seeds | a quantised last phase: {gains} "
             f"| {f['quantised_int8']:.2f} % ({f['quantised_fp32']:.2f} % in fp32) |"

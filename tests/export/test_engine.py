@@ -32,6 +32,13 @@ def _library() -> None:
     need_package("tensorrt_rtx")
 
 
+@pytest.fixture(autouse=True)
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Where builders keep what they have timed."""
+    monkeypatch.setenv("EDGEKD_CACHE", str(tmp_path / "cache"))
+    return tmp_path / "cache"
+
+
 @pytest.fixture(scope="module")
 def half(toy: onnx.ModelProto, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Its fp16 file."""
@@ -75,8 +82,8 @@ def test_what_stands_is_not_built_again(half: Path, tmp_path: Path) -> None:
     assert read_engine(file) is None
 
 
-def test_an_engine_of_another_gpu_does_not_stand(half: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """TensorRT proper builds for the GPU that is there, which its table names: where it names another, the engine is built anew."""
+def test_an_engine_of_another_gpu_does_not_stand(half: Path, tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """TensorRT proper builds for the GPU that is there, which its table names: where it names another, the engine is built anew, with its timings."""
     offered(compiled(tmp_path).parent, monkeypatch)
     orin = [target.load("jetson-orin-nano")]
     (first,) = engines(half, orin, tmp_path)
@@ -93,6 +100,8 @@ def test_an_engine_of_another_gpu_does_not_stand(half: Path, tmp_path: Path, mon
     (again,) = engines(half, orin, tmp_path)
     assert again.gpu == "Fake GPU 8 (8.7)"
     assert file.stat().st_mtime_ns > before
+    (timings,) = cache.glob("engines/*.timings")
+    assert (timings.name, timings.read_bytes()) == ("tensorrt-10.3.0.timings", b"timed timed ")
 
 
 def test_trtexec_builds_where_there_are_no_bindings(half: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -27,7 +27,7 @@ def test_a_log_of_10() -> None:
 
 
 def test_a_published_summary() -> None:
-    """Of 10, from a public thread: every series by its own name, and the totals."""
+    """From a public thread: every series by its own name, and the totals."""
     said = trtlog.parse_log((PUBLIC / "summary.txt").read_text())
     assert (said["throughput"], said["walltime_s"], said["compute_s"]) == (130.298, 3.00082, 2.96536)
     assert said["latency_ms"] == {"min": 5.38672, "max": 13.3664, "mean": 7.60628, "median": 7.16092, "p90": 10.2996, "p95": 10.8698, "p99": 12.9675}
