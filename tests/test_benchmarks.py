@@ -540,8 +540,9 @@ def test_what_a_quantised_phase_wins_back_is_paired() -> None:
 def test_the_quantised_phase_gets_its_line_once_it_is_measured() -> None:
     """What it gains over the same steps without it, and what int8 still loses."""
     figures = {"quantised_int8": 80.1, "quantised_fp32": 80.3, "quantised_minus_longer": 0.4, "quantised_minus_post_training": 1.5}
+    figures |= {"quantised_minus_longer_low": -0.1, "quantised_minus_longer_high": 0.9}
     (line,) = [line for line in render.headline({"qat": {"figures": figures}}).splitlines() if "int8" in line]
-    assert "+0.40 points over the same steps without it, +1.50 over two phases | 80.10 % (80.30 % in fp32)" in line
+    assert "+0.40 points over the same steps without it (−0.10 to +0.90), +1.50 over two phases | 80.10 % (80.30 % in fp32)" in line
     assert "quantised" not in render.headline({"qat": {"figures": {}}})
 
 
