@@ -272,7 +272,7 @@ def figures(listed: list[Row]) -> dict[str, float]:
 
 
 def main() -> None:
-    """Every student that is not there yet."""
+    """Every student that is not there yet from this CPU."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--students", nargs="+", default=list(STUDENTS), choices=STUDENTS)
     parser.add_argument("--slices", type=int, default=6)
@@ -282,7 +282,8 @@ def main() -> None:
     slices, steps = (2, 2) if args.quick else (args.slices, args.steps)
     torch.set_num_threads(machine.cores())
     compile = runtimes.compiler() is not None and not args.quick
-    key = sha256_json({"slices": slices, "steps": steps, "compile": compile, "torch": runtimes.versions()["torch"]})[:16]
+    here = {"cpu": machine.facts()["cpu"], "compile": compile, "torch": runtimes.versions()["torch"]}
+    key = sha256_json({"slices": slices, "steps": steps, **here})[:16]
     kept = {(row["student"], row["what"]): row for row in ([] if args.quick else saved_rows("speed"))}
     for student in args.students:
         if any(row["key"] == key for (name, _), row in kept.items() if name == student):
