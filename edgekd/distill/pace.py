@@ -25,8 +25,9 @@ WORTH = 0.95
 """A candidate must take at most this share of the plain one's time to be chosen over it."""
 COMPILING_S = 40.0
 """About what it takes to compile a small network on a CPU (37 s a resnet8)."""
-LONG = 20.0
-"""How many times as long a run must be for compiling to be tried."""
+LONG = 10.0
+"""How many times as long a run must be for compiling to be tried. At 20, 10,000 steps of a resnet8 on two cores with AMX (9 minutes) were not
+compiled, and took 1.27 times what they might have (benchmarks/LOG.md, 2026-11-27)."""
 
 
 Way = TypeVar("Way")
