@@ -5,10 +5,10 @@
 
 CPU scale: 10 epochs, resnet56 → resnet8 on CIFAR-10 with the published teacher, resnet56b → resnet8b on CIFAR-100. That teacher is taught here, in
 12 epochs, from the published resnet56 of CIFAR-10: no image of CIFAR-100 is in that, and no student begins there. All learn in bf16, which two cores
-compute twice as fast as fp32 where they have it, and slowly elsewhere. The
-weights of a method are its paper's where they are stated for such networks; where there is a choice, it is made by a run of 3 epochs each on
-validation images (seed 10, no test image). Test images are read once per trained student. Each row is written when its run ends, and a run goes on
-where it was stopped; `--shard` shares the rows between processes. Another teacher makes all rows of its set anew.
+compute twice as fast as fp32 where they have it, and slowly elsewhere. The weights of a method are its paper's where they are stated for such
+networks; where there is a choice, it is made by a run of 3 epochs each on validation images (seed 10, no test image). Test images are read once per
+trained student. Each row is written when its run ends, and a run goes on where it was stopped; `--shard` shares the rows between processes. Another
+teacher makes all rows of its set anew.
 """
 
 import argparse

@@ -27,6 +27,11 @@ def number(value: Any) -> str:
     return f"{value:.0f}" if value == int(value) else f"{value:.2f}" if abs(value) < 1000 else f"{value:,.0f}"
 
 
+def signed(value: float) -> str:
+    """A difference with its sign, as it is typeset."""
+    return f"{value:+.2f}".replace("-", "−")
+
+
 def table(rows: list[dict[str, Any]]) -> str:
     """Rows of one shape as a Markdown table; those that hold tables themselves are left to the JSON."""
     plain = [row for row in rows if all(not isinstance(value, (list, dict)) for value in row.values())]
@@ -80,7 +85,7 @@ def headline(found: dict[str, dict[str, Any]]) -> str:
         )
     if "quantised_int8" in found.get("qat", {}).get("figures", {}):
         f = found["qat"]["figures"]
-        low, high = (f"{f[f'quantised_minus_longer_{end}']:+.2f}".replace("-", "−") for end in ("low", "high"))
+        low, high = (signed(f[f"quantised_minus_longer_{end}"]) for end in ("low", "high"))
         gains = f"{f['quantised_minus_longer']:+.2f} points over the same steps without it ({low} to {high})"
         gains += f", {f['quantised_minus_post_training']:+.2f} over two phases"
         lines.append(

@@ -83,8 +83,8 @@ def _told_gains(prefix: str, figures: dict[str, float]) -> Iterator[str]:
     for other, words in (("alone", "the student alone"), ("kd", "plain KD")):
         name = f"{prefix}two_phase_minus_{other}"
         if f"{name}_low" in figures:
-            low, high = (f"{figures[f'{name}_{end}']:+.2f}".replace("-", "−") for end in ("low", "high"))
-            yield f"{figures[name]:+.2f} points over {words} (95 % interval {low} to {high})".replace("-", "−", 1)
+            low, high = (render.signed(figures[f"{name}_{end}"]) for end in ("low", "high"))
+            yield f"{render.signed(figures[name])} points over {words} (95 % interval {low} to {high})"
 
 
 LONG_TAIL = {
@@ -122,8 +122,8 @@ def _over(figures: dict[str, float], key: str) -> str:
     """A gain with its interval, where several seeds give one."""
     if key not in figures:
         return ""
-    interval = f" ({figures[f'{key}, low']:+.2f} to {figures[f'{key}, high']:+.2f})" if f"{key}, low" in figures else ""
-    return f"{figures[key]:+.2f}{interval}".replace("-", "−")
+    interval = f" ({render.signed(figures[f'{key}, low'])} to {render.signed(figures[f'{key}, high'])})" if f"{key}, low" in figures else ""
+    return render.signed(figures[key]) + interval
 
 
 def longtail() -> str:

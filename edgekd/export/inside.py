@@ -161,7 +161,7 @@ def _first_convolution(graph: onnx.GraphProto) -> onnx.NodeProto | None:
     readers = [node for node in graph.node if INPUT in node.input]
     if len(readers) != 1 or readers[0].op_type != "Conv" or not constants.issuperset(readers[0].input[1:]):
         return None
-    return readers[0] if _attributes(readers[0]).get("group", 1) == 1 else None
+    return readers[0] if attributes(readers[0]).get("group", 1) == 1 else None
 
 
 def _fold(
@@ -172,7 +172,7 @@ def _fold(
     if flipped:
         weights, offset = weights[:, ::-1], offset[::-1]
     _replace(graph, conv, 1, weights)
-    given = _attributes(conv)
+    given = attributes(conv)
     if any(given.get("pads", ())) or given.get("auto_pad", b"NOTSET") not in (b"NOTSET", b"VALID"):
         return offset
     bias = _constant(graph, conv.input[2]) if len(conv.input) > 2 else np.zeros(len(weights))
@@ -180,7 +180,8 @@ def _fold(
     return np.zeros_like(offset)
 
 
-def _attributes(node: onnx.NodeProto) -> dict[str, Any]:
+def attributes(node: onnx.NodeProto) -> dict[str, Any]:
+    """A node's attributes as Python has them, by name; those that it does not state are missing."""
     return {attribute.name: helper.get_attribute_value(attribute) for attribute in node.attribute}
 
 

@@ -9,6 +9,8 @@ from collections.abc import Iterator, Mapping
 
 import onnx
 
+from edgekd.export.inside import attributes
+
 PASSED = ("Relu", "Clip", "Sigmoid", "HardSigmoid", "Mul", "HardSwish")
 """What may stand between the two: activations, and gates that are written as two nodes."""
 COLOURS = 4
@@ -44,4 +46,4 @@ def _is_depthwise(node: onnx.NodeProto, shapes: Mapping[str, list[int]]) -> bool
 
 
 def _group(node: onnx.NodeProto) -> int:
-    return next((attribute.i for attribute in node.attribute if attribute.name == "group"), 1)
+    return int(attributes(node).get("group", 1))

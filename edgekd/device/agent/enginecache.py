@@ -121,11 +121,9 @@ def engine(
     out = _file(place, wanted)
     unfinished = out.with_name("{}.{}.part".format(out.name, os.getpid()))
     try:
-        begin = time.perf_counter()
-        facts = _built(who, path, unfinished, batches, workspace, place, tell)
-        facts.setdefault("seconds", None)
-        if facts["seconds"] is None:
-            facts["seconds"] = time.perf_counter() - begin
+        chips = [wanted["chip"]] if library == "tensorrt_rtx" else []
+        made = _built(who, path, unfinished, batches, chips, workspace, place, tell)
+        facts: Answer = {name: made[name] for name in ("seconds", "profile", "layers", "kernels", "warnings") if name in made}
         table = dict(facts, **wanted, sha256=sha256_of(unfinished), size=unfinished.stat().st_size)
         os.replace(str(unfinished), str(out))
     finally:
@@ -177,15 +175,17 @@ def _standing(place: Path, wanted: Answer) -> Optional[Kept]:
     return Kept(file, table)
 
 
-def _built(who: Builder, path: str, out: Path, batches: Sequence[int], workspace: Optional[int], place: Path, tell: Tell) -> Answer:
-    """Have an engine built, by whoever does it here; what it tells of it."""
+def _built(
+    who: Builder, path: str, out: Path, batches: Sequence[int], chips: Sequence[str], workspace: Optional[int], place: Path, tell: Tell
+) -> Answer:
+    """Have an engine built, by whoever does it here; what it tells of it. What was timed is kept in `place`, which is there."""
     least, usual, largest = batches
     timings = str(place / "{}-{}.timings".format(who.library, who.version))
     if who.tool is None:
-        chips = [cuda.Driver().capability] if who.library == "tensorrt_rtx" else []
-        made = trt.build(path, str(out), who.library, (least, usual, largest), chips, workspace, timings, BUILD_S, tell)
-        return {name: made[name] for name in ("seconds", "profile", "layers", "kernels", "warnings")}
-    return _by_tool(who.tool, who.version, path, out, batches, workspace, timings, tell)
+        return trt.build(path, str(out), who.library, (least, usual, largest), chips, workspace, timings, BUILD_S, tell)
+    begin = time.perf_counter()
+    made = _by_tool(who.tool, who.version, path, out, batches, workspace, timings, tell)
+    return dict(made, seconds=time.perf_counter() - begin if made["seconds"] is None else made["seconds"])
 
 
 def build(
@@ -202,16 +202,12 @@ def build(
     Raises:
         ImportError: neither is there. Otherwise as `trt.build`.
     """
-    who, begin, timings = _here(library), time.perf_counter(), None
-    if library == "tensorrt":
-        place = default_cache() / "engines"
+    who, place = _here(library), default_cache() / "engines"
+    if library == "tensorrt":  # the only one that keeps what it has timed
         place.mkdir(parents=True, exist_ok=True)
-        timings = str(place / "{}-{}.timings".format(who.library, who.version))
+    made = _built(who, path, Path(out), batches, chips, workspace, place, tell)
     if who.tool is None:
-        return dict(trt.build(path, out, library, batches, chips, workspace, timings, BUILD_S, tell), by=who.by)
-    made = _by_tool(who.tool, who.version, path, Path(out), batches, workspace, timings, tell)
-    if made["seconds"] is None:
-        made["seconds"] = time.perf_counter() - begin
+        return dict(made, by=who.by)
     hashes = {"onnx": sha256_of(Path(path)), "sha256": sha256_of(Path(out)), "size": os.path.getsize(out)}
     return dict(made, **hashes, library=library, version=who.version, by=who.by, chips=[], layers=[])
 

@@ -14,6 +14,8 @@ from typing import Any, Callable, Dict, List, Optional, Sequence, Tuple
 from . import kernels, libraries
 from .protocol import Answer, RefusedError
 
+WEIGHTED = ("convolution", "deconvolution", "matrix_multiply")
+"""Kinds of layers that compute in the type of what they read, whatever they answer."""
 Tell = Callable[..., None]
 
 
@@ -110,10 +112,6 @@ def _opened(trt: Any, plan: bytes, log: Any) -> Tuple[List[Dict[str, str]], List
         return kernels.read(engine.create_engine_inspector().get_engine_information(trt.LayerInformationFormat.JSON)), []
     except RefusedError as error:
         return [], [str(error)]
-
-
-WEIGHTED = ("convolution", "deconvolution", "matrix_multiply")
-"""Kinds of layers that compute in the type of what they read, whatever they answer."""
 
 
 def layers(network: Any) -> List[Dict[str, str]]:
