@@ -13,6 +13,8 @@ import onnx
 from numpy.typing import NDArray
 from onnx import helper, numpy_helper
 
+from edgekd.export.inside import attributes
+
 GATES = ("Sigmoid", "HardSigmoid")
 _ALPHA, _BETA = 0.2, 0.5
 """HardSigmoid's own, where a node states none (onnx.ai, "HardSigmoid")."""
@@ -24,10 +26,10 @@ def pooled(model: onnx.ModelProto) -> None:
     constants = {tensor.name: tensor for tensor in graph.initializer}
     images = {value.name for value in graph.value_info if len(value.type.tensor_type.shape.dim) == 4}
     for node in [node for node in graph.node if node.op_type == "ReduceMean" and node.input[0] in images]:
-        said = {attribute.name: attribute for attribute in node.attribute}
+        said = attributes(node)
         if not _over_image(node, said, constants):
             continue
-        if "keepdims" in said and not said["keepdims"].i:
+        if not said.get("keepdims", 1):
             (flat,) = node.output
             node.output[0] = f"{flat}/image"
             flatten = helper.make_node("Flatten", [node.output[0]], [flat], name=f"{flat}/flat", axis=1)
@@ -39,12 +41,12 @@ def pooled(model: onnx.ModelProto) -> None:
         graph.initializer.remove(tensor)
 
 
-def _over_image(node: onnx.NodeProto, said: Mapping[str, onnx.AttributeProto], constants: Mapping[str, onnx.TensorProto]) -> bool:
+def _over_image(node: onnx.NodeProto, said: Mapping[str, Any], constants: Mapping[str, onnx.TensorProto]) -> bool:
     """Whether it is over the last two axes. Which ones is an input since opset 18, an attribute before."""
     if len(node.input) > 1 and node.input[1] in constants:
         axes = numpy_helper.to_array(constants[node.input[1]]).tolist()
     else:
-        axes = list(said["axes"].ints) if "axes" in said else []
+        axes = list(said.get("axes", []))
     return sorted(axes) in ([2, 3], [-2, -1])
 
 
@@ -102,7 +104,7 @@ def _within_one(node: onnx.NodeProto, constants: Mapping[str, onnx.TensorProto])
 
 
 def _sum(node: onnx.NodeProto, before: onnx.NodeProto, constants: Mapping[str, onnx.TensorProto]) -> onnx.GraphProto:
-    said = {attribute.name: attribute.f for attribute in node.attribute}
+    said = attributes(node)
     alpha, beta = said.get("alpha", _ALPHA), said.get("beta", _BETA)
     scale = numpy_helper.to_array(constants[before.input[1]])
     numbers: dict[str, NDArray[Any]] = {
