@@ -1,13 +1,13 @@
 """Every method of the distiller by name, against the same student alone and by plain KD: the same steps, views and seeds; last epoch.
 
     python -m benchmarks.methods --teach [--quick]    CIFAR-100's teacher, first of all; kept in results/methods-teacher.safetensors
-    python -m benchmarks.methods [--sets cifar100 cifar10] [--methods …] [--seeds 0 1 2] [--minutes 100] [--shard 0/2] [--quick]
+    python -m benchmarks.methods [--sets cifar100 cifar10] [--methods …] [--seeds 0 1 2] [--minutes 100] [--quick]
 
 CPU scale: 10 epochs, resnet56 → resnet8 on CIFAR-10 with the published teacher, resnet56b → resnet8b on CIFAR-100. That teacher is taught here, in
 12 epochs, from the published resnet56 of CIFAR-10: no image of CIFAR-100 is in that, and no student begins there. All learn in bf16, which two cores
 compute twice as fast as fp32 where they have it, and slowly elsewhere. The weights of a method are its paper's where they are stated for such
 networks; where there is a choice, it is made by a run of 3 epochs each on validation images (seed 10, no test image). Test images are read once per
-trained student. Each row is written when its run ends, and a run goes on where it was stopped; `--shard` shares the rows between processes. Another
+trained student. Each row is written when its run ends, and a run goes on where it was stopped; processes side by side share the rows. Another
 teacher makes all rows of its set anew.
 """
 
@@ -18,7 +18,7 @@ import functools
 import json
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -28,10 +28,11 @@ import numpy as np
 import torch
 
 from benchmarks.result import RESULTS, ROOT, WORK, commit, data_file, save, saved_rows, tell
-from edgekd import stats
+from edgekd import lock, stats
 from edgekd.data import source
 from edgekd.data.batches import Batches
 from edgekd.distill import distill, filled, supervised
+from edgekd.errors import RunError
 from edgekd.evaluate import evaluate
 from edgekd.files import sha256_file, sha256_json
 from edgekd.models.load import Network, build, save_weights
@@ -238,13 +239,17 @@ class Lesson:
         """What tells its row from others."""
         return self.name, self.method, self.at, self.seed, self.key
 
+    @property
+    def folder(self) -> Path:
+        """Of its run."""
+        return WORK / NAME / ("quick" if self.quick else "runs") / f"{self.name}-{self.seed}-{self.key[:10]}"
+
     def learnt(self, *, test: bool) -> dict[str, Any]:
         """The student, trained and, where it counts, tested once."""
-        folder = WORK / NAME / ("quick" if self.quick else "runs") / f"{self.name}-{self.seed}-{self.key[:10]}"
         memory = WORK / NAME / f"memory-{self.name}{'-quick' if self.quick else ''}"
         how: How = "distilled" if self.distilled else "alone"
-        setting = self.setting
-        network, training = taught(setting, setting.student, self.phases, seed=self.seed, folder=folder, train=self.train, how=how, memory=memory)
+        setting, phases, train, folder = self.setting, self.phases, self.train, self.folder
+        network, training = taught(setting, setting.student, phases, seed=self.seed, folder=folder, train=train, how=how, memory=memory)
         found: dict[str, Any] = dict(zip(PLACE, self.place, strict=True))
         found |= {"steps": training.steps, "epochs": self.epochs, "seconds": round(training.seconds, 1)}
         found |= {"epoch_s": round(training.seconds / self.epochs, 1), "valid_accuracy": accuracy(setting, network, "valid"), "commit": commit()}
@@ -365,30 +370,43 @@ def main() -> None:
     parser.add_argument("--methods", nargs="+", default=list(METHODS), choices=list(METHODS))
     parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
     parser.add_argument("--minutes", type=float, default=110.0, help="start no new run after so many")
-    parser.add_argument("--shard", default="0/1", help="this process's share of the rows: number/of how many")
     parser.add_argument("--quick", action="store_true", help="a smoke test: a few steps, results thrown away")
     args = parser.parse_args()
     if args.teach:
         return teach(quick=args.quick)
-    begun, (shard, shards) = time.monotonic(), map(int, args.shard.split("/"))
+    begun = time.monotonic()
     for name in args.sets:
         setting = dataclasses.replace(SETTINGS[name], few=args.quick)
         top = {f"{name}, teacher": accuracy(setting, setting.master, "test")}
-        rows: list[dict[str, Any]] = []
         current = functools.partial(stands, name=name, setting=setting, quick=args.quick)
-        for number, (method, at, seed) in enumerate(wanted(args.methods, args.seeds[:1] if args.quick else args.seeds)):
-            rows = kept(None, top, rows, current=current, quick=args.quick)
-            choosing = at is not None
-            at = at if choosing else chosen(rows, name, method)
-            if number % shards != shard or at is None or time.monotonic() - begun > 60 * args.minutes:
-                continue
-            epochs = (0.03 if args.quick else 1.0) * (CHOICE_EPOCHS if choosing else EPOCHS)
-            lesson = Lesson(name, setting, method, at, seed, epochs, args.quick)
-            if lesson.place in map(place, rows):
-                continue
-            new = lesson.learnt(test=not choosing)
+        runs = wanted(args.methods, args.seeds[:1] if args.quick else args.seeds)
+        rows = kept(None, top, [], current=current, quick=args.quick)
+        while time.monotonic() - begun < 60 * args.minutes and (found := claimed(name, setting, runs, rows, quick=args.quick)) is not None:
+            lesson, test, handle = found
+            new = lesson.learnt(test=test)
             print(json.dumps(new), flush=True)
             rows = kept(new, top, rows, current=current, quick=args.quick)
+            lock.release(handle)
+
+
+def claimed(
+    name: str, setting: Setting, runs: Sequence[tuple[str, int | None, int]], rows: Sequence[Mapping[str, Any]], *, quick: bool
+) -> tuple[Lesson, bool, int] | None:
+    """The first run that has no row and that no other process is at, whether its student is tested, and its folder's lock; None: none is left."""
+    done = set(map(place, rows))
+    for method, at, seed in runs:
+        choosing = at is not None
+        at = at if choosing else chosen(rows, name, method)
+        if at is None:
+            continue
+        epochs = (0.03 if quick else 1.0) * (CHOICE_EPOCHS if choosing else EPOCHS)
+        lesson = Lesson(name, setting, method, at, seed, epochs, quick)
+        if lesson.place in done:
+            continue
+        lesson.folder.mkdir(parents=True, exist_ok=True)
+        with suppress(RunError):
+            return lesson, not choosing, lock.acquire(lesson.folder)
+    return None
 
 
 def wanted(methods: Sequence[str], seeds: Sequence[int]) -> list[tuple[str, int | None, int]]:
