@@ -32,6 +32,8 @@ from edgekd import lock, stats
 from edgekd.data import source
 from edgekd.data.batches import Batches
 from edgekd.distill import distill, filled, supervised
+from edgekd.distill.stored import StoredAnswers
+from edgekd.distill.teacher import Live
 from edgekd.errors import RunError
 from edgekd.evaluate import evaluate
 from edgekd.files import sha256_file, sha256_json
@@ -82,9 +84,12 @@ def beside_kd(*terms: Term) -> Phases:
     return at_once(*KD, *terms)
 
 
+STORED = "kd, one answer an image"
+"""The method whose teacher is not asked about views: its answers to the plain images are all there is."""
 METHODS: dict[str, tuple[Phases, ...]] = {
     "alone": (at_once(Label()),),
     "kd": (at_once(*KD),),
+    STORED: (at_once(*KD),),
     "kd, T 6 → 0.8": (at_once(*KD, temperature=Temperature(start=6.0, end=0.8)),),
     "kd, T by teacher": (at_once(*KD, temperature=Temperature(start=6.0, end=2.0, shape="teacher-confidence")),),
     "kd, T by student": (at_once(*KD, temperature=Temperature(start=6.0, end=0.8, shape="student-confidence")),),
@@ -161,6 +166,11 @@ class Setting:
         """The teacher with its weights."""
         return self.network(self.teacher, str(self.file)).eval()
 
+    @functools.cached_property
+    def stored(self) -> StoredAnswers:
+        """What it answers to the plain images."""
+        return StoredAnswers(Live(self.master, self.train, bf16=True).plain().half().numpy())
+
 
 SETTINGS = {
     "cifar100": Setting("cifar100", "resnet56b", TEACHER.name, "resnet8b", CIFAR100),
@@ -182,14 +192,15 @@ def taught(
     how: How,
     weights: str | None = None,
     memory: Path | None = None,
+    stored: bool = False,
 ) -> tuple[Network, Training]:
-    """A network trained by these phases, going on from a checkpoint where there is one."""
+    """A network trained by these phases, going on from a checkpoint where there is one; `stored`: by the teacher's answers to plain images alone."""
     torch.manual_seed(seed)
     network = setting.network(name, weights)
-    soft = any(phase.soft for phase in phases)
+    teacher = (setting.stored if stored else setting.master) if any(phase.soft for phase in phases) else None
     settings = filled(train, images=len(setting.images.train), shape=(32, 32, 3), flip=True, brought=False)
     training = distill(
-        network, setting.master if soft else None, data=setting.train, data_sha256=setting.images.sha256, valid=setting.valid, phases=phases,
+        network, teacher, data=setting.train, data_sha256=setting.images.sha256, valid=setting.valid, phases=phases,
         train=settings, folder=folder, memory=memory, how=how, seed=seed, emit=tell,
     )  # fmt: skip
     return network, training
@@ -227,7 +238,8 @@ class Lesson:
     def key(self) -> str:
         """Of all that its accuracy comes from, but for the seed."""
         what = {"phases": self.phases, "train": self.train, "data": self.setting.images.sha256, "student": self.setting.student}
-        return sha256_json({**what, **({"teacher": sha256_file(self.setting.file)} if self.distilled else {})})
+        teacher = {"teacher": sha256_file(self.setting.file)} if self.distilled else {}
+        return sha256_json({**what, **teacher, **({"stored": True} if self.method == STORED else {})})
 
     @property
     def distilled(self) -> bool:
@@ -248,8 +260,10 @@ class Lesson:
         """The student, trained and, where it counts, tested once."""
         memory = WORK / NAME / f"memory-{self.name}{'-quick' if self.quick else ''}"
         how: How = "distilled" if self.distilled else "alone"
-        setting, phases, train, folder = self.setting, self.phases, self.train, self.folder
-        network, training = taught(setting, setting.student, phases, seed=self.seed, folder=folder, train=train, how=how, memory=memory)
+        setting, stored = self.setting, self.method == STORED
+        network, training = taught(
+            setting, setting.student, self.phases, seed=self.seed, folder=self.folder, train=self.train, how=how, memory=memory, stored=stored
+        )
         found: dict[str, Any] = dict(zip(PLACE, self.place, strict=True))
         found |= {"steps": training.steps, "epochs": self.epochs, "seconds": round(training.seconds, 1)}
         found |= {"epoch_s": round(training.seconds / self.epochs, 1), "valid_accuracy": accuracy(setting, network, "valid"), "commit": commit()}

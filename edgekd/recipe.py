@@ -18,8 +18,13 @@ from edgekd.terms import Struct, require
 # Networks -------------------------------------------------------------------------------------------------------------
 
 
+ANSWERS = "answers"
+"""The model of a teacher of which nothing is there but its answers, beside the training images."""
+
+
 class Teacher(Struct, frozen=True, kw_only=True):
-    """The network that is imitated: `model` and `weights` as spec strings. Without weights it is taught first."""
+    """The network that is imitated: `model` and `weights` as spec strings. Without weights it is taught first. `answers`: it is not there, but its
+    answers to the training images are, as `edgekd label` writes them beside its labels."""
 
     model: str
     weights: str | None = None
@@ -30,6 +35,16 @@ class Teacher(Struct, frozen=True, kw_only=True):
     """Its class names in the order of its outputs, or a file with one a line; None: the data's."""
     prior: dict[str, float] | Literal["uniform"] | None = None
     """Class frequencies in its own training; None: this data's."""
+
+    def __post_init__(self) -> None:
+        about = {"weights": self.weights, "weights_key": self.weights_key, "preprocess": self.preprocess, "classes": self.classes}
+        told = [name for name, value in about.items() if value is not None]
+        require(not self.stored or not told, "answers are no network, and of them nothing can be said but a prior: leave the rest out", told)
+
+    @property
+    def stored(self) -> bool:
+        """Whether nothing but its answers is there."""
+        return self.model == ANSWERS
 
 
 Mixture: TypeAlias = Literal["mean", "accuracy", "confidence"]
@@ -216,6 +231,12 @@ class Recipe(Struct, frozen=True, kw_only=True):
             require(self.train.prior == "data", f"train.prior {rule}", self.train.prior)
             require(not self.co_teacher, f"co_teacher {rule}", [teacher.model for teacher in self.co_teacher])
             require(not self.export.softmax, f"export.softmax {rule}", self.export.softmax)
+        if self.teacher is not None and self.teacher.stored:
+            alone = "stored answers teach alone, and students that begin anew"
+            require(not self.co_teacher, f"{alone}; leave co_teacher out", [teacher.model for teacher in self.co_teacher])
+            require(self.previous is None, f"{alone}; leave previous out", self.previous)
+            require(bool(self.student), "a student is picked by its teacher's size, and answers have none: name one", self.student)
+        require(not any(one.stored for one in self.co_teacher), "a co-teacher is a network that answers; got stored answers", ANSWERS)
         require(self.mixture == "mean" or bool(self.co_teacher), "mixture is of several teachers, so it needs a [[co_teacher]]", self.mixture)
         require(self.student != () or not self.assistants, "assistants teach students, so they need one", self.assistants)
         require(self.student != () or self.domain is None, "domain is for students, so it needs one", self.student)

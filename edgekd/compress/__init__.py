@@ -209,14 +209,22 @@ def _made(story: Story, do: set[Step], python: Sequence[str] = ()) -> tuple[list
 
 
 def _learners(story: Story, do: set[Step]) -> list[Learner]:
-    """The teacher and its students; none but students where these go on from another run without one."""
+    """The teacher and its students; none but students where these go on from another run without one, or learn from stored answers.
+
+    Raises:
+        UsageError: a teacher is to be taught, and nothing but its answers is there.
+    """
     old = continued.opened(story) if story.previous is not None else None
     if old is not None and story.recipe.teacher is None:
         return continued.distilled(story, old, None, do="distill" in do)
-    first = teacher.learnt_or_brought(story)
+    stored = story.recipe.teacher is not None and story.recipe.teacher.stored
+    if stored and "distill" not in do:
+        raise UsageError("stored answers are no network that could be taught. Name a teacher, or run `edgekd distill` or `edgekd compress`.")
+    first = None if stored else teacher.learnt_or_brought(story)
+    teachers = [] if first is None else [first]
     answerer = assistants.last(story, ensemble.answering(story, first), do="distill" in do)
     if answerer is None:
-        return [first]
+        return teachers
     if old is not None:
-        return [first, *continued.distilled(story, old, answerer, do="distill" in do)]
-    return [first, *students.distilled(story, first, answerer, do="distill" in do)]
+        return [*teachers, *continued.distilled(story, old, answerer, do="distill" in do)]
+    return [*teachers, *students.distilled(story, first, answerer, do="distill" in do)]

@@ -1,7 +1,7 @@
-"""Who answers the first students of a run: its teacher, or the teacher and its co-teachers together, weighed and scored as one.
+"""Who answers the first students of a run: its teacher, the teacher and its co-teachers together, weighed and scored as one, or stored answers.
 
-In: an open `Story` and the teacher. Out: an `Answerer`. Co-teachers are brought or taught as the teacher is; the ensemble is a stage of its own, in
-which each of them is asked for validation and test images once. How answers are mixed is `distill.mixture`'s.
+In: an open `Story` and the teacher, where one is there. Out: an `Answerer`. Co-teachers are brought or taught as the teacher is; the ensemble is a
+stage of its own, in which each of them is asked for validation and test images once. How answers are mixed is `distill.mixture`'s.
 """
 
 from collections.abc import Sequence
@@ -9,7 +9,9 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import msgspec
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from edgekd import units
@@ -18,12 +20,13 @@ from edgekd.compress.lesson import Learner, tell
 from edgekd.compress.story import Story
 from edgekd.data.source import class_counts
 from edgekd.distill.mixture import Ensemble, alike, by_accuracy, by_confidence, check_terms
+from edgekd.distill.stored import StoredAnswers
 from edgekd.errors import UsageError
 from edgekd.evaluate import Split, evaluate, score
 from edgekd.events import Note
 from edgekd.files import sha256_json
 from edgekd.models.load import Network, fingerprint, macs, parameters
-from edgekd.recipe import Teacher
+from edgekd.recipe import ANSWERS, Teacher
 from edgekd.record import Network as Told
 from edgekd.record import Training
 from edgekd.scores import Metric
@@ -33,7 +36,7 @@ from edgekd.scores import Metric
 class Answerer:
     """Who a student learns from, and what the key of its stage must know of that."""
 
-    network: Network | Ensemble
+    network: Network | Ensemble | StoredAnswers
     fingerprint: str
     key: dict[str, Any]
     frequencies: list[float] | None = None
@@ -55,14 +58,18 @@ class Together(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def check(story: Story) -> None:
-    """Refuse co-teachers that cannot be built or cannot teach these phases, and priors about other classes, before anything is taught.
+    """Refuse co-teachers that cannot be built or cannot teach these phases, answers that are not there, and priors about other classes, before
+    anything is taught.
 
     Raises:
-        UsageError: as `build` and `check_terms`, or nothing to weigh them by.
+        UsageError: as `build` and `check_terms`, nothing to weigh them by, or no answers.
     """
     recipe = story.recipe
     for spec in (recipe.teacher, *recipe.co_teacher):
         priors(story, spec)
+    if recipe.teacher is not None and recipe.teacher.stored:
+        check_terms(recipe.phase)
+        _kept(story)
     if not recipe.co_teacher:
         return
     check_terms(recipe.phase)
@@ -80,10 +87,15 @@ def single(learner: Learner, frequencies: list[float] | None = None, wanted: lis
     return Answerer(learner.network, fingerprint(learner.network), key, frequencies, wanted)
 
 
-def answering(story: Story, first: Learner) -> Answerer:
-    """The teacher, alone or with its co-teachers; those are told in the report with their scores, and the ensemble with its own."""
+def answering(story: Story, first: Learner | None) -> Answerer:
+    """The teacher, alone or with its co-teachers; those are told in the report with their scores, and the ensemble with its own. Without a teacher:
+    the stored answers."""
     recipe = story.recipe
     frequencies, wanted = priors(story, recipe.teacher)
+    if first is None:
+        answers = StoredAnswers(_kept(story))
+        story.note(_told_of_answers(story, answers))
+        return Answerer(answers, answers.sha256, {}, frequencies, wanted)
     if not recipe.co_teacher:
         return single(first, frequencies, wanted)
     found = [teacher.co_teacher(story, place) for place in range(len(recipe.co_teacher))]
@@ -104,6 +116,29 @@ def answering(story: Story, first: Learner) -> Answerer:
     _tell(story, ensemble, together)
     ensemble = replace(ensemble, weights=None if together.weights is None else tuple(together.weights))
     return Answerer(ensemble, sha256_json({**about, "weights": together.weights}), about)
+
+
+def _kept(story: Story) -> NDArray[np.float16]:
+    """The answers beside the training images.
+
+    Raises:
+        UsageError: there are none.
+    """
+    logits = story.images.train.logits
+    if logits is None:
+        raise UsageError(
+            f'teacher.model = "{ANSWERS}" takes the answers from beside the training images, and {story.images.spec} has none. `edgekd label` writes '
+            "them, and so does whoever puts logits_train (images, classes) into an npz file."
+        )
+    return logits
+
+
+def _told_of_answers(story: Story, answers: StoredAnswers) -> str:
+    """What the students are taught by, in words; and how good it is, where the labels are somebody else's."""
+    images, agreed = story.images.train, ""
+    if images.labels.ndim == 1 and not images.by_teacher:
+        agreed = f"; their first choice is the label of {units.percent_text(float(np.mean(answers.logits.argmax(axis=1) == images.labels)))}"
+    return f"students learn from the answers that stand beside {len(images)} training images, one an image for all of its views{agreed}"
 
 
 def _together(story: Story, ensemble: Ensemble) -> Together:

@@ -20,6 +20,7 @@ from edgekd.distill.checkpoint import NAME as CHECKPOINT
 from edgekd.distill.defaults import BATCH
 from edgekd.distill.mixture import Ensemble
 from edgekd.distill.quantised import told as told_of_rounding
+from edgekd.distill.stored import StoredAnswers
 from edgekd.evaluate import evaluate
 from edgekd.events import Note
 from edgekd.models.attention import attends
@@ -56,7 +57,7 @@ class Lesson(msgspec.Struct, frozen=True, kw_only=True):
     train: Train
     how: How
     teacher: str | None = None
-    """Fingerprint of who answers."""
+    """Fingerprint of who answers, or of the answers."""
     frequencies: list[float] | None = None
     """Of the classes in the teacher's own training, to be taken off its answers."""
     wanted: list[float] | None = None
@@ -121,7 +122,7 @@ def learnt(
     stage: Stage,
     network: Network,
     lesson: Lesson,
-    teacher: Network | Ensemble | None = None,
+    teacher: Network | Ensemble | StoredAnswers | None = None,
     *,
     seed: int | None = None,
     tested: bool = False,

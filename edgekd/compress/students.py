@@ -17,6 +17,7 @@ from edgekd.compress.lesson import Learner, Lesson, built, code_of, learnt, sett
 from edgekd.compress.story import Story
 from edgekd.distill import alone, quantised
 from edgekd.distill.defaults import pinned
+from edgekd.distill.stored import StoredAnswers
 from edgekd.distill.subset import NEEDS_TEACHER
 from edgekd.errors import UsageError
 from edgekd.models.load import Network, OnnxTeacher, fingerprint, macs, pick_student
@@ -30,7 +31,7 @@ STANDARDISED = 10.0
 """The weight that a soft loss wants on standardised logits, over that on plain ones: 9 and 0.9 are what was measured (benchmarks/LOG.md)."""
 
 
-def distilled(story: Story, of: Learner, answerer: Answerer, *, do: bool) -> list[Learner]:
+def distilled(story: Story, of: Learner | None, answerer: Answerer, *, do: bool) -> list[Learner]:
     """Every student, distilled, and taught alone beside it where the recipe asks for that; [] where they do not stand and nothing is to be done."""
     found: list[Learner] = []
     for spec in _named(story, of, quiet=not do):
@@ -118,9 +119,10 @@ def _learner(story: Story, spec: Student, who: str = "a student") -> Network:
     raise UsageError(f"{who} learns, and {spec.model} has no weights to train. Name a network for it, or give that file as --teacher.")
 
 
-def planned(story: Story, teacher: Network) -> list[Network]:
-    """The students as they would begin."""
-    return [built(story, spec, replace_head=True) for spec in _named(story, Learner("teacher", teacher, {}), quiet=False)]
+def planned(story: Story, teacher: Network | None) -> list[Network]:
+    """The students as they would begin; of stored answers instead of a teacher, those that are named."""
+    of = None if teacher is None else Learner("teacher", teacher, {})
+    return [built(story, spec, replace_head=True) for spec in _named(story, of, quiet=False)]
 
 
 def planned_between(story: Story) -> list[Network]:
@@ -128,10 +130,11 @@ def planned_between(story: Story) -> list[Network]:
     return [built(story, Student(model=model), replace_head=True) for model in story.recipe.assistants]
 
 
-def _named(story: Story, of: Learner, *, quiet: bool) -> list[Student]:
+def _named(story: Story, of: Learner | None, *, quiet: bool) -> list[Student]:
     """The recipe's students, or one that edgekd picks for the teacher, with the reason."""
     if story.recipe.student is not None:
         return list(story.recipe.student)
+    assert of is not None, "a recipe with stored answers names its students"
     count = graph.summary(of.network.path).macs if isinstance(of.network, OnnxTeacher) else macs(of.network, story.shape)
     if count is None:
         raise UsageError("a student is picked by the teacher's MACs, and this teacher's cannot be counted. Name one with --student MODEL.")
@@ -143,6 +146,8 @@ def _named(story: Story, of: Learner, *, quiet: bool) -> list[Student]:
 
 def _lesson(story: Story, spec: Student, network: Network, answerer: Answerer, phases: tuple[Phase, ...]) -> Lesson:
     train = msgspec.structs.replace(story.recipe.train, teacher_epochs=None, teacher_optimizer=None)
+    if isinstance(answerer.network, StoredAnswers):  # nobody has to remember its views
+        train = msgspec.structs.replace(train, views=0)
     train = settled(story, train, network, brought=brings(spec))
     return Lesson(
         phases=phases,

@@ -29,7 +29,7 @@ from edgekd.events import Emit, silent
 _SPLITS = ("train", "valid", "test")
 _KEYS = tuple(f"{axis}_{split}" for split in _SPLITS for axis in "xy")
 LOGITS = "logits_train"
-"""Where an npz file keeps what a teacher answers to its training images: float16 (n, classes)."""
+"""Where an npz file keeps what a teacher answers to its training images: logits or log-probabilities, of any float type (n, classes)."""
 TEACHERS_LABELS = "the labels are a teacher's, and nobody's besides: accuracy on validation images is agreement with that teacher"
 """A note of data that `edgekd label` made."""
 _DIGITS_TEST = 0.2
@@ -88,18 +88,19 @@ def archive(file: Path, keys: Collection[str], needed: str) -> tuple[dict[str, N
 
 
 def _labelled(found: Found, logits: NDArray[Any], name: str) -> Found:
-    """Training images whose labels a teacher gave, with its logits.
+    """Training images with a teacher's logits; that their labels are its first choice too, where they are, is noted.
 
     Raises:
         UsageError: they do not fit the images or the classes.
     """
     shape = (len(found.train), len(found.classes))
-    if logits.shape != shape or not np.issubdtype(logits.dtype, np.floating) or not np.isfinite(logits).all():
+    if logits.shape != shape or not np.issubdtype(logits.dtype, np.floating) or not (np.abs(logits) <= np.finfo(np.float16).max).all():
         raise UsageError(
-            f"{LOGITS} of {name} must hold a finite number for each training image and class, {shape}; got {logits.dtype} {logits.shape}. "
+            f"{LOGITS} of {name} must hold a number below 65,504 for each training image and class, {shape}; got {logits.dtype} {logits.shape}. "
             "`edgekd label` writes it; where images were taken out by hand, take their rows out too."
         )
-    return replace(found, train=replace(found.train, logits=logits.astype(np.float16)), notes=(*found.notes, TEACHERS_LABELS))
+    train = replace(found.train, logits=logits.astype(np.float16))
+    return replace(found, train=train, notes=(*found.notes, TEACHERS_LABELS) if train.by_teacher else found.notes)
 
 
 def from_function(spec: str, base: Path, wanted: Wanted, emit: Emit) -> Found:

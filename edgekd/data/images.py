@@ -22,8 +22,8 @@ class Images:
     """One split. `labels` and `index` are int64 (n,); `index` is the source's own and names an image for ever, in any split or subset. Where an image
     may have several labels they are (n, labels): 1 it shows the label, 0 it does not, −1 nobody knows.
 
-    `shape` is (h, w, c). Exactly one of `pixels`, uint8 (n, h, w, c), and `reader` is there. `logits`, float16 (n, classes), stand beside labels that
-    a teacher gave: its own answers.
+    `shape` is (h, w, c). Exactly one of `pixels`, uint8 (n, h, w, c), and `reader` is there. `logits`, float16 (n, classes), are a teacher's
+    answers to them, beside labels that it gave or somebody else.
     """
 
     labels: Integers
@@ -46,6 +46,15 @@ class Images:
         """Bytes of all pixels, resident or not."""
         height, width, channels = self.shape
         return len(self) * height * width * channels
+
+    @property
+    def by_teacher(self) -> bool:
+        """Whether the labels are no more than the first choice of the teacher whose logits stand beside them."""
+        if self.logits is None:
+            return False
+        if self.labels.ndim == 2:
+            return bool(((self.logits > 0) == (self.labels == 1)).all())
+        return bool((self.logits[np.arange(len(self)), self.labels] == self.logits.max(axis=1)).all())
 
     def read(self, positions: Integers) -> Pixels:
         """Pixels of the images at these positions, 0 to n - 1: uint8 (k, h, w, c)."""

@@ -177,7 +177,7 @@ def relabelled(images: Images, theirs: Sequence[str], ours: Sequence[str], calle
     Raises:
         UsageError: they show a class that is none of `ours`, or their labels are a teacher's.
     """
-    if images.logits is not None:
+    if images.by_teacher:
         raise UsageError(f"only labels that people gave can test a network; those of {called} are a teacher's (`edgekd label`). Name other images.")
     shown = np.flatnonzero(class_counts(images.labels, len(theirs))).tolist()
     unknown = [theirs[label] for label in shown if theirs[label] not in ours]

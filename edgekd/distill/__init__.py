@@ -21,6 +21,7 @@ from edgekd.distill.inside import Inside
 from edgekd.distill.mixture import Ensemble, Mixed, check_terms
 from edgekd.distill.quantised import check as check_rounding
 from edgekd.distill.ranks import ALONE, Ranks, check_batch
+from edgekd.distill.stored import StoredAnswers
 from edgekd.distill.subset import NEEDS_TEACHER
 from edgekd.distill.teacher import BATCH, Adjusted, Live, Remembered, Teacher, check_classes, memory_key
 from edgekd.distill.train import Job, fit
@@ -39,7 +40,7 @@ __all__ = ["alone", "distill", "filled", "supervised"]
 @freed_memory_is_kept()
 def distill(
     student: Network,
-    teacher: Network | Ensemble | None,
+    teacher: Network | Ensemble | StoredAnswers | None,
     *,
     data: Batches,
     data_sha256: str,
@@ -61,7 +62,8 @@ def distill(
     """Teach `student` in place; it ends in eval mode, on the device of `data`.
 
     Args:
-        teacher: who answers the soft terms and chooses subsets; None where no phase asks for it. An ensemble brings its class frequencies itself.
+        teacher: who answers the soft terms and chooses subsets; None where no phase asks for it. An ensemble brings its class frequencies itself;
+            stored answers are those to the images of `data`, in their order.
         data: training images; `data_sha256` is their hash, which a remembered teacher's answers are kept under.
         train: with batch, optimiser and augmentation stated (`filled`); precision and memory format are measured where they are open.
         folder: where the checkpoint stands; a killed run goes on from it, bit for bit on the CPU.
@@ -73,7 +75,8 @@ def distill(
         ranks: the processes that teach together, each on its part of every batch: as many images a step as one alone shows.
 
     Raises:
-        UsageError: the teacher answers other classes, a term looks inside an ensemble, ranks cannot share a batch, or nothing is there to round.
+        UsageError: the teacher answers other classes, a term looks inside where no one network is asked, ranks cannot share a batch, or nothing is
+            there to round.
         TrainingError: the loss is not a number, or a subset is empty. RunError: the checkpoint is another job's.
     """
     folder.mkdir(parents=True, exist_ok=True)
@@ -87,6 +90,9 @@ def distill(
         ask = partial(_answers, data=data, data_sha256=data_sha256, phases=phases, train=train, folder=folder, memory=memory, ranks=ranks, emit=emit)
         if isinstance(teacher, Ensemble):
             answers = _together(teacher, phases, ask)
+        elif isinstance(teacher, StoredAnswers):
+            check_terms(phases)
+            answers = Adjusted(teacher.on(data.device), frequencies, wanted)
         else:
             few = _few(teacher, data, phases, train, corrected=frequencies is not None)
             answers = Adjusted(ask(teacher, few=few), frequencies, wanted)

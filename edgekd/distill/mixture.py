@@ -48,17 +48,17 @@ def mixture(
 
 
 def check_terms(phases: Sequence[Phase]) -> None:
-    """Refuse phases that several teachers cannot serve.
+    """Refuse phases that several teachers, or none but its answers, cannot serve.
 
     Raises:
-        UsageError: a term compares features, and several networks have no inside in common.
+        UsageError: a term compares features, and several networks have no inside in common, nor have answers one.
     """
     for phase in phases:
         if phase.looks_inside:
             names = ", ".join(type(term).__name__.lower() for term in phase.terms if isinstance(term, FEATURE_TERMS))
             raise UsageError(
-                f"terms that look inside a teacher need one teacher, and here several answer together; phase {phase.name!r} has {names}. "
-                "Take these terms out, or teach with one teacher: without co_teacher."
+                f"terms that look inside a teacher need one network that is asked; phase {phase.name!r} has {names}. Take these terms out, or teach "
+                "with one network: without co_teacher, and not by stored answers."
             )
 
 

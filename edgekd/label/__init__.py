@@ -78,8 +78,8 @@ def label(
         UsageError: no teacher, one that does not fit, or fewer than two classes are left; MissingError: no images. RunError: the folder is another's.
     """
     teacher = recipe.teacher
-    if teacher is None:
-        raise UsageError("a teacher labels, and none is named. Add --teacher MODEL and --teacher-weights FILE, or --teacher FILE.onnx.")
+    if teacher is None or teacher.stored:
+        raise UsageError("a teacher labels, and no network is named. Add --teacher MODEL and --teacher-weights FILE, or --teacher FILE.onnx.")
     device, names = training_device(recipe), class_names(teacher, base)
     origin = f"labels for {recipe.data} by {teacher.model}"
     with Run.open(folder, origin=origin, recipe_toml=_settings(recipe, rules, known, flip), emit=emit) as run:

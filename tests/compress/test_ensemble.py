@@ -169,7 +169,7 @@ def refused(base: Path, words: str, **changes: Any) -> None:
 def test_terms_that_look_inside(base: Path) -> None:
     """With phase, term, and remedy."""
     phases = (Phase(name="inside", epochs=1, terms=(Kd(), Feature())),)
-    refused(base, r"several answer together; phase 'inside' has feature\. Take these terms out, or teach with one", phase=phases)
+    refused(base, r"need one network that is asked; phase 'inside' has feature\. Take these terms out, or teach with one", phase=phases)
 
 
 def test_weighing_by_accuracy_without_validation_images(base: Path) -> None:

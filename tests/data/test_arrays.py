@@ -248,8 +248,10 @@ def test_training_pictures_of_which_none_reads(tmp_path: Path) -> None:
 
 
 def test_a_teachers_logits_stay_beside_its_labels(tmp_path: Path) -> None:
-    """In float16, image by image, also in a part of the images; the data says whose labels they are. Other data has none."""
+    """In float16, image by image, also in a part of the images; the data says whose labels they are, where they are the first choice. Other data has
+    none."""
     logits = np.random.default_rng(0).normal(size=(6, 2)).astype(np.float16)
+    logits[np.arange(6), GOOD["y_train"]] = 5.0
     arrays = {**GOOD, "classes": np.array(["no", "yes"]), "logits_train": logits}
     found = npz(save_npz(tmp_path / "l.npz", arrays), Wanted())
     assert found.train.logits is not None
@@ -258,13 +260,20 @@ def test_a_teachers_logits_stay_beside_its_labels(tmp_path: Path) -> None:
     assert part is not None
     assert np.array_equal(part, logits[[4, 1]])
     assert "agreement with that teacher" in found.notes[-1]
+    assert found.train.by_teacher
+    logits[2] = -logits[2]
+    people = npz(save_npz(tmp_path / "o.npz", arrays), Wanted())
+    assert (people.notes, people.train.by_teacher) == ((), False)
     plain = npz(save_npz(tmp_path / "p.npz", GOOD), Wanted())
     assert (plain.train.logits, plain.train.take(np.array([1])).logits, plain.notes) == (None, None, ())
+    assert not plain.train.by_teacher
 
 
-@pytest.mark.parametrize("logits", [np.zeros((5, 2)), np.zeros((6, 3)), np.zeros(6), np.zeros((6, 2), int), np.full((6, 2), np.nan)], ids=str)
+@pytest.mark.parametrize(
+    "logits", [np.zeros((5, 2)), np.zeros((6, 3)), np.zeros(6), np.zeros((6, 2), int), np.full((6, 2), np.nan), np.full((6, 2), 7e4)], ids=str
+)
 def test_logits_that_do_not_fit_are_refused(tmp_path: Path, logits: NDArray[Any]) -> None:
     """Of other images or classes, no numbers: a row would stand beside another image."""
     file = save_npz(tmp_path / "l.npz", {**GOOD, "classes": np.array(["no", "yes"]), "logits_train": logits})
-    with pytest.raises(UsageError, match=r"logits_train of .* must hold a finite number for each training image and class, \(6, 2\)"):
+    with pytest.raises(UsageError, match=r"logits_train of .* must hold a number below 65,504 for each training image and class, \(6, 2\)"):
         npz(file, Wanted())

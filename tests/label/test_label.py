@@ -194,7 +194,7 @@ def test_an_older_result_goes_with_rules_that_leave_nothing(place: Path) -> None
 @pytest.mark.parametrize(
     ("teacher", "message"),
     [
-        (None, "none is named. Add --teacher"),
+        (None, "no network is named. Add --teacher"),
         (msgspec.structs.replace(BRIGHT, weights=None), "comes without weights. Add --teacher-weights"),
         (msgspec.structs.replace(BRIGHT, classes=None), "carries none. Give its class names"),
         (msgspec.structs.replace(BRIGHT, classes=["a", "a"]), "two classes or more apart, each with a name of its own; got 'a', 'a'"),
