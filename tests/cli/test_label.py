@@ -73,7 +73,7 @@ def test_a_rule_can_be_left_out(place: Path, monkeypatch: pytest.MonkeyPatch) ->
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["npz:x.npz"], "none is named. Add --teacher"),
+        (["npz:x.npz"], "no network is named. Add --teacher"),
         (["npz:none.npz", *NETWORK], "no npz file at"),
         (["photos", *NETWORK], "got 'photos'"),
         (["npz:x.npz", *NETWORK, "--confidence", "90"], "--confidence: a share is written as"),
