@@ -11,7 +11,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from docs.generate import commands, figures, recipes
+from docs.generate import commands, figures, recipes, ways
 from edgekd.files import write_atomic
 
 DOCS = Path(__file__).resolve().parent.parent
@@ -29,6 +29,9 @@ BLOCKS: dict[str, Callable[[], str]] = {
     "second-phases": figures.search,
     "methods": figures.methods,
     "longtail": figures.longtail,
+    "forgetting": ways.forgetting,
+    "domain": ways.domain,
+    "inherit": ways.inherit,
     "digits": lambda: figures.files("digits"),
     "walk": lambda: figures.files("walk"),
 }

@@ -53,7 +53,7 @@ def headline() -> str:
 def ways() -> str:
     """What each way of learning came to on CIFAR-10's test images, by student."""
     result = render.results()["cifar10"]
-    parts = [f"{_told(result)} Teacher: {result['figures']['teacher_accuracy']:.2f} %."]
+    parts = [f"{told(result)} Teacher: {result['figures']['teacher_accuracy']:.2f} %."]
     for student in dict.fromkeys(row["student"] for row in result["rows"]):
         rows = [row for row in result["rows"] if row["student"] == student]
         lines = [f"| {WAYS.get(way, way)} | {_summary([row for row in rows if row['way'] == way])} |" for way in _in_order(rows)]
@@ -102,7 +102,7 @@ LONG_TAIL = {
 def methods() -> str:
     """What every method came to, by data set, the best first; gains are paired by seed."""
     result = render.results()["methods"]
-    parts = [_told(result)]
+    parts = [told(result)]
     for name in dict.fromkeys(row["set"] for row in result["rows"]):
         rows = [row for row in result["rows"] if row["set"] == name and "test_accuracy" in row]
         by: dict[str, list[float]] = {}
@@ -129,7 +129,7 @@ def _over(figures: dict[str, float], key: str) -> str:
 def longtail() -> str:
     """Balanced accuracy, and recall of head and tail, by data set and imbalance."""
     result = render.results()["longtail"]
-    parts = [_told(result)]
+    parts = [told(result)]
     rows = [row for row in result["rows"] if "test_balanced_accuracy" in row]
     for data, imbalance in dict.fromkeys((row["data"], row["imbalance"]) for row in rows):
         own = [row for row in rows if (row["data"], row["imbalance"]) == (data, imbalance)]
@@ -159,10 +159,10 @@ def search() -> str:
 def files(name: str) -> str:
     """The files of a measured run, as a table."""
     result = render.results()[name]
-    return f"{_told(result)}\n\n{render.table(result['rows'])}"
+    return f"{told(result)}\n\n{render.table(result['rows'])}"
 
 
-def _told(result: dict[str, Any]) -> str:
+def told(result: dict[str, Any]) -> str:
     """Where a table comes from."""
     host = result["host"]
     return f"`{result['command']}`, commit {result['commit']}, {result['date']}, on {host['cpu']}, {host['cores']} cores."

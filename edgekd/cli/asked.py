@@ -7,7 +7,7 @@ edgekd was started, paths in a recipe to the recipe's folder; `recipe_from` turn
 import os
 import re
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 
@@ -18,6 +18,7 @@ from edgekd.recipe import Previous, Recipe, Student, Teacher
 from edgekd.recipefile import override
 from edgekd.record import Preprocess
 
+_T = TypeVar("_T", Recipe, Teacher)
 _NO_PATH = ("hf", "timm")
 """Kinds of spec whose second half is a name on a hub."""
 
@@ -50,7 +51,15 @@ def recipe_from(start: Recipe, flags: Flags, *, base: Path, cwd: Path) -> Recipe
         }.items()
         if value is not None
     }
-    return override(msgspec.structs.replace(start, **changes), flags.set or [])
+    return override(_changed(start, changes), flags.set or [])
+
+
+def _changed(start: _T, changes: dict[str, Any]) -> _T:
+    """A recipe, or a part of one, with some of its keys set; raises UsageError where the result breaks a rule."""
+    try:
+        return msgspec.structs.replace(start, **changes)
+    except ValueError as error:
+        raise UsageError(f"{error}.") from None
 
 
 def run_name(recipe_file: Path | None, data: str) -> str:
@@ -143,7 +152,7 @@ def _teacher(teacher: Teacher | None, flags: Flags, *, base: Path, cwd: Path) ->
         "classes": classes.split(",") if classes and "," in classes else _moved_file(classes, base=base, cwd=cwd),
         "preprocess": _preprocess(teacher.preprocess, flags),
     }
-    return msgspec.structs.replace(teacher, **{key: value for key, value in changes.items() if value is not None})
+    return _changed(teacher, {key: value for key, value in changes.items() if value is not None})
 
 
 def _preprocess(preprocess: Preprocess | None, flags: Flags) -> Preprocess | None:

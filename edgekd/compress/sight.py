@@ -19,6 +19,7 @@ from edgekd.compress.plan import Count, counted, floors, predicted_sizes
 from edgekd.compress.story import Story
 from edgekd.data.folders import ENDINGS
 from edgekd.data.source import OWN_TEST_SHARE
+from edgekd.errors import UsageError
 from edgekd.models.load import OnnxTeacher
 from edgekd.models.pick import candidates, choose
 from edgekd.recipe import Student
@@ -114,8 +115,10 @@ def looked(story: Story, pictures: Pictures | None, notes: Sequence[str]) -> Sig
     """What a story has.
 
     Raises:
-        EdgekdError: a network cannot be built, or no student can be picked.
+        EdgekdError: a network cannot be built, no student can be picked, or there is no teacher to pick it by.
     """
+    if story.recipe.teacher is not None and story.recipe.teacher.stored:
+        raise UsageError("what is proposed goes by the teacher's network, and stored answers are none. Write both into a recipe yourself.")
     network, phases = teachers.planned(story)
     count = counted(network, story.shape)
     offers, reason = _offers(story, network.name, count) if story.recipe.student is None and count.macs is not None else ([], None)

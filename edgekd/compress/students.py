@@ -85,7 +85,7 @@ def check(story: Story) -> None:
     """Refuse students that cannot be built, losses that do not fit and priors about other classes, before the teacher is taught.
 
     Raises:
-        UsageError: as `build`, one that cannot learn, or two of one name.
+        UsageError: as `build`, one that cannot learn, two of one name, or none where only answers teach.
     """
     labels = story.images.train.labels
     task_of(labels).check_phases(phases_of(story), len(story.classes))
@@ -99,6 +99,8 @@ def check(story: Story) -> None:
             "standardised, two classes' logits are the same for every image that shows the same class: soft losses take them as they are, "
             f"with {1 / STANDARDISED:g} of the weight"
         )
+    if story.recipe.teacher is not None and story.recipe.teacher.stored and not story.recipe.student:
+        raise UsageError("a student is picked by its teacher's size, and stored answers have none. Name one with --student MODEL.")
     if story.previous is not None:
         return  # its students were looked at when it was read
     for model in story.recipe.assistants:
@@ -134,7 +136,7 @@ def _named(story: Story, of: Learner | None, *, quiet: bool) -> list[Student]:
     """The recipe's students, or one that edgekd picks for the teacher, with the reason."""
     if story.recipe.student is not None:
         return list(story.recipe.student)
-    assert of is not None, "a recipe with stored answers names its students"
+    assert of is not None, "who learns from stored answers is named (`check`)"
     count = graph.summary(of.network.path).macs if isinstance(of.network, OnnxTeacher) else macs(of.network, story.shape)
     if count is None:
         raise UsageError("a student is picked by the teacher's MACs, and this teacher's cannot be counted. Name one with --student MODEL.")

@@ -2,7 +2,7 @@
 
 In: logits as `edgekd label` or anybody else has kept them. Out: a `Teacher`. Every view of an image has the answer to the plain one, so that the
 student is asked for one answer however an image is cropped or mirrored. A teacher that is asked about each view teaches better where there is one
-(Beyer et al. 2022, arXiv:2106.05237, section 3, and benchmarks/methods.py); this one costs nothing, and needs no network here.
+(Beyer et al. 2022, arXiv:2106.05237, section 3); this one costs nothing, and needs no network here.
 """
 
 import hashlib

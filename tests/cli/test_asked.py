@@ -170,6 +170,8 @@ def test_weights_and_classes_are_moved_too() -> None:
         ({"student_weights": "pretrained"}, "--student-weights starts a student from weights, and none is named. Add --student MODEL."),
         ({"on": ["=host"]}, "--on takes TARGET or TARGET=HOST"),
         ({"on": ["cpu", "cpu=local"]}, "each target once"),
+        ({"teacher": "answers", "teacher_weights": "w.pth"}, "answers are no network, and of them nothing can be said but a prior"),
+        ({"no_student": True, "assistant": ["a"]}, "assistants teach students, so they need one"),
         ({"epochs": 0.0}, "--epochs takes a number above 0, got 0"),
         ({"temperature": -1.0}, "--temperature takes a number above 0, got -1"),
     ],

@@ -77,6 +77,8 @@ def test_a_dry_run_names_no_teacher(base: Path) -> None:
     ("changes", "message"),
     [
         ({"data": "npz:images.npz"}, r"takes the answers from beside the training images, and npz:images\.npz has none.*edgekd label.*logits_train"),
+        ({"student": None}, r"stored answers have none\. Name one with --student"),
+        ({"student": ()}, r"stored answers have none\. Name one with --student"),
         ({"phase": (Phase(name="deep", epochs=1, terms=(Feature(),)),)}, r"look inside a teacher need one network.*'deep' has feature"),
     ],
 )
@@ -96,7 +98,6 @@ def test_there_is_nothing_to_teach(base: Path) -> None:
     ("text", "message"),
     [
         ('teacher = { model = "answers", weights = "w.pth" }', "answers are no network"),
-        ('teacher = { model = "answers" }', "name one"),
         ('student = [{ model = "resnet8" }]\nteacher = { model = "answers" }\nco_teacher = [{ model = "resnet20" }]', "leave co_teacher out"),
         ('student = [{ model = "resnet8" }]\nco_teacher = [{ model = "answers" }]', "a co-teacher is a network that answers"),
         ('student = [{ model = "resnet8" }]\nteacher = { model = "answers" }\nprevious = { run = "x" }', "leave previous out"),

@@ -15,7 +15,7 @@ import yaml
 from typer.testing import CliRunner
 
 from docs.generate import __main__ as generate
-from docs.generate import commands, figures, recipes, words
+from docs.generate import commands, figures, recipes, ways, words
 from edgekd import errors, target
 from edgekd.cli.app import app
 from tests.docs.blocks import DOCS
@@ -200,3 +200,20 @@ def test_the_actions_inputs_are_all_told() -> None:
     """And no other."""
     action = yaml.safe_load((ROOT / "action.yml").read_text())
     assert set(rows(sections("budgets.md")["GitHub"])) == set(action["inputs"])
+
+
+def test_a_way_is_the_mean_of_its_seeds(monkeypatch: pytest.MonkeyPatch) -> None:
+    """In the order that the page has; a way without rows has no line, and what it was not asked about stays empty."""
+    host = {"cpu": "X", "cores": 2}
+    rows = [{"way": "lwf", "old": old, "old_among_old": 80.0, "new": 90.0, "all": 45.5} for old in (1.0, 2.0)]
+    rows.append({"way": "before", "old": 81.25, "old_among_old": 81.25})
+    result = {"command": "python -m x", "commit": "abc", "date": "2026-11-27", "host": host, "rows": rows, "figures": {}}
+    monkeypatch.setattr("benchmarks.render.results", lambda: {"forgetting": result})
+    assert ways.forgetting().splitlines() == [
+        "`python -m x`, commit abc, 2026-11-27, on X, 2 cores.",
+        "",
+        "| way | seeds | old classes, % | among old ones alone | new classes, % | all, % |",
+        "|---|---|---|---|---|---|",
+        "| before | 1 | 81.25 | 81.25 |  |  |",
+        "| `keep` | 2 | 1.5 | 80 | 90 | 45.5 |",
+    ]
