@@ -110,6 +110,7 @@ METHODS: dict[str, tuple[Phases, ...]] = {
     "feature and kd": (shipped("features-at-once"),),
     "feature, then kd": (shipped("features-first"),),
     "two phases": (TWO_PHASES,),
+    "two phases, dist": (tuple(msgspec.structs.replace(phase, terms=(Dist(weight=2.0), Label())) for phase in TWO_PHASES),),
 }
 """Each with the settings that validation images choose from; two phases as the recipe has them by default. Attention's usual weight, 1000, is of
 means over a map's places: `edgekd.distill.features.attention` sums over them, and at this student's stages that is about 20."""
