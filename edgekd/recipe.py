@@ -222,6 +222,11 @@ class Recipe(Struct, frozen=True, kw_only=True):
     """Accuracy that the shipped precision of a student may lose against its own fp32 file: balanced accuracy under another prior than the data's, mAP
     where an image may have several labels. int8 has layers put back to float until it holds."""
 
+    @property
+    def by_answers(self) -> bool:
+        """Whether students learn from stored answers, with no teacher there."""
+        return self.teacher is not None and self.teacher.stored
+
     def __post_init__(self) -> None:
         require(1 <= self.imbalance < float("inf"), "imbalance must be 1 or more, as in 100 for 100:1", self.imbalance)
         require(self.checkpoint_s >= 0, "checkpoint_s must be 0 or more", self.checkpoint_s)
@@ -231,7 +236,7 @@ class Recipe(Struct, frozen=True, kw_only=True):
             require(self.train.prior == "data", f"train.prior {rule}", self.train.prior)
             require(not self.co_teacher, f"co_teacher {rule}", [teacher.model for teacher in self.co_teacher])
             require(not self.export.softmax, f"export.softmax {rule}", self.export.softmax)
-        if self.teacher is not None and self.teacher.stored:
+        if self.by_answers:
             alone = "stored answers teach alone, and students that begin anew"
             require(not self.co_teacher, f"{alone}; leave co_teacher out", [teacher.model for teacher in self.co_teacher])
             require(self.previous is None, f"{alone}; leave previous out", self.previous)

@@ -217,10 +217,9 @@ def _learners(story: Story, do: set[Step]) -> list[Learner]:
     old = continued.opened(story) if story.previous is not None else None
     if old is not None and story.recipe.teacher is None:
         return continued.distilled(story, old, None, do="distill" in do)
-    stored = story.recipe.teacher is not None and story.recipe.teacher.stored
-    if stored and "distill" not in do:
+    if story.recipe.by_answers and "distill" not in do:
         raise UsageError("stored answers are no network that could be taught. Name a teacher, or run `edgekd distill` or `edgekd compress`.")
-    first = None if stored else teacher.learnt_or_brought(story)
+    first = None if story.recipe.by_answers else teacher.learnt_or_brought(story)
     teachers = [] if first is None else [first]
     answerer = assistants.last(story, ensemble.answering(story, first), do="distill" in do)
     if answerer is None:

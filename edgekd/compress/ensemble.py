@@ -67,7 +67,7 @@ def check(story: Story) -> None:
     recipe = story.recipe
     for spec in (recipe.teacher, *recipe.co_teacher):
         priors(story, spec)
-    if recipe.teacher is not None and recipe.teacher.stored:
+    if recipe.by_answers:
         check_terms(recipe.phase)
         _kept(story)
     if not recipe.co_teacher:

@@ -107,9 +107,9 @@ def _planned(story: Story, old: Archive | None) -> list[tuple[str, Begun, int]]:
     """Every network in the order in which it learns: its role, itself, and how many learn from it."""
     if old is not None and story.recipe.teacher is None:
         return [("student", (one, continued.phases_of(story, taught=False)), 0) for one in continued.planned(story, old)]
-    stored = story.recipe.teacher is not None and story.recipe.teacher.stored
-    first = None if stored else teachers.planned(story)
-    phases, learners = students.phases_of(story), students.planned(story, first and first[0]) if old is None else continued.planned(story, old)
+    first = None if story.recipe.by_answers else teachers.planned(story)
+    of = None if first is None else first[0]
+    phases, learners = students.phases_of(story), students.planned(story, of) if old is None else continued.planned(story, old)
     assistants = students.planned_between(story)
     taught = 1 if assistants else len(learners)
     return [

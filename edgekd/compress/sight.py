@@ -117,7 +117,7 @@ def looked(story: Story, pictures: Pictures | None, notes: Sequence[str]) -> Sig
     Raises:
         EdgekdError: a network cannot be built, no student can be picked, or there is no teacher to pick it by.
     """
-    if story.recipe.teacher is not None and story.recipe.teacher.stored:
+    if story.recipe.by_answers:
         raise UsageError("what is proposed goes by the teacher's network, and stored answers are none. Write both into a recipe yourself.")
     network, phases = teachers.planned(story)
     count = counted(network, story.shape)

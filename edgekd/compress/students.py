@@ -99,7 +99,7 @@ def check(story: Story) -> None:
             "standardised, two classes' logits are the same for every image that shows the same class: soft losses take them as they are, "
             f"with {1 / STANDARDISED:g} of the weight"
         )
-    if story.recipe.teacher is not None and story.recipe.teacher.stored and not story.recipe.student:
+    if story.recipe.by_answers and not story.recipe.student:
         raise UsageError("a student is picked by its teacher's size, and stored answers have none. Name one with --student MODEL.")
     if story.previous is not None:
         return  # its students were looked at when it was read

@@ -62,8 +62,7 @@ def distill(
     """Teach `student` in place; it ends in eval mode, on the device of `data`.
 
     Args:
-        teacher: who answers the soft terms and chooses subsets; None where no phase asks for it. An ensemble brings its class frequencies itself;
-            stored answers are those to the images of `data`, in their order.
+        teacher: who answers the soft terms and chooses subsets; None where no phase asks for it. An ensemble brings its class frequencies itself.
         data: training images; `data_sha256` is their hash, which a remembered teacher's answers are kept under.
         train: with batch, optimiser and augmentation stated (`filled`); precision and memory format are measured where they are open.
         folder: where the checkpoint stands; a killed run goes on from it, bit for bit on the CPU.
@@ -75,8 +74,7 @@ def distill(
         ranks: the processes that teach together, each on its part of every batch: as many images a step as one alone shows.
 
     Raises:
-        UsageError: the teacher answers other classes, a term looks inside where no one network is asked, ranks cannot share a batch, or nothing is
-            there to round.
+        UsageError: the teacher answers other classes, a term looks inside and no one network is asked, ranks cannot share a batch, or nothing rounds.
         TrainingError: the loss is not a number, or a subset is empty. RunError: the checkpoint is another job's.
     """
     folder.mkdir(parents=True, exist_ok=True)
@@ -88,14 +86,11 @@ def distill(
     if teacher is not None and asks_teacher(phases):
         check_classes(teacher.classes, student.classes)
         ask = partial(_answers, data=data, data_sha256=data_sha256, phases=phases, train=train, folder=folder, memory=memory, ranks=ranks, emit=emit)
-        if isinstance(teacher, Ensemble):
-            answers = _together(teacher, phases, ask)
-        elif isinstance(teacher, StoredAnswers):
+        if isinstance(teacher, (Ensemble, StoredAnswers)):
             check_terms(phases)
-            answers = Adjusted(teacher.on(data.device), frequencies, wanted)
+            answers = _together(teacher, ask) if isinstance(teacher, Ensemble) else Adjusted(teacher.on(data.device), frequencies, wanted)
         else:
-            few = _few(teacher, data, phases, train, corrected=frequencies is not None)
-            answers = Adjusted(ask(teacher, few=few), frequencies, wanted)
+            answers = Adjusted(ask(teacher, few=_few(teacher, data, phases, train, corrected=frequencies is not None)), frequencies, wanted)
             if any(phase.looks_inside for phase in phases):
                 inside = Inside(student, teacher, phases, seed=seed, adjusted=answers.adjusted, emit=emit)
     job = Job(
@@ -105,9 +100,8 @@ def distill(
     return fit(student, job, data=data, valid=valid, teacher=answers, inside=inside, emit=emit)
 
 
-def _together(teachers: Ensemble, phases: Sequence[Phase], asked: Callable[[Network], Teacher]) -> Teacher:
+def _together(teachers: Ensemble, asked: Callable[[Network], Teacher]) -> Teacher:
     """Several teachers as one, each asked by itself."""
-    check_terms(phases)
     own = zip(map(asked, teachers.members), teachers.frequencies, strict=True)
     return Mixed([Adjusted(one, theirs, teachers.wanted) for one, theirs in own], teachers)
 
