@@ -32,6 +32,7 @@ from edgekd import lock, stats
 from edgekd.data import source
 from edgekd.data.batches import Batches
 from edgekd.distill import distill, filled, supervised
+from edgekd.distill.mixture import Ensemble, alike
 from edgekd.distill.stored import StoredAnswers
 from edgekd.distill.teacher import Live
 from edgekd.errors import RunError
@@ -84,12 +85,19 @@ def beside_kd(*terms: Term) -> Phases:
     return at_once(*KD, *terms)
 
 
-STORED = "kd, one answer an image"
-"""The method whose teacher is not asked about views: its answers to the plain images are all there is."""
+Who = Literal["teacher", "stored", "assistant", "mean", "confidence"]
+WHO: dict[str, Who] = {
+    "kd, one answer an image": "stored",
+    "kd, by an assistant": "assistant",
+    "kd, teacher and assistant": "mean",
+    "kd, teacher and assistant, by confidence": "confidence",
+}
+"""Who teaches, where it is not the teacher alone, asked about each view. `stored`: its answers to the plain images are all there is. `assistant`: a
+larger student that plain KD taught before, in as many epochs. The last two: both, their logits mixed by `edgekd.distill.mixture`'s rules."""
 METHODS: dict[str, tuple[Phases, ...]] = {
     "alone": (at_once(Label()),),
     "kd": (at_once(*KD),),
-    STORED: (at_once(*KD),),
+    **{name: (at_once(*KD),) for name in WHO},
     "kd, T 6 → 0.8": (at_once(*KD, temperature=Temperature(start=6.0, end=0.8)),),
     "kd, T by teacher": (at_once(*KD, temperature=Temperature(start=6.0, end=2.0, shape="teacher-confidence")),),
     "kd, T by student": (at_once(*KD, temperature=Temperature(start=6.0, end=0.8, shape="student-confidence")),),
@@ -132,6 +140,7 @@ class Setting:
     data: str
     teacher: str
     weights: str
+    assistant: str
     student: str
     preprocess: Preprocess
     few: bool = False
@@ -168,14 +177,33 @@ class Setting:
         return self.network(self.teacher, str(self.file)).eval()
 
     @functools.cached_property
-    def stored(self) -> StoredAnswers:
-        """What it answers to the plain images."""
-        return StoredAnswers(Live(self.master, self.train, bf16=True).plain().half().numpy())
+    def helper(self) -> Network:
+        """The assistant, taught by plain KD with seed 0, or as it stands."""
+        lesson = Lesson(self.data, self, "kd", 0, 0, (0.03 if self.few else 1.0) * EPOCHS, self.few)
+        folder = WORK / NAME / f"assistant-{self.data}{'-quick' if self.few else ''}-{lesson.key[:10]}"
+        folder.mkdir(parents=True, exist_ok=True)
+        file = folder / "weights.safetensors"
+        with locked(folder):
+            if not file.is_file():
+                network, _ = taught(
+                    self, self.assistant, lesson.phases, teacher=self.master, seed=0, folder=folder, train=lesson.train, how="distilled",
+                    memory=lesson.memory,
+                )  # fmt: skip
+                save_weights(network, file)
+        return self.network(self.assistant, str(file)).eval()
+
+    def who(self, who: Who) -> Network | Ensemble | StoredAnswers:
+        """Who teaches."""
+        if who == "stored":
+            return StoredAnswers(Live(self.master, self.train, bf16=True).plain().half().numpy())
+        if who in ("teacher", "assistant"):
+            return self.master if who == "teacher" else self.helper
+        return Ensemble((self.master, self.helper), alike(2) if who == "mean" else None, (None, None))
 
 
 SETTINGS = {
-    "cifar100": Setting("cifar100", "resnet56b", TEACHER.name, "resnet8b", CIFAR100),
-    "cifar10": Setting("cifar10", "resnet56", "resnet56-4bfd9763.th", "resnet8", IMAGENET),
+    "cifar100": Setting("cifar100", "resnet56b", TEACHER.name, "resnet20b", "resnet8b", CIFAR100),
+    "cifar10": Setting("cifar10", "resnet56", "resnet56-4bfd9763.th", "resnet20", "resnet8", IMAGENET),
 }
 
 
@@ -187,18 +215,17 @@ def taught(
     name: str,
     phases: Phases,
     *,
+    teacher: Network | Ensemble | StoredAnswers | None,
     seed: int,
     folder: Path,
     train: Train,
     how: How,
     weights: str | None = None,
     memory: Path | None = None,
-    stored: bool = False,
 ) -> tuple[Network, Training]:
-    """A network trained by these phases, going on from a checkpoint where there is one; `stored`: by the teacher's answers to plain images alone."""
+    """A network trained by these phases, going on from a checkpoint where there is one."""
     torch.manual_seed(seed)
     network = setting.network(name, weights)
-    teacher = (setting.stored if stored else setting.master) if any(phase.soft for phase in phases) else None
     settings = filled(train, images=len(setting.images.train), shape=(32, 32, 3), flip=True, brought=False)
     training = distill(
         network, teacher, data=setting.train, data_sha256=setting.images.sha256, valid=setting.valid, phases=phases,
@@ -240,7 +267,13 @@ class Lesson:
         """Of all that its accuracy comes from, but for the seed."""
         what = {"phases": self.phases, "train": self.train, "data": self.setting.images.sha256, "student": self.setting.student}
         teacher = {"teacher": sha256_file(self.setting.file)} if self.distilled else {}
-        return sha256_json({**what, **teacher, **({"stored": True} if self.method == STORED else {})})
+        helper = {"who": self.who, "assistant": self.setting.assistant} if self.who not in ("teacher", "stored") else {}
+        return sha256_json({**what, **teacher, **helper, **({"stored": True} if self.who == "stored" else {})})
+
+    @property
+    def who(self) -> Who:
+        """Who teaches, if anybody does."""
+        return WHO.get(self.method, "teacher")
 
     @property
     def distilled(self) -> bool:
@@ -257,13 +290,17 @@ class Lesson:
         """Of its run."""
         return WORK / NAME / ("quick" if self.quick else "runs") / f"{self.name}-{self.seed}-{self.key[:10]}"
 
+    @property
+    def memory(self) -> Path:
+        """Of its set's teachers' answers."""
+        return WORK / NAME / f"memory-{self.name}{'-quick' if self.quick else ''}"
+
     def learnt(self, *, test: bool) -> dict[str, Any]:
         """The student, trained and, where it counts, tested once."""
-        memory = WORK / NAME / f"memory-{self.name}{'-quick' if self.quick else ''}"
         how: How = "distilled" if self.distilled else "alone"
-        setting, stored = self.setting, self.method == STORED
+        setting, teacher = self.setting, self.setting.who(self.who) if self.distilled else None
         network, training = taught(
-            setting, setting.student, self.phases, seed=self.seed, folder=self.folder, train=self.train, how=how, memory=memory, stored=stored
+            setting, setting.student, self.phases, teacher=teacher, seed=self.seed, folder=self.folder, train=self.train, how=how, memory=self.memory
         )
         found: dict[str, Any] = dict(zip(PLACE, self.place, strict=True))
         found |= {"steps": training.steps, "epochs": self.epochs, "seconds": round(training.seconds, 1)}
@@ -312,10 +349,10 @@ def figures(rows: Sequence[Mapping[str, Any]], top: Mapping[str, float]) -> dict
 
 
 @contextmanager
-def locked() -> Iterator[None]:
-    """One shard at a time reads and writes the results."""
-    (WORK / NAME).mkdir(parents=True, exist_ok=True)
-    with open(WORK / NAME / "lock", "w") as file:
+def locked(folder: Path) -> Iterator[None]:
+    """One process at a time: others wait here."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with open(folder / "lock", "w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield
 
@@ -337,8 +374,8 @@ def kept(
     current: Callable[[Mapping[str, Any]], bool],
     quick: bool,
 ) -> list[dict[str, Any]]:
-    """All rows that are still `current`, those of other shards and a new one among them, written."""
-    with locked():
+    """All rows that are still `current`, those of other processes and a new one among them, written."""
+    with locked(WORK / NAME):
         rows = [row for row in (rows if quick else saved_rows(NAME)) if current(row)]
         rows += [dict(new)] if new is not None else []
         file = RESULTS / f"{NAME}.json"
@@ -370,7 +407,7 @@ def teach(*, quick: bool) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     save_weights(transferred(setting), folder / "transferred.safetensors")
     network, training = taught(
-        setting, setting.teacher, supervised(0.1 if quick else TEACHER_EPOCHS), seed=0, folder=folder, train=train, how="taught",
+        setting, setting.teacher, supervised(0.1 if quick else TEACHER_EPOCHS), teacher=None, seed=0, folder=folder, train=train, how="taught",
         weights=str(folder / "transferred.safetensors"),
     )  # fmt: skip
     print(f"teacher: {accuracy(setting, network, 'valid'):.2f} % of the validation images after {training.steps} steps")
