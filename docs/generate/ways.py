@@ -10,7 +10,8 @@ from docs.generate.figures import told
 FORGETTING = {
     "before": "before",
     "fine_tuning": "labels of the new images alone",
-    "lwf": "`keep`",
+    "lwf_one_head": "`keep`, labels among all classes",
+    "lwf": "`keep`, labels among the new classes",
     "replay": "a tenth of the old images again",
     "lwf_replay": "both: `keep` and `replay`",
     "joint": "all images, old and new",

@@ -6,9 +6,10 @@ classes that the old one knows (`keep`). Old images come as a second, smaller ba
 `replay`, and the old student answers them too. Which of them, and in which views, is decided by seed and step alone. Nothing is learnt or
 remembered here, so that a resumed run needs no state.
 
-What the labels of the step's own images ask is the phase's business: cross entropy over all classes, old and new. On images of new classes it lowers
-all old ones alike, which `keep` does not resist, as it compares the old classes among themselves. Without old images the new classes therefore
-win wherever both are possible.
+What the labels of the step's own images ask is the phase's business. Over all classes, images of new ones push all old ones down alike. `keep` does
+not resist that, as it compares the old classes among themselves: without old images the new classes then win wherever both are possible. Among
+the classes that are shown (`terms.Label.among`) nothing pushes the old ones down. Beside old images it must be over all: these push new classes
+down, and nothing else would push them up again.
 
 BatchNorm: old images go through the network in one batch with the step's own, in training mode, and the running statistics are those of both, as on
 a device that meets both. Answered apart, each by statistics of its own, a network learns to tell old from new by how they are normalised, and loses

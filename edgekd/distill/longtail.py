@@ -1,4 +1,5 @@
-"""The hard loss where classes are unbalanced: class weights by the effective number of images, and logits adjusted by class frequencies.
+"""The hard loss where classes are unbalanced or missing: class weights by the effective number of images, logits adjusted by class frequencies, and
+classes without images left out.
 
 Takes how many images of each class a phase sees. Pure functions; what is off (0) changes nothing. How the teacher's answers are moved from one set of
 class frequencies to another is `tasks.classify.adjust`'s business.
@@ -6,9 +7,12 @@ class frequencies to another is `tasks.classify.adjust`'s business.
 Sources:
     class_weights: Cui, Jia, Lin, Song, Belongie, "Class-Balanced Loss Based on Effective Number of Samples", CVPR 2019, arXiv:1901.05555.
     log_prior: Menon, Jayasumana, Rawat, Jain, Veit, Kumar, "Long-tail Learning via Logit Adjustment", ICLR 2021, arXiv:2007.07314.
+    among: Caccia, Aljundi, Asadi, Tuytelaars, Pineau, Belilovsky, "New Insights on Reducing Abrupt Representation Change in Online Continual
+        Learning", ICLR 2022, arXiv:2104.05025 (ACE); there the classes of a batch, here those of a phase.
 """
 
 import math
+from typing import Literal
 
 import torch
 from jaxtyping import Float, Int
@@ -46,15 +50,20 @@ def label(
     smoothing: float = 0.0,
     class_balance: float = 0.0,
     logit_adjustment: float = 0.0,
+    among: Literal["all", "shown"] = "all",
 ) -> Float[Tensor, ""]:
     """Cross entropy with the labels at T = 1, in nats: the mean over samples of the label's class weight times its loss on adjusted logits.
 
     Args:
         counts: images that the phase sees of each class, of as many as the logits have.
-        smoothing: the share in [0, 1) that is given to all classes alike.
+        smoothing: the share in [0, 1) that is given to all classes alike, or to all that are shown.
         class_balance: β of `class_weights`, in [0, 1).
         logit_adjustment: τ of `log_prior`, 0 or more.
+        among: `shown` leaves classes without images out, so that their logits have no gradient; the labels must be of the others.
     """
+    if among == "shown":
+        shown = counts.nonzero().squeeze(1)
+        student, labels, counts = student[:, shown], torch.searchsorted(shown, labels), counts[shown]
     logits = wide(student)
     losses = F.cross_entropy(logits + log_prior(counts, logit_adjustment).to(logits.dtype), labels, label_smoothing=smoothing, reduction="none")
     return (class_weights(counts, class_balance).to(logits.dtype)[labels] * losses).mean()

@@ -16,6 +16,7 @@ from edgekd.distill.bridges import Features
 from edgekd.distill.inside import Look
 from edgekd.distill.leading import Answers, Leading, sureness, whole
 from edgekd.distill.temperature import temperature
+from edgekd.errors import TrainingError
 from edgekd.phases import Phase, Temperature
 from edgekd.tasks import several
 from edgekd.terms import (
@@ -72,13 +73,18 @@ class Loss:
 
 class Objective:
     """The loss of one phase, called once per batch. `looks` is what each feature term looks at, by the term's place; `counts` are of the images that
-    the phase sees, as an `Answer` has them, for label terms that balance classes."""
+    the phase sees, as an `Answer` has them, for label terms that balance classes or leave some out.
+
+    Raises:
+        TrainingError: a label term is among the classes that are shown, and there is but one.
+    """
 
     def __init__(self, phase: Phase, looks: Mapping[int, Look] | None = None, counts: Tensor | None = None) -> None:
         self.phase = phase
         self.names = _names(phase.terms)
         self.looks = looks or {}
         self.counts = counts
+        _check_shown(phase, counts)
 
     def __call__(
         self,
@@ -152,6 +158,15 @@ class Objective:
         )
 
 
+def _check_shown(phase: Phase, counts: Tensor | None) -> None:
+    narrow = any(isinstance(term, Label) and term.among == "shown" for term in phase.terms)
+    if narrow and counts is not None and int((counts > 0).sum()) < 2:
+        raise TrainingError(
+            f'phase {phase.name!r} shows images of one class, and among = "shown" needs two or more: nothing is learnt from a class that '
+            'stands against no other. Set among = "all" in its label term.'
+        )
+
+
 def _names(terms: tuple[Term, ...]) -> tuple[str, ...]:
     """A name for each term: its loss, numbered where one stands twice."""
     kinds = [type(term).__name__.lower() for term in terms]
@@ -169,12 +184,12 @@ def _label(term: Term, answer: Answer) -> Tensor:
     assert isinstance(term, Label)
     if several(answer.labels):
         return _independent(term, answer)
-    if not (term.class_balance or term.logit_adjustment):
+    if not (term.class_balance or term.logit_adjustment or term.among == "shown"):
         return losses.label(answer.student, answer.labels, smoothing=term.smoothing)
-    assert answer.counts is not None, "a label term that balances classes was given no counts of them"
+    assert answer.counts is not None, "a label term was given no counts of the classes"
     counts = nn.functional.pad(answer.counts, (0, answer.student.shape[1] - len(answer.counts)))  # the last classes may have no image
     options = {"smoothing": term.smoothing, "class_balance": term.class_balance, "logit_adjustment": term.logit_adjustment}
-    return longtail.label(answer.student, answer.labels, counts, **options)
+    return longtail.label(answer.student, answer.labels, counts, **options, among=term.among)
 
 
 def _independent(term: Label, answer: Answer) -> Tensor:

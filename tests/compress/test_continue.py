@@ -121,6 +121,20 @@ def test_the_head_keeps_its_rows(base: Path) -> None:
     assert new["body.5.weight"].shape == (3, 64)
 
 
+def test_labels_ask_among_what_is_shown_where_no_old_image_is(base: Path) -> None:
+    """The output of a class that no image shows stays as it was, bit for bit; with old images, and of one class alone, all are asked."""
+    train = msgspec.structs.replace(on().train, optimizer=Optimizer(lr=0.02, weight_decay=0.0))
+    (before,) = (base / "old").glob("distill/thin-*/weights.safetensors")
+    below = build(str(before), classes=2, shape=(8, 8, 3), base=base).state_dict()["body.5.bias"][1]
+    cases = [("npz:mixed.npz", 0.0, True), ("npz:mixed.npz", "20 %", False), ("npz:new.npz", 0.0, False)]
+    for number, (data, replay, still) in enumerate(cases):
+        job = on(data=data, train=train, phase=PHASES[:1], previous=Previous(run="old", weight=0.0, replay=replay))
+        run(base, job, verb="distill", out=f"among-{number}")
+        (weights,) = (base / f"among-{number}").glob("distill/thin-*/weights.safetensors")
+        after = build(str(weights), classes=3, shape=(8, 8, 3), base=base).state_dict()["body.5.bias"]
+        assert bool(after[1] == below) is still
+
+
 def test_labels_go_by_the_classes_names(base: Path) -> None:
     """New images of an old class and of a new one, in another order: the old ones stay first, and are told on both sides."""
     report, _ = run(base, on(data="npz:mixed.npz"), verb="distill", out="mixed")

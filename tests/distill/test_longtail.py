@@ -2,6 +2,7 @@
 
 import math
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
@@ -13,6 +14,7 @@ from torch.nn import functional as F
 
 from edgekd.distill import alone, distill, longtail, losses
 from edgekd.distill.objective import Objective
+from edgekd.errors import TrainingError
 from edgekd.phases import Phase, Subset
 from edgekd.terms import Kd, Label
 from tests.distill import nets
@@ -85,7 +87,7 @@ def test_what_is_off_changes_nothing(smoothing: float) -> None:
 @pytest.mark.parametrize(
     "options", [{"class_balance": 0.9}, {"logit_adjustment": 1.5}, {"class_balance": 0.5, "logit_adjustment": 1.0, "smoothing": 0.1}]
 )
-def test_the_gradient_by_differences(options: dict[str, float]) -> None:
+def test_the_gradient_by_differences(options: dict[str, Any]) -> None:
     """At the student's logits; class weights and priors are constants."""
     student, labels = batch()
 
@@ -125,6 +127,30 @@ def test_adjusted_logits_rest_where_classes_are_equally_likely() -> None:
         assert (bias.grad.abs().max().item() < 1e-6) is still
 
 
+@pytest.mark.parametrize("options", [{}, {"smoothing": 0.2}, {"class_balance": 0.9, "logit_adjustment": 1.0, "smoothing": 0.1}])
+def test_among_the_classes_that_are_shown(options: dict[str, Any]) -> None:
+    """What is lost is what a network of these classes alone would lose, and the others' logits have no gradient at all."""
+    student, labels = batch()
+    shown, counts = labels != 1, torch.tensor([50, 0, 5])
+    student, labels = student[shown].requires_grad_(), labels[shown]
+    loss = longtail.label(student, labels, counts, among="shown", **options)
+    torch.testing.assert_close(loss, longtail.label(student[:, [0, 2]], labels // 2, counts[[0, 2]], **options))
+    loss.backward()  # type: ignore[no-untyped-call]
+    assert student.grad is not None
+    assert not student.grad[:, 1].any()
+    assert student.grad[:, [0, 2]].abs().min() > 0
+    whole = longtail.label(student, labels, torch.tensor([50, 1, 5]), **options)
+    torch.testing.assert_close(longtail.label(student, labels, torch.tensor([50, 1, 5]), among="shown", **options), whole)
+
+
+def test_a_class_against_no_other_is_refused() -> None:
+    """Nothing would be learnt; the phase and the remedy are named."""
+    phase = Phase(name="p", epochs=1, terms=(Label(among="shown"),))
+    with pytest.raises(TrainingError, match=r"phase 'p' shows images of one class, .* Set among = \"all\""):
+        Objective(phase, counts=torch.tensor([0, 9, 0]))
+    assert Objective(phase, counts=torch.tensor([3, 9, 0])).names == ("label",)
+
+
 def test_a_label_terms_options_reach_the_loss() -> None:
     """With the counts of the phase, for the last classes too where it has none of them; the gradient's shares see them as well."""
     student, labels = batch()
@@ -135,6 +161,9 @@ def test_a_label_terms_options_reach_the_loss() -> None:
     expected = longtail.label(student, labels, torch.tensor([5, 3, 0]), smoothing=0.1, class_balance=0.9, logit_adjustment=1.0)
     torch.testing.assert_close(loss.parts, torch.stack([0.5 * expected, losses.label(student, labels)]))
     assert 0 < objective.gradient_shares(loss.answer)["label-1"] < 0.5
+    student, labels = student[labels < 2], labels[labels < 2]
+    loss = Objective(Phase(name="p", epochs=1, terms=(Label(among="shown"),)), counts=torch.tensor([5, 3]))(student, None, labels, progress=0)
+    torch.testing.assert_close(loss.total, losses.label(student[:, :2], labels))
 
 
 def test_the_images_of_each_phase_are_counted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -142,7 +171,7 @@ def test_the_images_of_each_phase_are_counted(tmp_path: Path, monkeypatch: pytes
     seen: list[list[int]] = []
     plain = longtail.label
 
-    def spy(student: Tensor, labels: Tensor, counts: Tensor, **options: float) -> Tensor:
+    def spy(student: Tensor, labels: Tensor, counts: Tensor, **options: Any) -> Tensor:
         seen.append(counts.tolist())
         return plain(student, labels, counts, **options)
 
@@ -158,14 +187,14 @@ def test_the_images_of_each_phase_are_counted(tmp_path: Path, monkeypatch: pytes
 
 def test_alone_keeps_what_is_said_of_unbalanced_classes() -> None:
     """Its gain must not be taken for the teacher's; a phase without a label term has nothing to say."""
-    balanced = Label(weight=0.1, smoothing=0.2, class_balance=0.9, logit_adjustment=1.0)
+    balanced = Label(weight=0.1, smoothing=0.2, class_balance=0.9, logit_adjustment=1.0, among="shown")
     first, second = alone([nets.phase("a", terms=(Kd(), balanced)), nets.phase("b", terms=(Kd(),))])
     assert first.terms == (msgspec.structs.replace(balanced, weight=1.0, smoothing=0.0),)
     assert second.terms == (Label(),)
 
 
 @pytest.mark.parametrize("options", [{"class_balance": 1.0}, {"class_balance": -0.1}, {"logit_adjustment": -1.0}, {"logit_adjustment": math.inf}])
-def test_options_outside_their_range_are_refused(options: dict[str, float]) -> None:
+def test_options_outside_their_range_are_refused(options: dict[str, Any]) -> None:
     """With the rule and what was received."""
     (name,) = options
     with pytest.raises(ValueError, match=rf"{name} must be .*, got {options[name]}"):

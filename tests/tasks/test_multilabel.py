@@ -43,6 +43,7 @@ def test_terms_of_one_label_are_refused(term: Term) -> None:
     [
         (phase(Kd(standardise=True)), r"take it off kd in phase 'p'"),
         (phase(Label(logit_adjustment=1.0)), r"got 1 in phase 'p'\. With several labels an image class_balance weighs"),
+        (phase(Label(among="shown")), r"among is of classes of which one is right, got 'shown' in phase 'p'"),
         (phase(subset=Subset(by="hard")), r"chosen by random or balanced; got 'hard' in phase 'p', which asks which images the teacher has right"),
         (phase(subset=Subset(by="mixed")), r"got 'mixed'"),
         (
