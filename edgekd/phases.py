@@ -8,7 +8,7 @@ from typing import Literal, TypeAlias
 
 import msgspec
 
-from edgekd.terms import FEATURE_TERMS, Kd, Label, Struct, Term, require
+from edgekd.terms import FEATURE_TERMS, Kd, Label, Struct, Term, Tokens, require
 
 Shape: TypeAlias = Literal["linear", "cosine", "exponential", "teacher-confidence", "student-confidence", "learned"]
 
@@ -74,8 +74,13 @@ class Phase(Struct, frozen=True, kw_only=True):
 
     @property
     def looks_inside(self) -> bool:
-        """Whether any term compares features."""
+        """Whether any term looks inside the student."""
         return any(isinstance(term, FEATURE_TERMS) for term in self.terms)
+
+    @property
+    def compares_insides(self) -> bool:
+        """Whether any term looks inside both networks."""
+        return any(isinstance(term, FEATURE_TERMS) and not isinstance(term, Tokens) for term in self.terms)
 
 
 class Optimizer(Struct, frozen=True, kw_only=True):

@@ -172,6 +172,6 @@ class Tokens(Struct, frozen=True, kw_only=True, tag_field="loss", tag="tokens"):
 
 FeatureTerm: TypeAlias = Feature | Attention | Relation | Contrast | Review | Heads | Values | Tokens
 FEATURE_TERMS = (Feature, Attention, Relation, Contrast, Review, Heads, Values, Tokens)
-"""The terms that look inside both networks; the teacher then answers live."""
+"""The terms that look inside the student, and all but `Tokens` inside the teacher too, which then answers live."""
 
 Term: TypeAlias = Label | LogitTerm | FeatureTerm

@@ -29,7 +29,7 @@ def check(story: Story) -> None:
     line = [teacher.planned(story)[0], *planned_between(story)]
     students = [built(story, spec, replace_head=True) for spec in story.recipe.student or ()]
     for taught_by, learner in [*pairwise(line), *((line[-1], student) for student in students)]:
-        Inside(learner, taught_by, phases, seed=story.recipe.seed, emit=silent, adjusted=lambda logits: logits)
+        Inside(learner, taught_by, phases, seed=story.recipe.seed, emit=silent)
 
 
 def last(story: Story, answerer: Answerer, *, do: bool) -> Answerer | None:

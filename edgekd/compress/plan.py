@@ -145,8 +145,8 @@ def _answering(story: Story, teacher: Network, learners: int) -> tuple[float, st
     Remembered: once for each view and once for the plain images, for all students together. Live: in every step of each that asks so.
     """
     data, views, phases = story.batches("train"), story.recipe.train.views, students.phases_of(story)
-    live = learners * sum(phase.epochs for phase in phases if phase.looks_inside or (phase.soft and not views))
-    remembered = views + 1 if views and any(phase.soft and not phase.looks_inside for phase in phases) else 0
+    live = learners * sum(phase.epochs for phase in phases if phase.compares_insides or (phase.soft and not views))
+    remembered = views + 1 if views and any(phase.soft and not phase.compares_insides for phase in phases) else 0
     pixels = data.plain(data.index.new_tensor(range(min(BATCH, len(data)))))[0]
     asks = (live + remembered) * len(data)
     asking = choose_asking(teacher.to(story.device), pixels, often=asks >= OFTEN)

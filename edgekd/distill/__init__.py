@@ -86,13 +86,16 @@ def distill(
     if teacher is not None and asks_teacher(phases):
         check_classes(teacher.classes, student.classes)
         ask = partial(_answers, data=data, data_sha256=data_sha256, phases=phases, train=train, folder=folder, memory=memory, ranks=ranks, emit=emit)
+        one = None
         if isinstance(teacher, (Ensemble, StoredAnswers)):
             check_terms(phases)
             answers = _together(teacher, ask) if isinstance(teacher, Ensemble) else Adjusted(teacher.on(data.device), frequencies, wanted)
         else:
-            answers = Adjusted(ask(teacher, few=_few(teacher, data, phases, train, corrected=frequencies is not None)), frequencies, wanted)
-            if any(phase.looks_inside for phase in phases):
-                inside = Inside(student, teacher, phases, seed=seed, adjusted=answers.adjusted, emit=emit)
+            one = teacher
+            answers = Adjusted(ask(one, few=_few(one, data, phases, train, corrected=frequencies is not None)), frequencies, wanted)
+        if any(phase.looks_inside for phase in phases):
+            adjusted = answers.adjusted if isinstance(answers, Adjusted) else None
+            inside = Inside(student, one, phases, seed=seed, adjusted=adjusted, emit=emit)
     job = Job(
         name=student.name, how=how, phases=tuple(phases), train=train, seed=seed, folder=folder, checkpoint_s=checkpoint_s, kept=kept, beside=beside,
         ranks=ranks,

@@ -1,7 +1,8 @@
 """Both networks seen from inside, for the phases whose terms compare features.
 
 In: student, teacher and phases. Out: an `Inside`, which answers logits with features on either side, and holds for each term the bridge between
-its pairs. Terms of several phases that are alike share a bridge, so that what it has learnt goes on. Which loss is taken of it is `objective`'s.
+its pairs. A distillation token compares the student's inside with the teacher's answers, whoever gives these. Terms of several phases that are alike
+share a bridge, so that what it has learnt goes on. Which loss is taken of it is `objective`'s.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -11,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from edgekd.distill.bridges import Features, bridge
-from edgekd.distill.within import attention_pairs, token_pairs, within
+from edgekd.distill.within import attention_pairs, halves, token_pairs, within
 from edgekd.errors import UsageError
 from edgekd.events import Emit, Note
 from edgekd.files import sha256_json
@@ -21,6 +22,8 @@ from edgekd.models.tapped import Tapped
 from edgekd.models.taps import POOLED, Tap, find, suggested
 from edgekd.phases import Phase
 from edgekd.terms import FEATURE_TERMS, Attention, Contrast, Feature, FeatureTerm, Heads, Relation, Tokens, Values
+
+_NOBODY = "a term looks inside a teacher, and no one network teaches"
 
 
 @dataclass(frozen=True)
@@ -44,7 +47,8 @@ class Inside:
         bridges: what is learnt beside the student.
 
     Args:
-        adjusted: what becomes of the teacher's logits before any term sees them.
+        teacher: asked where a term looks inside it; None: none does.
+        adjusted: what becomes of its logits before any term sees them; None: nothing.
 
     Raises:
         UsageError: a tap that a network does not have, features that a term cannot compare, or a teacher that shows nothing of its inside.
@@ -53,12 +57,12 @@ class Inside:
     def __init__(
         self,
         student: Network,
-        teacher: Network,
+        teacher: Network | None,
         phases: Sequence[Phase],
         *,
         seed: int,
         emit: Emit,
-        adjusted: Callable[[Tensor], Tensor],
+        adjusted: Callable[[Tensor], Tensor] | None = None,
     ) -> None:
         self.adjusted = adjusted
         terms = {_key(term): term for phase in phases for term in phase.terms if isinstance(term, FEATURE_TERMS)}
@@ -70,30 +74,36 @@ class Inside:
         self.bridges.to(student.mean.device)
         pairs = [pair for pairs in self._pairs.values() for pair in pairs]
         self.student = Tapped(student, [mine for mine, _ in pairs])
-        self.teacher = Tapped(teacher, [other for _, other in pairs])
-        for note in (self.student.note, self.teacher.note):
-            if note is not None:
-                emit(Note(text=note))
+        asked = teacher if any(phase.compares_insides for phase in phases) else None
+        self.teacher = None if asked is None else Tapped(asked, [other for _, other in pairs])
+        for tapped in (self.student, self.teacher):
+            if tapped is not None and tapped.note is not None:
+                emit(Note(text=tapped.note))
         for key, term in terms.items():
             if not isinstance(term, Tokens) and not term.pairs:
                 told = ", ".join(f"{mine} with {other}" for mine, other in self._pairs[key])
                 emit(Note(text=f"{type(term).__name__.lower()} compares {told}: no pairs were named"))
-        unlike = _unlike(student, teacher) if any(isinstance(term, Attention) for term in terms.values()) else None
+        unlike = _unlike(student, teacher) if teacher is not None and any(isinstance(term, Attention) for term in terms.values()) else None
         if unlike is not None:
             emit(Note(text=unlike, level="warning"))
 
-    def _bridge(self, key: str, term: FeatureTerm, student: Network, teacher: Network) -> nn.Module:
+    def _bridge(self, key: str, term: FeatureTerm, student: Network, teacher: Network | None) -> nn.Module:
+        if isinstance(term, Tokens):
+            return halves(student)
+        assert teacher is not None, _NOBODY
         pairs = self._pairs[key]
         ours, theirs = find(student, *(mine for mine, _ in pairs)), find(teacher, *(other for _, other in pairs))
         taps: list[tuple[Tap, Tap]] = [(ours[mine], theirs[other]) for mine, other in pairs]
-        return within(term, taps, student, teacher) if isinstance(term, (Heads, Values, Tokens)) else bridge(term, taps)
+        return within(term, taps, student, teacher) if isinstance(term, (Heads, Values)) else bridge(term, taps)
 
     def answer(self, images: Tensor, *, bf16: bool = False) -> tuple[Tensor, dict[str, Tensor]]:
         """The teacher's logits (batch, classes) and its features, float32, in eval mode and without gradients."""
+        assert self.teacher is not None, _NOBODY
         self.teacher.eval()
         with torch.no_grad(), torch.autocast(images.device.type, dtype=torch.bfloat16, enabled=bf16):
             logits, features = self.teacher(images)
-        return self.adjusted(logits.float()), floats(features)
+        logits = logits.float()
+        return logits if self.adjusted is None else self.adjusted(logits), floats(features)
 
     def looks(self, phase: Phase) -> dict[int, Look]:
         """What each feature term of a phase looks at, by the term's place."""
@@ -106,7 +116,7 @@ def floats(features: Mapping[str, Tensor]) -> dict[str, Tensor]:
     return {name: value.float() for name, value in features.items()}
 
 
-def pairs_of(term: FeatureTerm, student: Network, teacher: Network) -> tuple[tuple[str, str], ...]:
+def pairs_of(term: FeatureTerm, student: Network, teacher: Network | None) -> tuple[tuple[str, str], ...]:
     """The pairs that a term names; else the vectors before the heads for terms on vectors, the last stages for `feature`, all stages for the others,
     the last layers for terms on attention.
 
@@ -115,6 +125,7 @@ def pairs_of(term: FeatureTerm, student: Network, teacher: Network) -> tuple[tup
     """
     if isinstance(term, Tokens):
         return token_pairs(student)
+    assert teacher is not None, _NOBODY
     if isinstance(term, (Heads, Values)):
         return attention_pairs(term, student, teacher)
     if term.pairs or isinstance(term, (Relation, Contrast)):

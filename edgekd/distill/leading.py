@@ -18,7 +18,7 @@ from torch.nn import functional as F
 
 from edgekd.errors import UsageError
 from edgekd.phases import Phase
-from edgekd.terms import LOGIT_TERMS, Kd
+from edgekd.terms import LOGIT_TERMS, Kd, Tokens
 
 MANY = 1000
 """Classes above which answers are kept so."""
@@ -93,9 +93,9 @@ def check(phases: Sequence[Phase], classes: int, *, corrected: bool) -> None:
     remedy = "Set train.views = 0, so that the teacher is asked in every step"
     rule = f"of {classes} classes a teacher's {KEPT} largest logits are remembered, with one number for the others"
     for phase in phases:
-        for term in () if phase.looks_inside else phase.terms:
-            if isinstance(term, LOGIT_TERMS) and (not isinstance(term, Kd) or term.standardise):
-                name = type(term).__name__.lower() + (" with standardise" if term.standardise else "")
+        for term in () if phase.compares_insides else phase.terms:
+            if isinstance(term, (*LOGIT_TERMS, Tokens)) and (not isinstance(term, Kd) or term.standardise):
+                name = type(term).__name__.lower() + (" with standardise" if not isinstance(term, Tokens) and term.standardise else "")
                 raise UsageError(f'{rule}, and {name} in phase {phase.name!r} asks for all. {remedy}, or take {{ loss = "kd" }}.')
         if phase.subset is not None and phase.subset.by in ("hard", "mixed"):
             raise UsageError(f'{rule}, and the subset {phase.subset.by!r} asks for all. {remedy}, or choose by = "confident" or "random".')

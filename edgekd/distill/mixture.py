@@ -33,7 +33,7 @@ from edgekd.errors import UsageError
 from edgekd.models.network import Network
 from edgekd.phases import Phase
 from edgekd.tasks.classify import Frequencies, adjust
-from edgekd.terms import FEATURE_TERMS
+from edgekd.terms import FEATURE_TERMS, Tokens
 
 
 def mixture(
@@ -54,8 +54,8 @@ def check_terms(phases: Sequence[Phase]) -> None:
         UsageError: a term compares features, and several networks have no inside in common, nor have answers one.
     """
     for phase in phases:
-        if phase.looks_inside:
-            names = ", ".join(type(term).__name__.lower() for term in phase.terms if isinstance(term, FEATURE_TERMS))
+        if phase.compares_insides:
+            names = ", ".join(type(term).__name__.lower() for term in phase.terms if isinstance(term, FEATURE_TERMS) and not isinstance(term, Tokens))
             raise UsageError(
                 f"terms that look inside a teacher need one network that is asked; phase {phase.name!r} has {names}. Take these terms out, or teach "
                 "with one network: without co_teacher, and not by stored answers."

@@ -23,7 +23,7 @@ from edgekd.distill.checkpoint import Place
 from edgekd.distill.independent import label_counts
 from edgekd.distill.inside import Inside, floats
 from edgekd.distill.interrupt import Interrupts
-from edgekd.distill.leading import Answers
+from edgekd.distill.leading import Answers, whole
 from edgekd.distill.meter import Meter, Step, point
 from edgekd.distill.objective import Objective, Seen
 from edgekd.distill.optimizer import build_optimizer
@@ -37,6 +37,7 @@ from edgekd.errors import TrainingError
 from edgekd.evaluate.severally import mean_average_precision
 from edgekd.events import Emit, Note, PhaseStarted, Trained
 from edgekd.files import sha256_json
+from edgekd.models.taps import LOGITS
 from edgekd.phases import Augment, Phase, Shape, Temperature, Train
 from edgekd.record import How, Training
 from edgekd.tasks import several
@@ -205,12 +206,13 @@ class _Fit:
             self._report(Step(phase=phase, names=names, temperature=loss.temperature, gradient_shares=shares, factor=factor))
 
     def _answers(self, phase: Phase, images: Tensor, positions: Tensor, view: int | None) -> tuple[Answers | None, dict[str, Tensor]]:
-        """The teacher's logits where a term asks for them, and its features where one compares them."""
+        """The teacher's logits where a term asks for them, and its features where one compares them: a distillation token learns its logits."""
         if self.teacher is None or not phase.soft:
             return None, {}
-        if phase.looks_inside and self.inside is not None:
+        if phase.compares_insides and self.inside is not None:
             return self.inside.answer(images, bf16=self.bf16)
-        return self.teacher.answer(images, positions, view), {}
+        answers = self.teacher.answer(images, positions, view)
+        return answers, {LOGITS: whole(answers)} if phase.looks_inside else {}
 
     def _own(self, phase: Phase, images: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
         """The student's logits, and its features where a term compares them, float32."""

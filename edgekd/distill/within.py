@@ -18,7 +18,7 @@ from edgekd.models.attention import Attended, extent, number_of_heads, read, wid
 from edgekd.models.deit import Deit
 from edgekd.models.network import Network
 from edgekd.models.taps import HEADS, LOGITS, POOLED, Tap, landmarks
-from edgekd.terms import Heads, Tokens, Values
+from edgekd.terms import Heads, Values
 
 Pairs = tuple[tuple[str, str], ...]
 
@@ -49,15 +49,18 @@ def token_pairs(student: Network) -> Pairs:
     return ((POOLED, LOGITS),)
 
 
-def within(term: Heads | Values | Tokens, pairs: Sequence[tuple[Tap, Tap]], student: Network, teacher: Network) -> nn.Module:
-    """The module for a term's pairs of taps, as `attention_pairs` or `token_pairs` names them.
+def halves(student: Network) -> "Halves":
+    """The module for `tokens`, of a student that `token_pairs` takes."""
+    assert isinstance(student.body, Deit), "token_pairs refuses others"
+    return Halves(student.body)
+
+
+def within(term: Heads | Values, pairs: Sequence[tuple[Tap, Tap]], student: Network, teacher: Network) -> nn.Module:
+    """The module for a term's pairs of taps, as `attention_pairs` names them.
 
     Raises:
         UsageError: layers whose tokens do not belong together, or relation heads that do not divide the widths.
     """
-    if isinstance(term, Tokens):
-        assert isinstance(student.body, Deit), "token_pairs refuses others"
-        return Halves(student.body)
     layers = [(student.body.get_submodule(ours.name), teacher.body.get_submodule(theirs.name)) for ours, theirs in pairs]
     for (mine, other), (ours, theirs) in zip(layers, pairs, strict=True):
         _check_tokens(type(term).__name__.lower(), (mine, ours), (other, theirs))

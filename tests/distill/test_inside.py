@@ -13,12 +13,16 @@ import torch
 from edgekd.data.batches import Batches
 from edgekd.distill import distill, independent
 from edgekd.distill.inside import Inside, Look, pairs_of
+from edgekd.distill.mixture import Ensemble
 from edgekd.distill.objective import Objective, Seen
+from edgekd.distill.stored import StoredAnswers
+from edgekd.distill.teacher import Live
 from edgekd.errors import UsageError
 from edgekd.events import Event, Note, Trained, silent
 from edgekd.models.deit import Deit
 from edgekd.models.load import build
 from edgekd.models.network import Network
+from edgekd.models.taps import LOGITS
 from edgekd.phases import Optimizer, Phase
 from edgekd.terms import Attention, Contrast, Feature, FeatureTerm, Heads, Kd, Label, Relation, Review, Tokens, Values
 from tests.distill import nets
@@ -193,6 +197,24 @@ def test_each_term_on_transformers_teaches(tmp_path: Path, term: FeatureTerm) ->
     assert told == ([] if isinstance(term, Tokens) else [f"{kind} compares heads1 with heads2: no pairs were named"])
 
 
+def test_a_distillation_token_learns_from_whoever_answers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A network, the same as an ensemble of one, and its stored answers: nobody looks inside it, each image is asked for once, and the bits are the
+    same."""
+    teacher = toy(seed=9, name="teacher")
+    said = Live(teacher, nets.data()).plain().half().numpy()
+    phases = (nets.phase("tokens", 3, terms=(Tokens(), Label()), plain=True),)
+    monkeypatch.setattr(Inside, "answer", None)
+    ends = []
+    teachers: tuple[Network | Ensemble | StoredAnswers, ...] = (teacher, Ensemble((teacher,), None, (None,)), StoredAnswers(said))
+    for number, one in enumerate(teachers):
+        student = deit(distilled=True)
+        distill(student, one, data=nets.data(), data_sha256="toy", phases=phases, train=ADAMW, folder=tmp_path / str(number), seed=3)
+        ends.append(student)
+    assert nets.same(ends[0], ends[1])
+    assert nets.same(ends[0], ends[2])
+    assert not nets.same(ends[0], deit(distilled=True))
+
+
 def test_a_stopped_transformer_ends_with_the_same_bits(tmp_path: Path) -> None:
     """From attention to a distillation token, stopped in the first phase."""
     teacher = deit(9, depth=2, name="teacher")
@@ -228,7 +250,7 @@ def test_which_networks_look_at_unlike_things(ours: int, theirs: int, warns: boo
     student, teacher = convolutions(ours), convolutions(theirs)
     for term in (Attention(), Relation()):
         heard: list[Event] = []
-        Inside(student, teacher, [phase(term)], seed=0, emit=heard.append, adjusted=lambda logits: logits)
+        Inside(student, teacher, [phase(term)], seed=0, emit=heard.append)
         warned = any(isinstance(event, Note) and event.level == "warning" and UNLIKE in event.text for event in heard)
         assert warned is (warns and isinstance(term, Attention))
 
@@ -237,11 +259,10 @@ def test_which_networks_look_at_unlike_things(ours: int, theirs: int, warns: boo
 def test_each_head_learns_its_own(terms: tuple[Label | Kd, Tokens]) -> None:
     """Labels and a teacher's logits teach the class token's head, tokens the distillation token's, and neither the other's."""
     student, teacher = deit(distilled=True), toy(seed=9, name="teacher")
-    inside = Inside(student, teacher, [phase(*terms)], seed=0, emit=silent, adjusted=lambda logits: logits)
+    inside = Inside(student, None, [phase(*terms)], seed=0, emit=silent)
     images, labels, _ = nets.data(8).plain(torch.arange(8))
-    logits, ours = inside.student.train()(images)
-    answers, theirs = inside.answer(images)
-    loss = Objective(phase(*terms), inside.looks(phase(*terms)))(logits, answers, labels, progress=0, seen=Seen(ours, theirs))
+    (logits, ours), answers = inside.student.train()(images), teacher(images).detach()
+    loss = Objective(phase(*terms), inside.looks(phase(*terms)))(logits, answers, labels, progress=0, seen=Seen(ours, {LOGITS: answers}))
     loss.total.backward()  # type: ignore[no-untyped-call]
     head = student.body.get_submodule("head").weight.grad
     assert isinstance(head, torch.Tensor)

@@ -16,7 +16,7 @@ from edgekd.events import silent
 from edgekd.models.network import Network
 from edgekd.phases import Phase, Subset
 from edgekd.record import Preprocess
-from edgekd.terms import Dist, Dkd, Kd, Label, Levels, Term
+from edgekd.terms import Dist, Dkd, Kd, Label, Levels, Term, Tokens
 from tests.distill import nets
 
 CPU = torch.device("cpu")
@@ -102,6 +102,7 @@ def test_names_and_sureness_are_those_of_all_logits() -> None:
         ((Dkd(),), "dkd in phase 'p' asks for all"),
         ((Kd(), Dist()), "dist in phase 'p' asks for all"),
         ((Levels(),), "levels in phase 'p' asks for all"),
+        ((Tokens(), Label()), "tokens in phase 'p' asks for all"),
         ((Kd(standardise=True),), "kd with standardise in phase 'p' asks for all"),
     ],
 )

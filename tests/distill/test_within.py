@@ -6,7 +6,7 @@ from torch import Tensor, nn
 from torchvision.models import SwinTransformer, VisionTransformer
 
 from edgekd.distill import attentions
-from edgekd.distill.within import Attending, Halves, Relating, attention_pairs, token_pairs, within
+from edgekd.distill.within import Attending, Relating, attention_pairs, halves, token_pairs, within
 from edgekd.errors import UsageError
 from edgekd.models.attention import read
 from edgekd.models.deit import Deit
@@ -14,7 +14,7 @@ from edgekd.models.network import Network
 from edgekd.models.tapped import Tapped
 from edgekd.models.taps import find
 from edgekd.record import Preprocess
-from edgekd.terms import Heads, Tokens, Values
+from edgekd.terms import Heads, Values
 from tests.distill import nets
 
 IMAGES = torch.rand(3, 3, 16, 16, generator=torch.Generator().manual_seed(0))
@@ -181,8 +181,7 @@ def test_tokens_that_are_no_square() -> None:
 def test_two_heads_told_apart() -> None:
     """What the student's head is given becomes two answers, whose mean the logits are; also of half precision."""
     student = deit(distilled=True)
-    module = within(Tokens(), [], student, vit())
-    assert isinstance(module, Halves)
+    module = halves(student)
     logits, features = Tapped(student, ["pooled"])(IMAGES)
     ((label, distillation),) = module([(features["pooled"], logits)])
     torch.testing.assert_close((label + distillation) / 2, logits)
