@@ -19,7 +19,7 @@ import numpy as np
 from benchmarks.cifar10 import EPOCHS, TERMS, learnt, scores, train_settings
 from benchmarks.result import ROOT, WORK, save, saved_rows, tell
 from edgekd.distill import checkpoint
-from edgekd.distill.train import Job
+from edgekd.distill.job import Job
 from edgekd.events import Event, PhaseStarted
 from edgekd.files import write_atomic
 from edgekd.phases import Phase, Subset, Temperature, Train

@@ -35,8 +35,8 @@ from edgekd.data.images import Images
 from edgekd.device.host import connect
 from edgekd.device.predict import open_predict
 from edgekd.distill import checkpoint, distill, filled
+from edgekd.distill.job import Job
 from edgekd.distill.schedule import phase_steps, steps_per_pass
-from edgekd.distill.train import Job
 from edgekd.evaluate import evaluate
 from edgekd.evaluate.quality import quality
 from edgekd.events import Emit, Event, PhaseStarted

@@ -94,8 +94,8 @@ class Previous(Struct, frozen=True, kw_only=True):
 
     run: str
     """That run's folder, which is read and never written to. `[[student]]` names which of its students; left out: the only one."""
-    weight: float = 1.0
-    """Of what the old student answers about its classes; 0: it is not asked."""
+    weight: float | None = None
+    """Of what the old student answers about its classes; 0: it is not asked; left out: 3, and 1 beside old images."""
     temperature: float = 2.0
     """At which both answers are compared."""
     replay: float | str = 0.0
@@ -104,7 +104,7 @@ class Previous(Struct, frozen=True, kw_only=True):
 
     def __post_init__(self) -> None:
         require(bool(self.run), "previous.run names a run's folder, as in runs/digits", self.run)
-        require(0 <= self.weight < math.inf, "previous.weight must be 0 or more and finite", self.weight)
+        require(self.weight is None or 0 <= self.weight < math.inf, "previous.weight must be 0 or more and finite", self.weight)
         require(0 < self.temperature < math.inf, "previous.temperature must be above 0 and finite", self.temperature)
         require(isinstance(self.replay, str) or 0 <= self.replay <= 1, "previous.replay is a share from 0 to 1, or a spec", self.replay)
 

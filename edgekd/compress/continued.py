@@ -20,7 +20,7 @@ from edgekd.compress.story import Story
 from edgekd.data.batches import Batches
 from edgekd.data.source import class_counts
 from edgekd.distill import alone
-from edgekd.distill.keeping import SHARE, Keeping, Replay, gentler
+from edgekd.distill.keeping import SHARE, WEIGHT, Keeping, Replay, gentler
 from edgekd.errors import UsageError
 from edgekd.files import sha256_json
 from edgekd.models.heads import take_over
@@ -128,7 +128,7 @@ def _taught_on(story: Story, archive: Archive, spec: Student, was: Network, answ
     """A student with what it learnt on, as a stage; None where it does not stand and nothing is to be done."""
     network = _begun(story, spec, was)
     lesson = _lesson(story, network, answerer)
-    options = msgspec.structs.replace(archive.options, run="-", replay=0.0)
+    options = msgspec.structs.replace(archive.options, run="-", replay=0.0, weight=_weight(archive))
     previous = {"was": fingerprint(was), "classes": archive.old.classes, "options": options, "replay": archive.identity}
     key = {
         "data": story.images.sha256,
@@ -166,8 +166,8 @@ def _lesson(story: Story, network: Network, answerer: Answerer | None) -> Lesson
 
 def _keeping(story: Story, archive: Archive, was: Network, lesson: Lesson, key: str) -> Keeping | None:
     """The lesson on what the student knew; None where it is held to nothing."""
-    options, images, train = archive.options, archive.replayed, lesson.train
-    if images is None and not options.weight:
+    weight, images, train = _weight(archive), archive.replayed, lesson.train
+    if images is None and not weight:
         return None
     assert train.batch is not None, "the defaults are not filled in"
     assert train.augment is not None, "the defaults are not filled in"
@@ -175,4 +175,8 @@ def _keeping(story: Story, archive: Archive, was: Network, lesson: Lesson, key: 
     if images is not None:
         shown = Batches(images, device=story.device)
         replay = Replay(shown, max(1, train.batch // SHARE), augment=train.augment, view_seed=train.view_seed, seed=story.recipe.seed)
-    return Keeping(was.to(story.device), weight=options.weight, temperature=options.temperature, replay=replay, key=key)
+    return Keeping(was.to(story.device), weight=weight, temperature=archive.options.temperature, replay=replay, key=key)
+
+
+def _weight(archive: Archive) -> float:
+    return WEIGHT[archive.share != 0] if archive.options.weight is None else archive.options.weight

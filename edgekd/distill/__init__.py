@@ -18,13 +18,14 @@ from edgekd.distill.beside import Beside
 from edgekd.distill.defaults import all_steps, filled, paced
 from edgekd.distill.heap import freed_memory_is_kept
 from edgekd.distill.inside import Inside
+from edgekd.distill.job import Job
 from edgekd.distill.mixture import Ensemble, Mixed, check_terms
 from edgekd.distill.quantised import check as check_rounding
 from edgekd.distill.ranks import ALONE, Ranks, check_batch
 from edgekd.distill.stored import StoredAnswers
 from edgekd.distill.subset import NEEDS_TEACHER
 from edgekd.distill.teacher import BATCH, Adjusted, Live, Remembered, Teacher, check_classes, memory_key
-from edgekd.distill.train import Job, fit
+from edgekd.distill.train import fit
 from edgekd.events import Emit, Note, silent
 from edgekd.files import sha256_json
 from edgekd.models.load import Network, OnnxTeacher, fingerprint

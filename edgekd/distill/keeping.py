@@ -35,6 +35,8 @@ from edgekd.phases import Augment, Optimizer, Train
 KEEP, REPLAY = "keep", "replay"
 SHARE = 2
 """A step's own images over the old ones beside them."""
+WEIGHT = {False: 3.0, True: 1.0}
+"""Of the old student's answers, without and with old images: each chosen on validation images (benchmarks/LOG.md)."""
 RATE = 0.4
 """Peak of the learning rate over that of a student from scratch, by the same optimiser."""
 DEARER = {False: 4 / 3, True: 2.0}

@@ -7,12 +7,11 @@ class frequencies to another is `tasks.classify.adjust`'s business.
 Sources:
     class_weights: Cui, Jia, Lin, Song, Belongie, "Class-Balanced Loss Based on Effective Number of Samples", CVPR 2019, arXiv:1901.05555.
     log_prior: Menon, Jayasumana, Rawat, Jain, Veit, Kumar, "Long-tail Learning via Logit Adjustment", ICLR 2021, arXiv:2007.07314.
-    among: Caccia, Aljundi, Asadi, Tuytelaars, Pineau, Belilovsky, "New Insights on Reducing Abrupt Representation Change in Online Continual
+    shown: Caccia, Aljundi, Asadi, Tuytelaars, Pineau, Belilovsky, "New Insights on Reducing Abrupt Representation Change in Online Continual
         Learning", ICLR 2022, arXiv:2104.05025 (ACE); there the classes of a batch, here those of a phase.
 """
 
 import math
-from typing import Literal
 
 import torch
 from jaxtyping import Float, Int
@@ -50,7 +49,7 @@ def label(
     smoothing: float = 0.0,
     class_balance: float = 0.0,
     logit_adjustment: float = 0.0,
-    among: Literal["all", "shown"] = "all",
+    shown: Int[Tensor, " shown"] | None = None,
 ) -> Float[Tensor, ""]:
     """Cross entropy with the labels at T = 1, in nats: the mean over samples of the label's class weight times its loss on adjusted logits.
 
@@ -59,10 +58,9 @@ def label(
         smoothing: the share in [0, 1) that is given to all classes alike, or to all that are shown.
         class_balance: β of `class_weights`, in [0, 1).
         logit_adjustment: τ of `log_prior`, 0 or more.
-        among: `shown` leaves classes without images out, so that their logits have no gradient; the labels must be of the others.
+        shown: the classes that are asked among, rising, every label one of them: the others' logits have no gradient. None: all.
     """
-    if among == "shown":
-        shown = counts.nonzero().squeeze(1)
+    if shown is not None:
         student, labels, counts = student[:, shown], torch.searchsorted(shown, labels), counts[shown]
     logits = wide(student)
     losses = F.cross_entropy(logits + log_prior(counts, logit_adjustment).to(logits.dtype), labels, label_smoothing=smoothing, reduction="none")

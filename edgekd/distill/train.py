@@ -5,11 +5,9 @@ the same bits as an undisturbed one, given the same number of threads. The last 
 Nothing here exports, judges or prints.
 """
 
-import dataclasses
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -18,58 +16,27 @@ from torch import Tensor, nn
 from edgekd.data.batches import AHEAD, Batches
 from edgekd.distill import checkpoint, schedule
 from edgekd.distill.batchnorm import batchnorms, reestimate, shown
-from edgekd.distill.beside import Beside, guests_of
+from edgekd.distill.beside import guests_of
 from edgekd.distill.checkpoint import Place
 from edgekd.distill.independent import label_counts
 from edgekd.distill.inside import Inside, floats
 from edgekd.distill.interrupt import Interrupts
+from edgekd.distill.job import Job
 from edgekd.distill.leading import Answers, whole
-from edgekd.distill.meter import Meter, Step, point
+from edgekd.distill.meter import Log, Step, accuracy
 from edgekd.distill.objective import Objective, Seen
 from edgekd.distill.optimizer import build_optimizer
 from edgekd.distill.passes import Passes
 from edgekd.distill.quantised import rounding
-from edgekd.distill.ranks import ALONE, Ranks
 from edgekd.distill.subset import NEEDS_STUDENT, NEEDS_TEACHER, Pool, choose
 from edgekd.distill.teacher import BATCH, Teacher, answer_all
 from edgekd.distill.temperature import BEGIN, follow, learn
 from edgekd.errors import TrainingError
-from edgekd.evaluate.severally import mean_average_precision
-from edgekd.events import Emit, Note, PhaseStarted, Trained
-from edgekd.files import sha256_json
+from edgekd.events import Emit, Note, PhaseStarted
 from edgekd.models.taps import LOGITS
-from edgekd.phases import Augment, Phase, Shape, Temperature, Train
-from edgekd.record import How, Training
+from edgekd.phases import Augment, Phase, Shape, Temperature
+from edgekd.record import Training
 from edgekd.tasks import several
-
-LOG_S = 0.5
-VALIDATIONS = 20
-"""How often validation images are looked at, at most, through a whole run."""
-
-
-@dataclasses.dataclass(frozen=True)
-class Job:
-    """What is to be learnt. `train` has its optimiser, augmentation, precision and memory format filled in."""
-
-    name: str
-    how: How
-    phases: tuple[Phase, ...]
-    train: Train
-    seed: int
-    folder: Path
-    checkpoint_s: float = 30.0
-    kept: Callable[[], None] = lambda: None
-    """Called after each checkpoint."""
-    beside: Beside | None = None
-    """What is learnt beside the phases' terms."""
-    ranks: Ranks = ALONE
-    """The processes that teach together."""
-
-    @property
-    def key(self) -> str:
-        """Equal for jobs whose checkpoints may be exchanged."""
-        table: dict[str, object] = {"phases": self.phases, "train": self.train, "seed": self.seed, "how": self.how}
-        return sha256_json(table if self.beside is None else {**table, "beside": self.beside.key})
 
 
 def fit(
@@ -91,16 +58,14 @@ class _Fit:
         assert train.batch is not None, "the job's defaults are not filled in"
         assert train.optimizer is not None, "the job's defaults are not filled in"
         assert train.augment is not None, "the job's defaults are not filled in"
-        self.network, self.job, self.data, self.valid, self.teacher, self.inside, self.emit = network, job, data, valid, teacher, inside, emit
+        self.network, self.job, self.data, self.teacher, self.inside, self.emit = network, job, data, teacher, inside, emit
         self.augment: Augment = train.augment
         self.ranks = job.ranks
         if self.ranks.count > 1:
             network.load_state_dict(self.ranks.agreed(network.state_dict()))
         self.batch = min(train.batch, len(data))
-        self.epoch_steps = schedule.steps_per_pass(len(data), self.batch)
         self.phase_steps = schedule.phase_steps(job.phases, len(data), self.batch)
         self.steps = sum(self.phase_steps)
-        self.valid_every = max(self.epoch_steps, -(-self.steps // VALIDATIONS))
         self.bf16 = train.precision == "bf16"
         if train.channels_last:
             network.to(memory_format=torch.channels_last)
@@ -112,7 +77,8 @@ class _Fit:
         self.beside = job.beside
         self.interrupts = Interrupts(heeded=self.ranks.main)
         self.place = Place()
-        self._meter = Meter()
+        measure = None if valid is None or not len(valid) else lambda: accuracy(network, valid, bf16=self.bf16)
+        self.log = Log(job, self.phase_steps, schedule.steps_per_pass(len(data), self.batch), measure=measure, emit=emit)
 
     def run(self) -> Training:
         self._resume()
@@ -201,9 +167,9 @@ class _Fit:
                 place.first_temperature = loss.temperature
             place.step, place.phase_step = place.step + 1, place.phase_step + 1
             place.seconds = time.monotonic() - self._begun
-            self._meter.add(parts, len(labels) * self.ranks.count)
-            shares = partial(objective.gradient_shares, loss.answer)
-            self._report(Step(phase=phase, names=names, temperature=loss.temperature, gradient_shares=shares, factor=factor))
+            self.log.meter.add(parts, len(labels) * self.ranks.count)
+            shares, rate = partial(objective.gradient_shares, loss.answer), factor * max(group["peak"] for group in self.optimizer.param_groups)
+            self.log.told(place, Step(phase=phase, names=names, temperature=loss.temperature, gradient_shares=shares, learning_rate=rate))
 
     def _answers(self, phase: Phase, images: Tensor, positions: Tensor, view: int | None) -> tuple[Answers | None, dict[str, Tensor]]:
         """The teacher's logits where a term asks for them, and its features where one compares them: a distillation token learns its logits."""
@@ -281,56 +247,6 @@ class _Fit:
             self.beside.follow(self.network)
 
     # What is seen and kept --------------------------------------------------------------------------------------------
-
-    def _report(self, step: Step) -> None:
-        place = self.place
-        measure = place.step % self.valid_every == 0 or place.step == self.steps
-        ends = place.phase_step == self.phase_steps[place.phase]  # parts of two phases have nothing to do with each other
-        if not self.ranks.main or (not (measure or ends) and time.monotonic() - self._meter.since < LOG_S):
-            return
-        means, images_per_s = self._meter.read()
-        self._check(means, step)
-        loss, peak = sum(means), max(group["peak"] for group in self.optimizer.param_groups)
-        line = Trained(
-            network=self.job.name,
-            phase=step.phase.name,
-            step=place.step,
-            steps=self.steps,
-            epoch=place.step / self.epoch_steps,
-            epochs=self.steps / self.epoch_steps,
-            loss=loss,
-            temperature=float(step.temperature) if step.phase.soft else None,
-            shares={name: mean / loss if loss else 0.0 for name, mean in zip(step.names, means, strict=True)},
-            gradient_shares=step.gradient_shares(),
-            learning_rate=peak * step.factor,
-            images_per_s=images_per_s,
-            seconds_left=place.seconds / place.step * (self.steps - place.step),
-            valid_accuracy=self.accuracy() if measure and self.valid is not None and len(self.valid) else None,
-        )
-        if measure:
-            place.curve.append(point(line, None if place.first_temperature is None else float(place.first_temperature)))
-        self.emit(line)
-        self._meter.restart()
-
-    def _check(self, means: list[float], step: Step) -> None:
-        wrong = [name for name, mean in zip(step.names, means, strict=True) if not abs(mean) < float("inf")]
-        if wrong:
-            kept = self.job.folder / checkpoint.NAME
-            where = f"The last good checkpoint is kept at {kept}. " if kept.exists() else ""
-            raise TrainingError(
-                f"the loss must stay a number; at step {self.place.step} of {self.steps} in phase {step.phase.name!r} "
-                f"the term {' and '.join(wrong)} is not. {where}Lower train.optimizer.lr, or look for broken images and weights."
-            )
-
-    def accuracy(self) -> float:
-        """Share of validation images that the network has right, in eval mode; of several labels an image the mean average precision."""
-        assert self.valid is not None
-        batches = list(self.valid.plain_batches(2 * BATCH))
-        logits = answer_all(self.network, (images for images, _, _ in batches), bf16=self.bf16)
-        if several(self.valid.labels):
-            return mean_average_precision(torch.cat(list(logits)).cpu().numpy(), self.valid.labels.cpu().numpy())
-        right = sum((answer.argmax(1) == labels).sum() for answer, (_, labels, _) in zip(logits, batches, strict=True))
-        return float(right) / len(self.valid)
 
     def _save(self) -> None:
         if not self.ranks.main or not all(bool(torch.isfinite(value).all()) for value in self.network.parameters()):

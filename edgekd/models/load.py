@@ -8,7 +8,7 @@ Random weights come from torch's global generator, which the caller seeds. Nothi
 import hashlib
 import json
 import re
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 import msgspec
@@ -24,8 +24,9 @@ from edgekd.models import zoo
 from edgekd.models.blackbox import OnnxTeacher, onnx_teacher
 from edgekd.models.count import macs
 from edgekd.models.heads import head_parameters
-from edgekd.models.network import Network, input_size, reorder
+from edgekd.models.network import Network, reorder
 from edgekd.models.pick import pick_student
+from edgekd.models.settle import Asked, Shape, probe, settle
 from edgekd.models.small import factory
 from edgekd.record import PREPROCESS_KEY, Preprocess, carried_preprocess
 from edgekd.userfile import anchored, call, is_userfile
@@ -43,30 +44,6 @@ __all__ = [
     "reorder",
     "save_weights",
 ]
-
-Shape = tuple[int, int, int]
-"""Height, width, channels of the data's images."""
-
-
-@dataclass(frozen=True)
-class _Asked:
-    """What `build` was asked for."""
-
-    spec: str
-    classes: int
-    shape: Shape
-    weights: str | None
-    preprocess: Preprocess | None
-    base: Path
-    replace_head: bool
-
-    @property
-    def pretrained(self) -> bool:
-        return self.weights == "pretrained"
-
-    @property
-    def file(self) -> Path | None:
-        return None if self.weights is None or self.pretrained else self.base / self.weights
 
 
 def build(
@@ -97,7 +74,7 @@ def build(
         UsageError: an unknown name; weights that do not fit; a brought network whose Preprocess is nowhere stated; images that it cannot take.
         MissingError: a file is not there, or could not be fetched; MissingExtra where a package is missing.
     """
-    asked = _Asked(spec, classes, shape, weights, preprocess, base, replace_head)
+    asked = Asked(spec, classes, shape, weights, preprocess, base, replace_head)
     if spec.endswith(".onnx"):
         return _onnx(asked)
     if spec.endswith(".safetensors"):
@@ -105,10 +82,10 @@ def build(
     if asked.file is not None and weights is not None and weights.endswith(".safetensors"):
         asked = _as_saved(asked, asked.file)
     made = _make(asked)
-    network = Network(made.body, _settle(asked, made), name=_name(spec), classes=classes, spec=spec, notes=made.notes)
+    network = Network(made.body, settle(asked, made), name=_name(spec), classes=classes, spec=spec, notes=made.notes)
     if asked.file is not None:
         network.notes += load_weights(network, asked.file, weights_key, replace_head=replace_head)
-    _probe(network)
+    probe(network)
     return network
 
 
@@ -183,7 +160,7 @@ def _name(spec: str) -> str:
 # From a spec to a body ------------------------------------------------------------------------------------------------
 
 
-def _make(asked: _Asked) -> zoo.Made:
+def _make(asked: Asked) -> zoo.Made:
     library, colon, name = asked.spec.partition(":")
     if is_userfile(asked.spec):
         return zoo.Made(_user_body(asked))
@@ -197,14 +174,14 @@ def _make(asked: _Asked) -> zoo.Made:
     return zoo.Made(make(asked.classes, 1 if grey else 3))
 
 
-def _of_library(library: str, name: str, asked: _Asked) -> zoo.Made:
+def _of_library(library: str, name: str, asked: Asked) -> zoo.Made:
     libraries = {"timm": zoo.timm_body, "hf": zoo.hf_body}
     if library not in libraries or not name:
         raise UsageError(f"a model's spec may start with timm: or hf:, or is FILE.py:function; got {asked.spec!r}.")
     return libraries[library](name, asked.classes, pretrained=asked.pretrained, replace_head=asked.replace_head)
 
 
-def _user_body(asked: _Asked) -> nn.Module:
+def _user_body(asked: Asked) -> nn.Module:
     _refuse_pretrained(asked)
     body = call(anchored(asked.spec, asked.base), asked.classes)
     if not isinstance(body, nn.Module):
@@ -212,18 +189,18 @@ def _user_body(asked: _Asked) -> nn.Module:
     return body
 
 
-def _refuse_pretrained(asked: _Asked) -> None:
+def _refuse_pretrained(asked: Asked) -> None:
     if asked.pretrained:
         raise UsageError(f"pretrained weights are torchvision's, timm's and hf's; {asked.spec} has none. Give a file of weights, or none.")
 
 
-def _onnx(asked: _Asked) -> OnnxTeacher:
+def _onnx(asked: Asked) -> OnnxTeacher:
     if asked.weights is not None:
         raise UsageError(f"an ONNX file holds its weights; {asked.spec} takes none beside it, got {asked.weights!r}.")
     return onnx_teacher(asked.base / asked.spec, classes=asked.classes, shape=asked.shape, preprocess=asked.preprocess, spec=asked.spec)
 
 
-def _rebuild(asked: _Asked) -> Network:
+def _rebuild(asked: Asked) -> Network:
     """The network that edgekd wrote into a safetensors file."""
     file = asked.base / asked.spec
     metadata = files.read_metadata(file)
@@ -246,82 +223,6 @@ def _rebuild(asked: _Asked) -> Network:
     return network
 
 
-def _as_saved(asked: _Asked, file: Path) -> _Asked:
+def _as_saved(asked: Asked, file: Path) -> Asked:
     """With the Preprocess that edgekd wrote beside the weights, where nothing else was stated."""
     return asked if asked.preprocess is not None else replace(asked, preprocess=carried_preprocess(files.read_metadata(file), file))
-
-
-# Preprocess -----------------------------------------------------------------------------------------------------------
-
-
-def _settle(asked: _Asked, made: zoo.Made) -> Preprocess:
-    """The Preprocess in force, with its size: stated, carried by the weights, or for a network without weights plain scaling to [-1, 1]."""
-    carried = made.preprocess if made.states else None
-    if asked.preprocess is not None:
-        chosen = asked.preprocess
-    elif carried is not None:
-        chosen = carried
-    elif asked.weights is None:
-        grey = asked.shape[2] == 1 and factory(asked.spec) is not None
-        chosen = Preprocess(colour="grey" if grey else "rgb")
-    else:
-        raise UsageError(
-            f"how a network with brought weights wants its images must be stated; {asked.weights} does not say it of {asked.spec}. "
-            "Give preprocess = { mean = [...], std = [...] } beside its model; by flags --teacher-mean and --teacher-std, or for a student "
-            "--set 'student.0.preprocess={ mean = [...], std = [...] }'. "
-            "Networks from ImageNet mostly have mean [0.485, 0.456, 0.406] and std [0.229, 0.224, 0.225]."
-        )
-    return msgspec.structs.replace(chosen, size=_size(asked, made, chosen))
-
-
-def _size(asked: _Asked, made: zoo.Made, chosen: Preprocess) -> tuple[int, int]:
-    """Stated; else that of the weights as they are; else the data's own, where the body takes it, or that which the library made it for."""
-    data = asked.shape[:2]
-    if asked.preprocess is not None and (stated := input_size(asked.preprocess)) is not None:
-        return stated
-    made_for = None if made.preprocess is None else input_size(made.preprocess)
-    if made_for is None:
-        return data
-    as_is = made.states and asked.preprocess is None and not asked.replace_head and asked.weights is not None
-    channels = 1 if chosen.colour == "grey" else 3
-    return made_for if as_is or _refusal(made.body, channels, data) is not None else data
-
-
-def _refusal(body: nn.Module, channels: int, size: tuple[int, int]) -> str | None:
-    """Why a body cannot take one image of that size; None where it can. Computes shapes only."""
-    meta = {name: tensor.to("meta") for name, tensor in [*body.named_parameters(), *body.named_buffers()]}
-    training = body.training
-    body.eval()
-    try:
-        with torch.no_grad():
-            torch.func.functional_call(body, meta, (torch.zeros(1, channels, *size, device="meta"),))
-    except (RuntimeError, AssertionError, ValueError) as error:
-        return str(error)
-    finally:
-        body.train(training)
-    return None
-
-
-def _probe(network: Network) -> None:
-    """Ask for one image's logits, so that what does not fit is refused before anything runs for hours."""
-    height, width = network.preprocess.size or (0, 0)
-    where = f"{network.spec} with {network.channels} channel(s) of {height}x{width}"
-    training = network.training
-    network.eval()
-    try:
-        with torch.no_grad():
-            answer = network.body(torch.zeros(1, network.channels, height, width))
-    except Exception as error:  # the body may be a person's own code, which raises what it likes
-        raise UsageError(
-            f"a network must take the images it is given; {where} fails: {error}. "
-            'State size = [H, W], or colour = "grey" for one channel, in its preprocess.'
-        ) from error
-    finally:
-        network.train(training)
-    if not isinstance(answer, Tensor):
-        raise UsageError(f"a network must answer one tensor (batch, classes) in eval mode; {network.spec} answers a {type(answer).__name__}.")
-    if tuple(answer.shape) != (1, network.classes):
-        raise UsageError(
-            f"a network must answer one number per class, and the data has {network.classes}; "
-            f"{network.spec} answers {tuple(answer.shape)} for one image. Give it a head of {network.classes} outputs."
-        )

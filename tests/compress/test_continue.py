@@ -126,7 +126,7 @@ def test_labels_ask_among_what_is_shown_where_no_old_image_is(base: Path) -> Non
     train = msgspec.structs.replace(on().train, optimizer=Optimizer(lr=0.02, weight_decay=0.0))
     (before,) = (base / "old").glob("distill/thin-*/weights.safetensors")
     below = build(str(before), classes=2, shape=(8, 8, 3), base=base).state_dict()["body.5.bias"][1]
-    cases = [("npz:mixed.npz", 0.0, True), ("npz:mixed.npz", "20 %", False), ("npz:new.npz", 0.0, False)]
+    cases: list[tuple[str, float | str, bool]] = [("npz:mixed.npz", 0.0, True), ("npz:mixed.npz", "20 %", False), ("npz:new.npz", 0.0, False)]
     for number, (data, replay, still) in enumerate(cases):
         job = on(data=data, train=train, phase=PHASES[:1], previous=Previous(run="old", weight=0.0, replay=replay))
         run(base, job, verb="distill", out=f"among-{number}")

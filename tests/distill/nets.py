@@ -14,8 +14,9 @@ from torch import Tensor, nn
 from edgekd.data.batches import Batches
 from edgekd.data.images import Images
 from edgekd.distill import distill
+from edgekd.distill.job import Job
 from edgekd.distill.teacher import Teacher
-from edgekd.distill.train import Job, fit
+from edgekd.distill.train import fit
 from edgekd.events import Emit, Event, silent
 from edgekd.models.network import Network
 from edgekd.phases import Augment, Optimizer, Phase, Subset, Temperature, Train

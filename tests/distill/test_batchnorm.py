@@ -7,7 +7,8 @@ import torch
 from torch import Tensor, nn
 
 from edgekd.distill.batchnorm import batchnorms, reestimate
-from edgekd.distill.train import Job, fit
+from edgekd.distill.job import Job
+from edgekd.distill.train import fit
 from edgekd.events import Event, Trained
 from tests.distill import nets
 

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from edgekd.data.batches import Batches
-from edgekd.distill import distill, train
+from edgekd.distill import distill, meter, train
 from edgekd.phases import Phase, Temperature
 from edgekd.terms import Kd, Label
 from tests.distill import nets
@@ -20,8 +20,8 @@ pytestmark = pytest.mark.gpu
 @pytest.mark.parametrize("views", [0, 2], ids=["live", "remembered"])
 def test_no_step_makes_the_cpu_wait(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, shape: Any, views: int) -> None:
     """From the fourth step on torch counts none, whoever answers and however T moves; what is logged asks for numbers, and is not looked at here."""
-    monkeypatch.setattr(train, "LOG_S", 1e9)
-    monkeypatch.setattr(train, "VALIDATIONS", 1)
+    monkeypatch.setattr(meter, "LOG_S", 1e9)
+    monkeypatch.setattr(meter, "VALIDATIONS", 1)
     plain = train._Fit._step
 
     def watched(fit: Any, *step: Any) -> None:

@@ -11,9 +11,10 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from edgekd.distill import checkpoint, train
+from edgekd.distill import checkpoint, meter
+from edgekd.distill.job import Job
 from edgekd.distill.teacher import Live
-from edgekd.distill.train import Job, fit
+from edgekd.distill.train import fit
 from edgekd.errors import RunError, TrainingError
 from edgekd.events import Event, Note, PhaseStarted, Trained
 from edgekd.phases import Subset, Temperature, Train
@@ -26,7 +27,7 @@ SOFT = (Kd(weight=0.9), Label(weight=0.1))
 @pytest.fixture(autouse=True)
 def unhurried(monkeypatch: pytest.MonkeyPatch) -> None:
     """Only epochs and phases are reported, however slow the machine is."""
-    monkeypatch.setattr(train, "LOG_S", 1e9)
+    monkeypatch.setattr(meter, "LOG_S", 1e9)
 
 
 def notes(events: Sequence[Event]) -> list[str]:
@@ -113,7 +114,7 @@ def test_a_temperature_follows_the_students_running_confidence(tmp_path: Path, m
 
     A phase before it that holds T is followed, too.
     """
-    monkeypatch.setattr(train, "LOG_S", 0.0)
+    monkeypatch.setattr(meter, "LOG_S", 0.0)
     student, data = nets.network(), nets.data()
     events: list[Event] = []
     sure: list[float] = []
@@ -133,7 +134,7 @@ def test_a_temperature_follows_the_students_running_confidence(tmp_path: Path, m
 
 def test_a_learned_temperature_begins_anew_in_each_phase(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A tenth of the way from its start, in the curve, too; then it goes where the loss is larger, within its range."""
-    monkeypatch.setattr(train, "LOG_S", 0.0)
+    monkeypatch.setattr(meter, "LOG_S", 0.0)
     events: list[Event] = []
     data = nets.data()
     teacher = Live(nets.teacher().eval(), data)
@@ -173,7 +174,7 @@ def test_a_temperature_goes_from_end_to_end_of_its_phase(tmp_path: Path) -> None
 
 def test_slow_steps_are_told_one_by_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Every half second at the latest, while the curve keeps to epochs."""
-    monkeypatch.setattr(train, "LOG_S", 0.0)
+    monkeypatch.setattr(meter, "LOG_S", 0.0)
     events: list[Event] = []
     _, training = nets.learn(tmp_path, nets.phase(), events=events)
     assert [event.step for event in trained(events)] == [1, 2, 3, 4]

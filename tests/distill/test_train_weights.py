@@ -7,8 +7,9 @@ import msgspec
 import pytest
 import torch
 
+from edgekd.distill.job import Job
 from edgekd.distill.optimizer import build_optimizer
-from edgekd.distill.train import Job, fit
+from edgekd.distill.train import fit
 from edgekd.events import Event, Trained
 from edgekd.phases import Optimizer
 from tests.distill import nets
