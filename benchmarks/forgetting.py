@@ -4,7 +4,8 @@
 
 The old student is taught on the training images of classes 0 to 4, a tenth of them held out. All ways go on from its weights, with five outputs more
 at random, by the settings that edgekd takes for a student that goes on, for as many passes over what they see. That labels ask
-among the new classes came of this table's first rows; the weight of `lwf` was chosen on validation images (benchmarks/LOG.md); all else was fixed before.
+among the new classes came of this table's first rows, and the weight of `lwf` was chosen on validation images (benchmarks/LOG.md); all else was fixed
+before.
 
     fine_tuning  labels of the new classes' images, and nothing else
     lwf_one_head the old student answers these images, too, and the new one is held to that (Li and Hoiem 2016; T = 2, weight 1); labels among all
