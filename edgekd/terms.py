@@ -33,9 +33,9 @@ class Label(Struct, frozen=True, kw_only=True, tag_field="loss", tag="label"):
     logit_adjustment: float = 0.0
     """τ by which log class frequencies are added to the student's logits in this loss (Menon et al. 2021): 0 none, 1 aims at classes that are
     equally likely."""
-    among: Literal["all", "shown"] = "all"
+    among: Literal["all", "shown"] | msgspec.UnsetType = msgspec.UNSET
     """Which classes an image's own stands against: all, or those that the phase's images show (Caccia et al. 2022), so that the others are not pushed
-    down where none of their images is there."""
+    down where none of their images is there. Left out: all."""
 
     def __post_init__(self) -> None:
         require(0 <= self.smoothing < 1, "smoothing must be at least 0 and below 1", self.smoothing)

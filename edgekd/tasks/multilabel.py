@@ -51,9 +51,9 @@ def check_phases(phases: Sequence[Phase], classes: int) -> None:
                     f"logit_adjustment is of classes of which one is right, got {term.logit_adjustment:g} {where}. With several labels an image "
                     "class_balance weighs what rare labels show."
                 )
-            if isinstance(term, Label) and term.among != "all":
+            if isinstance(term, Label) and term.among == "shown":
                 raise UsageError(
-                    f"among is of classes of which one is right, got {term.among!r} {where}. With several labels an image leave it out, and "
+                    f"among is of classes of which one is right, got 'shown' {where}. With several labels an image leave it out, and "
                     "mark what nobody looked for as not known (−1)."
                 )
         if phase.subset is not None and phase.subset.by not in ("random", "balanced"):
