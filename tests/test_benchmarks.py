@@ -131,7 +131,7 @@ def test_the_candidate_is_chosen_on_validation_images() -> None:
         _row("c", 0, 10.0, valid_balanced_accuracy=90.0),
         _row("d", longtail.CHOSEN_ON, 10.0, valid_balanced_accuracy=90.0, imbalance=10),
     ]
-    assert longtail.chosen(rows, "cifar10", 100) == "b"
+    assert longtail.chosen(rows) == "b"
 
 
 def test_the_long_tail_gets_its_line_once_it_is_measured() -> None:
