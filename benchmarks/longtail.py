@@ -233,8 +233,6 @@ def chosen(rows: list[Row]) -> str:
     if not own:
         where = f"{CHOSEN_AT[0]} at {CHOSEN_AT[1]}:1"
         raise SystemExit(f"what two phases are is chosen on {where}, and no candidate has a row there yet. Run that first.")
-            f"what two phases are is chosen on {CHOSEN_AT[0]} at {CHOSEN_AT[1]}:1, and no candidate has a row there yet. Run that first."
-        )
     return str(max(own, key=lambda row: row["valid_balanced_accuracy"])["way"])
 
 
