@@ -4,11 +4,12 @@ Defaults that depend on the data or the machine are `None` here ("what fits"); `
 """
 
 import math
+from collections.abc import Sequence
 from typing import Literal, TypeAlias
 
 import msgspec
 
-from edgekd.terms import FEATURE_TERMS, Kd, Label, Struct, Term, Tokens, require
+from edgekd.terms import FEATURE_TERMS, Dist, Kd, Label, Struct, Term, Tokens, require
 
 Shape: TypeAlias = Literal["linear", "cosine", "exponential", "teacher-confidence", "student-confidence", "learned"]
 
@@ -42,7 +43,8 @@ class Phase(Struct, frozen=True, kw_only=True):
 
     name: str
     epochs: float
-    terms: tuple[Term, ...]
+    terms: tuple[Term, ...] = ()
+    """What the loss adds up. Left out: standardised `kd`, from 20 classes on `dist`, and `label` beside it."""
     temperature: float | Temperature = 3.0
     subset: Subset | None = None
     plain: bool = False
@@ -56,8 +58,8 @@ class Phase(Struct, frozen=True, kw_only=True):
 
     def __post_init__(self) -> None:
         require(self.epochs > 0, "a phase's epochs must be above 0", self.epochs)
-        require(bool(self.terms), "a phase needs at least one term", self.terms)
-        require(sum(t.weight for t in self.terms) > 0, "a phase's weights must add up to more than 0", [t.weight for t in self.terms])
+        weights = [term.weight for term in self.terms]
+        require(not weights or sum(weights) > 0, "a phase's weights must add up to more than 0", weights)
         if not isinstance(self.temperature, Temperature):
             require(self.temperature > 0, "a temperature must be above 0", self.temperature)
             require(self.temperature < math.inf, "a temperature must be finite", self.temperature)
@@ -154,15 +156,29 @@ class Train(Struct, frozen=True, kw_only=True):
         require(0 <= self.ema < 1, "ema must be at least 0 and below 1", self.ema)
 
 
-TWO_PHASES: tuple[Phase, ...] = (
-    Phase(name="transfer", epochs=21, temperature=3.0, terms=(Kd(weight=9.0, standardise=True), Label(weight=0.1))),
+DEFAULT: tuple[Phase, ...] = (
+    Phase(name="transfer", epochs=21, temperature=3.0),
     Phase(
         name="refine",
         epochs=3,
         subset=Subset(by="mixed", fraction=0.8),
         plain=True,
         temperature=Temperature(start=3.0, end=0.5, shape="cosine"),
-        terms=(Kd(weight=9.0, standardise=True), Label(weight=0.1)),
     ),
 )
-"""The default: T=3 on all data, then T falling to 0.5 on a subset of plain images, the best that benchmarks/phase2_search.py found."""
+"""T=3 on all data, then T falling to 0.5 on a subset of plain images, the best that benchmarks/phase2_search.py found."""
+
+FEW_TERMS: tuple[Term, ...] = (Kd(weight=9.0, standardise=True), Label(weight=0.1))
+MANY_TERMS: tuple[Term, ...] = (Dist(weight=2.0), Label())
+MANY_CLASSES = 20
+"""From how many on `dist` teaches better than standardised `kd`: benchmarks/classes.py and methods.py. Of ten either was better once."""
+
+
+def termed(phases: Sequence[Phase], *, many: bool) -> tuple[Phase, ...]:
+    """The phases, those that leave their terms out with `MANY_TERMS` or `FEW_TERMS`."""
+    terms = MANY_TERMS if many else FEW_TERMS
+    return tuple(phase if phase.terms else msgspec.structs.replace(phase, terms=terms) for phase in phases)
+
+
+TWO_PHASES = termed(DEFAULT, many=False)
+"""The default as it is for few classes."""

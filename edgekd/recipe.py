@@ -11,7 +11,7 @@ from typing import Literal, TypeAlias
 
 import msgspec
 
-from edgekd.phases import TWO_PHASES, Phase, Train
+from edgekd.phases import DEFAULT, Phase, Train
 from edgekd.record import Preprocess, Task
 from edgekd.terms import Struct, require
 
@@ -215,7 +215,7 @@ class Recipe(Struct, frozen=True, kw_only=True):
     """Also teach each student without soft terms, by the same schedule, to say what distilling bought."""
     on: dict[str, str] = msgspec.field(default_factory=lambda: {"cpu": "local"})
     train: Train = Train()
-    phase: tuple[Phase, ...] = TWO_PHASES
+    phase: tuple[Phase, ...] = DEFAULT
     export: Export = Export()
     limit: tuple[Limit, ...] = ()
     max_drop: float | str = "1 point"

@@ -51,6 +51,8 @@ def encode_recipe(recipe: Recipe) -> str:
     table = recipe_table(recipe)
     for phase, written in zip(recipe.phase, table["phase"], strict=True):
         written["terms"] = [_differing(term) for term in phase.terms]
+        if not phase.terms:
+            del written["terms"]
     return tomli_w.dumps(table)
 
 
@@ -98,6 +100,9 @@ def _put(table: Any, keys: list[str], value: Any, setting: str) -> None:
     for depth, key in enumerate(keys):
         last = depth == len(keys) - 1
         if isinstance(table, list):
+            if not table:
+                where = ".".join(keys[:depth])
+                raise RecipeError(f"--set {setting}: {where} has no entries of its own here. Give it whole, as in --set '{where}=[{{ ... }}]'")
             if not key.isdigit() or int(key) >= len(table):
                 raise RecipeError(f"--set {setting}: {'.'.join(keys[:depth])} has entries 0 to {len(table) - 1}, got {key!r}")
             slot: Any = int(key)

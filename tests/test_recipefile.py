@@ -101,7 +101,7 @@ def test_what_does_not_read_names_the_place_and_what_would_do(text: str, words: 
     ("setting", "place", "value"),
     [
         ("phase.0.epochs=2", ("phase", 0, "epochs"), 2.0),
-        ("phase.1.terms.0.weight=0.5", ("phase", 1, "terms", 0, "weight"), 0.5),
+        ("phase.1.subset.fraction=0.5", ("phase", 1, "subset", "fraction"), 0.5),
         ("teacher.model=resnet56", ("teacher", "model"), "resnet56"),
         ("train.ema = 0.99", ("train", "ema"), 0.99),
         ("data=npz:a=b.npz", ("data",), "npz:a=b.npz"),
@@ -129,6 +129,10 @@ def test_settings_leave_the_recipe_itself_alone() -> None:
     [
         ("epochs", "--set takes KEY=VALUE, got 'epochs', as in --set phase.0.epochs=30"),
         ("phase.7.epochs=1", "--set phase.7.epochs=1: phase has entries 0 to 1, got '7'"),
+        (
+            "phase.1.terms.0.weight=1",
+            "--set phase.1.terms.0.weight=1: phase.1.terms has no entries of its own here. Give it whole, as in --set 'phase.1.terms=[{ ... }]'",
+        ),
         ("phase.x.epochs=1", "--set phase.x.epochs=1: phase has entries 0 to 1, got 'x'"),
         ("seed.x=1", "--set seed.x=1: seed is a plain value and has no 'x' in it"),
         ("phase.0.epoch=1", "--set: unknown key 'epoch' in phase[0]; did you mean 'epochs'?"),

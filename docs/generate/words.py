@@ -37,7 +37,6 @@ KEYS: dict[str, str] = {
     "Train.teacher_optimizer": "The optimiser of a teacher that is taught; left out: chosen as the student's.",
     "Phase.name": "Of letters, digits, `.`, `_`, `-`; its checkpoints and curves carry it.",
     "Phase.epochs": "Passes over all training images, also where the phase sees a part of them: half the images, twice as often.",
-    "Phase.terms": "What the loss adds up.",
     "Phase.temperature": "How far both answers are softened before they are compared: a number, or a table that lets it move.",
     "Phase.subset": "Which images it sees; left out: all.",
     "Export.precisions": "The files to write. `int8` is the flavour that a target's runtime wants.",

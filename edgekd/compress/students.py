@@ -21,7 +21,7 @@ from edgekd.distill.stored import StoredAnswers
 from edgekd.distill.subset import NEEDS_TEACHER
 from edgekd.errors import UsageError
 from edgekd.models.load import Network, OnnxTeacher, fingerprint, macs, pick_student
-from edgekd.phases import Phase, Subset
+from edgekd.phases import MANY_CLASSES, Phase, Subset, termed
 from edgekd.recipe import Student
 from edgekd.scores import NetworkRole
 from edgekd.tasks import multilabel, several, task_of
@@ -89,16 +89,19 @@ def check(story: Story) -> None:
     """
     labels = story.images.train.labels
     task_of(labels).check_phases(phases_of(story), len(story.classes))
-    if several(labels) and phases_of(story) != story.recipe.phase:
+    phases = termed(story.recipe.phase, many=_many(story))
+    if several(labels) and phases_of(story) != phases:
         story.note(
             "with several labels an image each logit is compared for itself: soft losses take logits as they are and not standardised, with "
             f"{1 / STANDARDISED:g} of the weight, and a subset by 'mixed' is chosen at random"
         )
-    elif len(story.classes) == 2 and story.recipe.phase != tuple(map(_on_plain_logits, story.recipe.phase)):
+    elif len(story.classes) == 2 and phases != tuple(map(_on_plain_logits, phases)):
         story.note(
             "standardised, two classes' logits are the same for every image that shows the same class: soft losses take them as they are, "
             f"with {1 / STANDARDISED:g} of the weight"
         )
+    elif _many(story) and phases != story.recipe.phase:
+        story.note(f"of {len(story.classes)} classes a phase that names no terms teaches by dist and labels: of many they teach better than kd")
     if story.recipe.by_answers and not story.recipe.student:
         raise UsageError("a student is picked by its teacher's size, and stored answers have none. Name one with --student MODEL.")
     if story.previous is not None:
@@ -181,15 +184,22 @@ def ways_alone(phases: tuple[Phase, ...]) -> list[bool]:
 
 
 def phases_of(story: Story) -> tuple[Phase, ...]:
-    """The recipe's phases; on plain logits where there are two classes or an image may have several, and under a uniform prior with a balanced last
-    one."""
+    """The recipe's phases, with the terms that suit the number of classes where they name none; on plain logits where there are two classes or an
+    image may have several, and under a uniform prior with a balanced last one."""
     severally = several(story.images.train.labels)
-    phases = story.recipe.phase if len(story.classes) > 2 and not severally else tuple(map(_on_plain_logits, story.recipe.phase))
+    phases = termed(story.recipe.phase, many=_many(story))
+    phases = phases if len(story.classes) > 2 and not severally else tuple(map(_on_plain_logits, phases))
     phases = tuple(map(multilabel.fitted, phases)) if severally else phases
     if story.recipe.train.prior != "uniform":  # a table says that classes are not met alike, and balanced images would
         return phases
     last = max(0, sum(not phase.is_quantised for phase in phases) - 1)  # quantised phases go on as it ends
     return (*phases[:last], *map(_on_a_balanced_half, phases[last:]))
+
+
+def _many(story: Story) -> bool:
+    """Whether classes are so many that `dist` teaches better; of several labels an image and of a long tail kd was measured alone."""
+    one = not several(story.images.train.labels)
+    return one and len(story.classes) >= MANY_CLASSES and story.recipe.train.prior != "uniform"
 
 
 def _on_a_balanced_half(phase: Phase) -> Phase:

@@ -23,7 +23,7 @@ from edgekd.data.pictures import DEFAULT_SIZE
 from edgekd.distill.defaults import all_steps, filled
 from edgekd.events import Emit, Event, Note, silent
 from edgekd.models.pick import LARGE
-from edgekd.phases import TWO_PHASES, Phase, Temperature, Train
+from edgekd.phases import DEFAULT, Phase, Temperature, Train
 from edgekd.recipe import Recipe
 from edgekd.report.text import without_middle
 
@@ -76,7 +76,7 @@ def suggest(recipe: Recipe, *, base: Path, emit: Emit = silent) -> Suggestion:
     _teacher(draft, sight)
     _students(draft, sight)
     if sight.teacher.taught or sight.students:
-        _train(draft, sight.data, chosen=recipe.phase != TWO_PHASES)
+        _train(draft, sight.data, chosen=recipe.phase != DEFAULT)
     _targets(draft, sight)
     suggest_limits(draft, sight)
     return Suggestion(sight, draft.recipe, draft.remarks)
@@ -181,7 +181,7 @@ def _train(draft: Draft, data: Data, *, chosen: bool) -> None:
         now = all_steps(draft.recipe.phase, data.train, batch)
         draft.say(
             "phase.0",
-            f"{data.train} training images in batches of {batch} are few: the usual {sum(phase.epochs for phase in TWO_PHASES):g} epochs would be "
+            f"{data.train} training images in batches of {batch} are few: the usual {sum(phase.epochs for phase in DEFAULT):g} epochs would be "
             f"{steps} steps. {times} times the epochs are {now}.",
         )
     for place, phase in enumerate(draft.recipe.phase):

@@ -1,0 +1,54 @@
+"""Phases that name no terms: which they are taught by, of few classes and of many."""
+
+from pathlib import Path
+
+import msgspec
+import numpy as np
+import pytest
+
+from edgekd.compress.story import Story
+from edgekd.compress.students import check, phases_of
+from edgekd.events import Event, Note
+from edgekd.phases import DEFAULT, FEW_TERMS, MANY_CLASSES, MANY_TERMS, Phase
+from edgekd.recipe import Recipe, Student
+from edgekd.terms import Kd
+from tests.compress.jobs import recipe, workplace
+
+
+def with_classes(folder: Path, classes: int) -> Recipe:
+    """Noise of so many classes, and the recipe's phases left as they are."""
+    labels = np.tile(np.arange(classes), 4)
+    pixels = np.random.default_rng(0).integers(0, 256, (len(labels), 8, 8, 3), np.uint8)
+    np.savez(folder / "many.npz", x_train=pixels, y_train=labels, x_test=pixels[:classes] + 1, y_test=labels[:classes])
+    return recipe(data="npz:many.npz", phase=DEFAULT, student=(Student(model="resnet8"),), imbalance=1.0)
+
+
+def seen(folder: Path, job: Recipe) -> tuple[tuple[Phase, ...], list[str]]:
+    """The phases that students learn by, and what was said of them."""
+    told: list[Event] = []
+    with Story.opened(job, folder / "run", "test", folder, told.append) as story:
+        check(story)
+        return phases_of(story), [event.text for event in told if isinstance(event, Note) and "names no terms" in event.text]
+
+
+@pytest.mark.parametrize("classes", [MANY_CLASSES - 1, MANY_CLASSES])
+def test_terms_by_the_number_of_classes(tmp_path: Path, classes: int) -> None:
+    """Of few classes standardised kd, without a word; of many dist, and the run says so. The rest of the phases is the recipe's."""
+    many = classes == MANY_CLASSES
+    phases, said = seen(tmp_path, with_classes(workplace(tmp_path), classes))
+    assert [phase.terms for phase in phases] == [MANY_TERMS if many else FEW_TERMS] * 2
+    assert tuple(msgspec.structs.replace(phase, terms=()) for phase in phases) == DEFAULT
+    note = f"of {classes} classes a phase that names no terms teaches by dist and labels: of many they teach better than kd"
+    assert said == ([note] if many else [])
+
+
+def test_named_terms_stay(tmp_path: Path) -> None:
+    """Those of the phase that has them; a long tail is taught by kd, as it was measured."""
+    job = with_classes(workplace(tmp_path), MANY_CLASSES)
+    first = msgspec.structs.replace(DEFAULT[0], terms=(Kd(),))
+    phases, said = seen(tmp_path, msgspec.structs.replace(job, phase=(first, DEFAULT[1])))
+    assert [phase.terms for phase in phases] == [(Kd(),), MANY_TERMS]
+    assert len(said) == 1
+    uniform = msgspec.structs.replace(job, train=msgspec.structs.replace(job.train, prior="uniform"))
+    phases, said = seen(tmp_path, uniform)
+    assert ([phase.terms for phase in phases], said) == ([FEW_TERMS] * 2, [])
