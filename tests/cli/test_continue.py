@@ -41,7 +41,7 @@ def test_a_student_learns_on(place: Path) -> None:
     report = json.loads((place / "runs" / "new" / "report.json").read_text())
     assert report["data"]["classes"] == ["above", "below", "left", "right"]
     assert [held["images"] for held in report["kept"][0]["tests"]] == ["old", "new"]
-    assert report["recipe"]["previous"] == {"run": "runs/images", "weight": 1.0, "temperature": 2.0, "replay": "20 %"}
+    assert report["recipe"]["previous"] == {"run": "runs/images", "temperature": 2.0, "replay": "20 %"}
 
 
 def test_a_dry_run_says_it(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
