@@ -113,9 +113,9 @@ def _moments(agent: Agent, what: Target, way: Way, seconds: float) -> Iterator[M
             frame_ms=None if way.fps is None else 1e3 / way.fps,
         )
         told = agent.ask("state")
-        spent = time.monotonic() - begin
+        spent = round(time.monotonic() - begin, 3)
         state = msgspec.structs.asdict(state_record(told, "during", before))
-        yield Moment(**state, at_s=round(spent, 3), ms=stats.median(block["samples"]), inferences=len(block["samples"]))
+        yield Moment(**state, at_s=spent, ms=stats.median(block["samples"]), inferences=len(block["samples"]))
         before = told
 
 
