@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from edgekd.bench.offline import Written
-from edgekd.compress import assistants, continued, domain, ensemble, files, inherit, offline, students, sustained, teacher, timing
+from edgekd.compress import assistants, checks, continued, domain, ensemble, files, inherit, offline, students, sustained, teacher, timing
 from edgekd.compress.lesson import Learner
 from edgekd.compress.plan import plan
 from edgekd.compress.story import Story
@@ -198,10 +198,7 @@ def _made(story: Story, do: set[Step], python: Sequence[str] = ()) -> tuple[list
     files.check(story.recipe, story.base)
     if "bench" in do:
         timing.reach(story.recipe, every="evaluate" in do, python=python)
-    ensemble.check(story)
-    students.check(story)
-    assistants.check(story)
-    inherit.check(story)
+    checks.check(story)
     learners = _learners(story, do)
     made = files.export(story, learners, do="export" in do)
     inherit.note_temperatures(story, made)

@@ -24,8 +24,8 @@ def check(story: Story) -> None:
         UsageError: as `Inside`.
     """
     phases = phases_of(story)
-    if not any(phase.looks_inside for phase in phases) or story.recipe.teacher is None or story.recipe.co_teacher or story.previous is not None:
-        return  # nothing is compared; or the teacher is edgekd's own; or several teachers and earlier students have rules of their own
+    if not any(phase.looks_inside for phase in phases) or story.recipe.by_answers or story.recipe.co_teacher or story.previous is not None:
+        return  # nothing is compared; or no one network teaches, and earlier students have rules of their own
     line = [teacher.planned(story)[0], *planned_between(story)]
     students = [built(story, spec, replace_head=True) for spec in story.recipe.student or ()]
     for taught_by, learner in [*pairwise(line), *((line[-1], student) for student in students)]:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from edgekd import graph, target, units
-from edgekd.compress import continued, files, students
+from edgekd.compress import checks, continued, files, students
 from edgekd.compress import teacher as teachers
 from edgekd.compress.oldimages import Archive
 from edgekd.compress.story import Story
@@ -61,6 +61,7 @@ def looking(recipe: Recipe, base: Path, emit: Emit = silent) -> Iterator[Story]:
 
 
 def _lines(story: Story) -> Iterator[str]:
+    checks.check(story)
     recipe, images = story.recipe, story.images
     height, width, channels = story.shape
     counts = f"{len(images.train)} train, {len(images.valid)} validation and {len(images.test)} test images"

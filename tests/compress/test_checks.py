@@ -1,0 +1,37 @@
+"""What cannot be done later is refused before anything is taught, by a dry run as by the run itself."""
+
+from pathlib import Path
+
+import pytest
+
+from edgekd import compress as verbs
+from edgekd.errors import UsageError
+from edgekd.phases import Phase
+from edgekd.recipe import Recipe
+from edgekd.terms import FeatureTerm, Heads, Tokens
+from tests.compress.jobs import recipe, workplace
+
+
+@pytest.fixture(scope="module")
+def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A workplace."""
+    return workplace(tmp_path_factory.mktemp("work"))
+
+
+def asked(term: FeatureTerm, *, named: bool) -> Recipe:
+    """A student of convolutions that is to learn by a transformer's term, of a teacher that is named or edgekd's own."""
+    changes = {} if named else {"teacher": None}
+    return recipe(phase=(Phase(name="deep", epochs=1, terms=(term,)),), **changes)
+
+
+@pytest.mark.parametrize("named", [True, False])
+@pytest.mark.parametrize("term", [Tokens(), Heads()])
+def test_a_dry_run_refuses_what_the_run_refuses(base: Path, term: FeatureTerm, named: bool) -> None:
+    """In the same words, whoever teaches; and the run has taught nobody by then."""
+    said = []
+    for verb in (lambda job: verbs.plan(job, base=base), lambda job: verbs.distill(job, folder=base / "run", base=base)):
+        with pytest.raises(UsageError, match=f"the term {type(term).__name__.lower()} ") as caught:
+            verb(asked(term, named=named))
+        said.append(str(caught.value))
+    assert said[0] == said[1]
+    assert not list((base / "run").glob("teach*"))
