@@ -23,7 +23,7 @@ from edgekd.data.pictures import DEFAULT_SIZE
 from edgekd.distill.defaults import all_steps, filled
 from edgekd.events import Emit, Event, Note, silent
 from edgekd.models.pick import LARGE
-from edgekd.phases import DEFAULT, Phase, Temperature, Train
+from edgekd.phases import DEFAULT, MANY_CLASSES, MANY_TERMS, Phase, Temperature, Train
 from edgekd.recipe import Recipe
 from edgekd.report.text import without_middle
 
@@ -185,7 +185,8 @@ def _train(draft: Draft, data: Data, *, chosen: bool) -> None:
             f"{steps} steps. {times} times the epochs are {now}.",
         )
     for place, phase in enumerate(draft.recipe.phase):
-        draft.say(f"phase.{place}", _phase(place, phase))
+        many = f" Of {MANY_CLASSES} classes and more `dist` taught better than `kd`." if not chosen and phase.terms == MANY_TERMS else ""
+        draft.say(f"phase.{place}", _phase(place, phase) + many)
 
 
 def _augment(draft: Draft, data: Data) -> None:

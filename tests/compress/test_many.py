@@ -6,11 +6,13 @@ import msgspec
 import numpy as np
 import pytest
 
+from edgekd.compress.commented import commented
 from edgekd.compress.story import Story
 from edgekd.compress.students import check, phases_of
+from edgekd.compress.suggest import suggest
 from edgekd.events import Event, Note
 from edgekd.phases import DEFAULT, FEW_TERMS, MANY_CLASSES, MANY_TERMS, Phase
-from edgekd.recipe import Recipe, Student
+from edgekd.recipe import Recipe, Student, Teacher
 from edgekd.terms import Kd
 from tests.compress.jobs import recipe, workplace
 
@@ -52,3 +54,13 @@ def test_named_terms_stay(tmp_path: Path) -> None:
     uniform = msgspec.structs.replace(job, train=msgspec.structs.replace(job.train, prior="uniform"))
     phases, said = seen(tmp_path, uniform)
     assert ([phase.terms for phase in phases], said) == ([FEW_TERMS] * 2, [])
+
+
+def test_a_suggested_recipe_says_why(tmp_path: Path) -> None:
+    """It names the terms, so that they can be changed, and says beside each phase where they come from."""
+    for classes, said in ((MANY_CLASSES, 2), (MANY_CLASSES - 1, 0)):
+        job = msgspec.structs.replace(with_classes(workplace(tmp_path), classes), teacher=Teacher(model="resnet20"))
+        found = suggest(job, base=tmp_path)
+        text = " ".join(commented(found.recipe, found.remarks).replace("#", "").split())
+        assert text.count("`dist` taught better than `kd`") == said
+        assert text.count('{ loss = "dist", weight = 2.0 }') == said
