@@ -60,7 +60,7 @@ def opened(story: Story) -> Archive:
 
 
 def _remedy(story: Story) -> str:
-    if story.recipe.teacher is not None or _stands_alone(story):
+    if story.recipe.teacher is not None or _asks_among_shown(story):
         return "Show old images again with --replay to keep more of them."
     return "With one class to learn all others are pushed down: show old images again with --replay."
 
@@ -90,10 +90,10 @@ def phases_of(story: Story, *, taught: bool) -> tuple[Phase, ...]:
     if taught:
         return phases
     phases = alone(phases, keep_subsets=len(students.ways_alone(phases)) > 1)
-    return tuple(map(_among_shown, phases)) if _stands_alone(story) else phases
+    return tuple(map(_among_shown, phases)) if _asks_among_shown(story) else phases
 
 
-def _stands_alone(story: Story) -> bool:
+def _asks_among_shown(story: Story) -> bool:
     """Whether labels ask among the classes that are shown. Beside old images they do not: these push new classes down, and nothing would push them
     up again (0 % of the new test images right instead of 78, benchmarks/forgetting.py)."""
     assert story.recipe.previous is not None

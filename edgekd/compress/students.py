@@ -100,7 +100,7 @@ def check(story: Story) -> None:
             "standardised, two classes' logits are the same for every image that shows the same class: soft losses take them as they are, "
             f"with {1 / STANDARDISED:g} of the weight"
         )
-    elif _many(story) and phases != story.recipe.phase:
+    elif _many(story) and phases != story.recipe.phase and _by_teacher(story):
         story.note(f"of {len(story.classes)} classes a phase that names no terms teaches by dist and labels: of many they teach better than kd")
     if story.recipe.by_answers and not story.recipe.student:
         raise UsageError("a student is picked by its teacher's size, and stored answers have none. Name one with --student MODEL.")
@@ -200,6 +200,11 @@ def _many(story: Story) -> bool:
     """Whether classes are so many that `dist` teaches better; of several labels an image and of a long tail kd was measured alone."""
     one = not several(story.images.train.labels)
     return one and len(story.classes) >= MANY_CLASSES and story.recipe.train.prior != "uniform"
+
+
+def _by_teacher(story: Story) -> bool:
+    """Whether there are students, and not labels alone that teach them."""
+    return story.recipe.student != () and (story.previous is None or story.recipe.teacher is not None)
 
 
 def _on_a_balanced_half(phase: Phase) -> Phase:

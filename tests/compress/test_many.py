@@ -51,6 +51,7 @@ def test_named_terms_stay(tmp_path: Path) -> None:
     phases, said = seen(tmp_path, msgspec.structs.replace(job, phase=(first, DEFAULT[1])))
     assert [phase.terms for phase in phases] == [(Kd(),), MANY_TERMS]
     assert len(said) == 1
+    assert seen(tmp_path, msgspec.structs.replace(job, student=()))[1] == []
     uniform = msgspec.structs.replace(job, train=msgspec.structs.replace(job.train, prior="uniform"))
     phases, said = seen(tmp_path, uniform)
     assert ([phase.terms for phase in phases], said) == ([FEW_TERMS] * 2, [])
