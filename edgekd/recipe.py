@@ -239,7 +239,7 @@ class Recipe(Struct, frozen=True, kw_only=True):
         if self.by_answers:
             alone = "stored answers teach alone, and students that begin anew"
             require(not self.co_teacher, f"{alone}; leave co_teacher out", [teacher.model for teacher in self.co_teacher])
-            require(self.previous is None, f"{alone}; leave previous out", self.previous)
+            require(self.previous is None, f"{alone}; leave previous (--from) out", self.previous and self.previous.run)
         require(not any(one.stored for one in self.co_teacher), "a co-teacher is a network that answers; got stored answers", ANSWERS)
         require(self.mixture == "mean" or bool(self.co_teacher), "mixture is of several teachers, so it needs a [[co_teacher]]", self.mixture)
         require(self.student != () or not self.assistants, "assistants teach students, so they need one", self.assistants)

@@ -30,13 +30,15 @@ def recipe_from(start: Recipe, flags: Flags, *, base: Path, cwd: Path) -> Recipe
         UsageError: flags that contradict each other or do not read.
         RecipeError: the result is no recipe.
     """
+    if flags.previous is not None and flags.data is None and start.data == Recipe().data and not any(_sets_data(each) for each in flags.set or ()):
+        raise UsageError("--from needs images to learn on from, which the run did not have. Name them with --data SPEC.")
     changes: dict[str, Any] = {
         key: value
         for key, value in {
             "data": _moved(flags.data, base=base, cwd=cwd),
             "test": _moved(flags.test, base=base, cwd=cwd),
             "size": None if flags.size is None else parse_size(flags.size, "--size"),
-            "channels": _channels(flags.channels),
+            "channels": parse_channels(flags.channels),
             "imbalance": _imbalance(flags.imbalance),
             "download": flags.download or None,
             "teacher": _teacher(start.teacher, flags, base=base, cwd=cwd),
@@ -52,6 +54,10 @@ def recipe_from(start: Recipe, flags: Flags, *, base: Path, cwd: Path) -> Recipe
         if value is not None
     }
     return override(_changed(start, changes), flags.set or [])
+
+
+def _sets_data(setting: str) -> bool:
+    return setting.partition("=")[0].strip() == "data"
 
 
 def _changed(start: _T, changes: dict[str, Any]) -> _T:
@@ -117,7 +123,12 @@ def _path(path: str, base: Path, cwd: Path) -> str:
     return path if os.path.isabs(path) else Path(os.path.relpath(cwd / path, base)).as_posix()
 
 
-def _channels(channels: int | None) -> int | None:
+def parse_channels(channels: int | None) -> int | None:
+    """Of `--channels`.
+
+    Raises:
+        UsageError: neither 1 nor 3.
+    """
     if channels not in (None, 1, 3):
         raise UsageError(f"--channels takes 1 (grey) or 3 (colour), got {channels}")
     return channels

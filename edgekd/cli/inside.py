@@ -21,12 +21,16 @@ def taps(model: Model, *, teacher: Teacher = None, classes: Classes = 10, size: 
 
     With --teacher: which of both belong together, as pairs that a recipe's term takes.
     """
-    from edgekd.cli.asked import parse_size
+    from edgekd.cli.asked import parse_channels, parse_size
+    from edgekd.errors import UsageError
     from edgekd.models.load import build
     from edgekd.models.taps import landmarks, suggested, suggested_heads
     from edgekd.models.taps import taps as places
 
     height, width = parse_size(size, "--size")
+    parse_channels(channels)
+    if classes < 1:
+        raise UsageError(f"--classes takes a number from 1 on, got {classes}")
     shape = (height, width, channels)
     network = build(model, classes=classes, shape=shape)
     named, listed = landmarks(network), places(network)

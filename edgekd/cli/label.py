@@ -93,7 +93,8 @@ def told(result: "Labelled") -> str:
     """The result as text of at most 80 columns."""
     from edgekd.report.text import drawn
 
-    lines = [f"reasons {result.reasons}", f"data    {result.data}", "", f"edgekd compress --data {shlex.quote(result.data)} --test SPEC"]
+    command = f"edgekd compress --data {shlex.quote(result.data)} --test SPEC"
+    lines = [f"reasons {result.reasons}", f"data    {result.data}", "", f"{command} \\", "  --teacher answers --student MODEL"]
     return "\n".join([drawn([_images(result), _classes(result)], width=WIDTH), "", *lines])
 
 

@@ -66,7 +66,10 @@ class Flags:
     teacher: Annotated[
         str | None,
         typer.Option(
-            "--teacher", metavar="MODEL", help="The network to imitate: a built-in, torchvision or timm: name, FILE.py:function, FILE.onnx."
+            "--teacher",
+            metavar="MODEL",
+            help="The network to imitate: a built-in, torchvision or timm: name, FILE.py:function, FILE.onnx; or answers, which stand beside the "
+            "images.",
         ),
     ] = None
     teacher_weights: Annotated[

@@ -212,6 +212,8 @@ def _learners(story: Story, do: set[Step]) -> list[Learner]:
         UsageError: a teacher is to be taught, and nothing but its answers is there.
     """
     old = continued.opened(story) if story.previous is not None else None
+    if old is not None and story.recipe.teacher is None and do == {"teach"}:
+        raise UsageError("students go on from a run without a teacher here: there is none to teach. Run `edgekd distill` or `edgekd compress`.")
     if old is not None and story.recipe.teacher is None:
         return continued.distilled(story, old, None, do="distill" in do)
     if story.recipe.by_answers and "distill" not in do:

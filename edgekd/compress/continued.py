@@ -27,6 +27,7 @@ from edgekd.models.heads import take_over
 from edgekd.models.load import Network, fingerprint
 from edgekd.phases import Phase
 from edgekd.recipe import Student
+from edgekd.terms import Label
 
 _NAMES = 8
 """Classes that are listed."""
@@ -54,6 +55,12 @@ def opened(story: Story) -> Archive:
         f"students go on from {archive.options.run}, which knew {len(known)} classes. Of these {recipe.data} shows "
         f"{_some(again) if again else 'none'}; new: {_some(new) if new else 'none'}"
     )
+    if all(name.isdigit() for name in (*known, *story.classes)) and again:
+        story.note(
+            f"classes go by their names, and these are numbers: {_some(again)} of {recipe.data} are taken for the same of {archive.options.run}. If "
+            "they are others, give them names (classes in an npz file, folders in folder:DIR).",
+            warning=True,
+        )
     if unseen and archive.share == 0:
         story.note(f"no image of {_some(unseen)} is shown, so that others will often be answered in their stead. {_remedy(story)}", warning=True)
     return archive
@@ -101,7 +108,11 @@ def _asks_among_shown(story: Story) -> bool:
 
 
 def _among_shown(phase: Phase) -> Phase:
-    return msgspec.structs.replace(phase, terms=tuple(msgspec.structs.replace(term, among="shown") for term in phase.terms))
+    """Where the recipe says nothing else."""
+    terms = (
+        msgspec.structs.replace(term, among="shown") if isinstance(term, Label) and term.among is msgspec.UNSET else term for term in phase.terms
+    )
+    return msgspec.structs.replace(phase, terms=tuple(terms))
 
 
 def _spec(model: str, was: Network) -> Student:

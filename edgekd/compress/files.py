@@ -18,6 +18,7 @@ from edgekd.compress.lesson import Learner
 from edgekd.compress.story import Story, named_limits
 from edgekd.device.host import connect
 from edgekd.device.predict import open_predict
+from edgekd.errors import UsageError
 from edgekd.evaluate import evaluate as score
 from edgekd.evaluate.calibration import with_unscaled
 from edgekd.evaluate.quality import quality
@@ -61,8 +62,23 @@ class Scores(msgspec.Struct, frozen=True, kw_only=True):
 def check(recipe: Recipe, base: Path) -> None:
     """Refuse targets, hosts and limits that could not be measured or judged, before anything is trained; raises as `bench.resolve` and `judge`."""
     resolve(recipe.on, base)
+    _check_compared(recipe)
     budget.judge(Report(edgekd="", name="", created=""), named_limits(recipe, base))
     units.parse_fraction(recipe.max_drop)
+
+
+def _check_compared(recipe: Recipe) -> None:
+    """Refuse limits that compare with a teacher where there is none."""
+    if not (recipe.by_answers or (recipe.previous is not None and recipe.teacher is None)):
+        return
+    for limit in recipe.limit:
+        found = [name for name in ("speedup", "accuracy_drop", "agreement", "flips") if getattr(limit, name) is not None]
+        found += ["relative"] if limit.relative else []
+        if found and limit.against is None:
+            raise UsageError(
+                f"a limit on {found[0]} compares with the teacher, and no network teaches in this run. Name a file that it is to be held against "
+                "(against = ...), or leave it out."
+            )
 
 
 # Export ---------------------------------------------------------------------------------------------------------------

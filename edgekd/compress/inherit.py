@@ -109,7 +109,8 @@ def measure(story: Story, learners: Sequence[Learner], *, images: int = 0) -> No
         return  # it was never asked for, and weights are not hashed for nothing
     if not learners or learners[0].role != "teacher":
         if images:
-            raise UsageError("robustness is told beside the teacher's, and this run has none: its students go on from another. Name a teacher.")
+            why = "its students learn from stored answers" if story.recipe.by_answers else "its students go on from another"
+            raise UsageError(f"robustness is told beside the teacher's, and this run has none: {why}. Name a teacher.")
         return
     room = _Room(story, learners[0].network, images)
     found = [(asked, result) for asked in _everyone(story, learners) if (result := room.result(asked)) is not None]

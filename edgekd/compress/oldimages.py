@@ -81,7 +81,7 @@ class Archive:
         """The images of a spec; its test images, named or cut off, are left out."""
         story, spec = self.story, str(self.options.replay)
         train = msgspec.structs.replace(story.recipe.train, validation="0 %")
-        asked = msgspec.structs.replace(story.recipe, data=spec, test=None, imbalance=1.0, train=train)
+        asked = msgspec.structs.replace(story.recipe, data=spec, test=None, imbalance=1.0, label_noise=0.0, train=train)
         source = renumbered(load_images(asked, story.base, story.run.emit, like=self.old), story.classes)
         others = source.classes[len(story.classes) :]
         if others:

@@ -104,6 +104,8 @@ def _run(where: Path, base: Path, seen: Sequence[Path]) -> tuple[Old, Report]:
         origin = msgspec.json.decode((where / "manifest.json").read_bytes(), type=Manifest).origin
     except (OSError, msgspec.MsgspecError):
         raise UsageError(f"a student goes on from the folder of a run, as runs/digits, and {where} is none: it has no manifest.json.") from None
+    if origin.startswith("labels for "):
+        raise UsageError(f"{where} holds labelled images and no run. Learn from them with --data npz:{where}/labelled.npz.")
     if not (where / "report.json").is_file():
         raise UsageError(f"{where} was not finished: it has no report.json yet. Take it up first: edgekd distill {where}")
     report = read_report(where)

@@ -118,7 +118,10 @@ def looked(story: Story, pictures: Pictures | None, notes: Sequence[str]) -> Sig
         EdgekdError: a network cannot be built, no student can be picked, or there is no teacher to pick it by.
     """
     if story.recipe.by_answers:
-        raise UsageError("what is proposed goes by the teacher's network, and stored answers are none. Write both into a recipe yourself.")
+        raise UsageError(
+            "what is proposed goes by the teacher's network, and stored answers are none. Write a recipe with "
+            'teacher = { model = "answers" } and a [[student]] yourself.'
+        )
     network, phases = teachers.planned(story)
     count = counted(network, story.shape)
     offers, reason = _offers(story, network.name, count) if story.recipe.student is None and count.macs is not None else ([], None)

@@ -84,7 +84,8 @@ def archive(file: Path, keys: Collection[str], needed: str) -> tuple[dict[str, N
     except OSError as error:
         raise MissingError(f"no npz file at {file}: {error.strerror or error}.") from None
     except (ValueError, zipfile.BadZipFile, zlib.error, EOFError) as error:
-        raise UsageError(f"{file} does not read as an npz file of plain arrays: {error}.") from None
+        why = "it holds Python objects, which are never read" if "allow_pickle" in str(error) else error
+        raise UsageError(f"{file} does not read as an npz file of plain arrays: {why}.") from None
 
 
 def _labelled(found: Found, logits: NDArray[Any], name: str) -> Found:
@@ -94,10 +95,17 @@ def _labelled(found: Found, logits: NDArray[Any], name: str) -> Found:
         UsageError: they do not fit the images or the classes.
     """
     shape = (len(found.train), len(found.classes))
-    if logits.shape != shape or not np.issubdtype(logits.dtype, np.floating) or not (np.abs(logits) <= np.finfo(np.float16).max).all():
+    if logits.shape != shape or not np.issubdtype(logits.dtype, np.floating):
         raise UsageError(
-            f"{LOGITS} of {name} must hold a number below 65,504 for each training image and class, {shape}; got {logits.dtype} {logits.shape}. "
+            f"{LOGITS} of {name} must hold a floating-point number for each training image and class, {shape}; got {logits.dtype} {logits.shape}. "
             "`edgekd label` writes it; where images were taken out by hand, take their rows out too."
+        )
+    wrong = np.argwhere(~(np.abs(logits) <= np.finfo(np.float16).max))
+    if len(wrong):
+        row, column = wrong[0].tolist()
+        raise UsageError(
+            f"{LOGITS} of {name} must hold numbers between -65,504 and 65,504; image {row} has {logits[row, column]} for class {column}. Take such "
+            "images out, or cut log-probabilities off, as at -1e4."
         )
     train = replace(found.train, logits=logits.astype(np.float16))
     return replace(found, train=train, notes=(*found.notes, TEACHERS_LABELS) if train.by_teacher else found.notes)
@@ -123,7 +131,8 @@ def from_function(spec: str, base: Path, wanted: Wanted, emit: Emit) -> Found:
         sets = {split: returned[split] for split in _SPLITS if split in returned}
         return from_datasets(sets, names, spec, wanted, emit)
     arrays = {key: _array(value, key, spec) for key, value in returned.items() if key in _KEYS}
-    return from_arrays(arrays, names, spec, wanted, [str(key) for key in returned], emit)
+    found = from_arrays(arrays, names, spec, wanted, [str(key) for key in returned], emit)
+    return _labelled(found, _array(returned[LOGITS], LOGITS, spec), spec) if LOGITS in returned else found
 
 
 def from_arrays(

@@ -47,8 +47,10 @@ def tail_counts(counts: Integers, imbalance: float) -> Integers:
     The first class is the commonest; where all classes have as many images, n is their number, as in Cao et al. 2019 (arXiv:1906.07413).
 
     Raises:
-        UsageError: a class would have no image left.
+        UsageError: one class, or one would have no image left.
     """
+    if len(counts) < 2:
+        raise UsageError(f"a long tail is of two classes or more, got {len(counts)} with imbalance = {imbalance:g}. Leave imbalance out.")
     shares = float(imbalance) ** (-np.arange(len(counts)) / (len(counts) - 1))
     wanted = np.floor(float((counts / shares).min()) * shares + _ROUNDING).astype(np.int64)
     if not wanted.all():

@@ -36,6 +36,8 @@ from edgekd.userfile import code_hash, is_userfile
 
 __all__ = ["Labelled", "Rules", "label"]
 
+REMEDIES = {"duplicate": "Compare no images: --duplicates off", "balance": "Let classes have more: --per-class"}
+"""Of too few images, by the reason that most were left out for."""
 MANY_ALIKE = 0.1
 """From this share of images on that look like others, the hash may be the wrong measure."""
 
@@ -199,8 +201,9 @@ def _too_few(result: Labelled) -> str:
     why = ", ".join(f"{number} {reason}" for reason, number in result.rejected.items())
     ill = result.rejected.get("not-finite", 0)
     left = " and ".join(f"{kept} of class {name!r}" for name, kept in result.classes.items() if kept) or "none"
-    remedy = "Check the teacher's weights, mean and std" if 2 * ill > result.images else "Loosen --confidence or --agreement"
-    return (
-        f"images of fewer than two classes teach nothing; of {result.images} images {left} are kept ({why}; {result.reasons} lists them). "
-        f"{remedy}: with other rules the teacher is not asked again."
-    )
+    told = f"images of fewer than two classes teach nothing; of {result.images} images {left} are kept"
+    if not why:
+        return f"{told}, and none is left out. Give images of more classes."
+    commonest = max(result.rejected, key=lambda reason: result.rejected[reason])
+    remedy = "Check the teacher's weights, mean and std" if 2 * ill > result.images else REMEDIES.get(commonest, "Loosen --confidence or --agreement")
+    return f"{told} ({why}; {result.reasons} lists them). {remedy}: with other rules the teacher is not asked again."

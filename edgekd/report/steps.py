@@ -21,7 +21,7 @@ def steps(report: Report) -> tuple[str, list[str], list[tuple[str, list[str]]]]:
     networks = [network for role in ROLES for network in report.networks if network.role == role]
     if not any(network.role in ("co-teacher", "assistant") for network in networks):
         return "", [], []
-    first = next((place for place, network in enumerate(networks) if network.role == "ensemble"), 0)
+    first = next((place for role in ("ensemble", "teacher") for place, network in enumerate(networks) if network.role == role), None)
     tested = [_tested(report, network) for network in networks]
     validated = [None if network.valid_accuracy is None else (network.valid_accuracy,) * 3 for network in networks]
     compared = tested if None not in tested else validated
@@ -32,12 +32,10 @@ def steps(report: Report) -> tuple[str, list[str], list[tuple[str, list[str]]]]:
     def what(split: str) -> str:
         return f"of mAP it has on the {split} images" if several else f"of the {split} images it has right"
 
-    whom = "the teachers together" if networks[first].role == "ensemble" else "the teacher"
+    whom = "" if first is None else f"; in all: than {'the teachers together' if networks[first].role == 'ensemble' else 'the teacher'}"
+    split, independent = ("test", "; the interval takes the two as independent") if compared is tested else ("validation", "")
     return (
-        f"behind: how many points fewer {what('test')} than the network that taught it; in all: than {whom}; the interval takes the two as "
-        "independent"
-        if compared is tested
-        else f"behind: how many points fewer {what('validation')} than the network that taught it; in all: than {whom}",
+        f"behind: how many points fewer {what(split)} than the network that taught it{whom}{independent}",
         [f"{network.role}/{network.name}" for network in networks],
         [
             ("params", [units.count_text(network.params) if network.params else units.NOTHING for network in networks]),
@@ -45,15 +43,16 @@ def steps(report: Report) -> tuple[str, list[str], list[tuple[str, list[str]]]]:
             ("test", [_accuracy(seen) for seen in tested]),
             ("behind, points", [_points(gap) for gap in behind]),
             ("95 % interval", [_span(gap) for gap in behind]),
-            ("in all, points", [_points(gap) for gap in in_all]),
+            *([] if first is None else [("in all, points", [_points(gap) for gap in in_all])]),
         ],
     )
 
 
-def _taught_by(place: int, networks: Sequence[Network], first: int) -> int | None:
+def _taught_by(place: int, networks: Sequence[Network], first: int | None) -> int | None:
     """Where who taught a network stands: the assistant before it, the last of them, or who teaches first; None: nobody here."""
     assistants = [number for number, network in enumerate(networks) if network.role == "assistant" and number < place]
-    return (assistants or [first])[-1] if networks[place].role in ("assistant", "student") else None
+    last = assistants[-1] if assistants else first
+    return last if networks[place].role in ("assistant", "student") else None
 
 
 def _tested(report: Report, network: Network) -> Interval | None:

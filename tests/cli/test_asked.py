@@ -76,13 +76,21 @@ def test_students_by_flags() -> None:
 
 def test_a_run_to_go_on_from_by_flags() -> None:
     """Its folder and its old images are found from where edgekd was started; the recipe's other options stay."""
-    assert asked(previous="runs/old").previous == Previous(run="runs/old")
-    assert asked(previous="runs/old", replay="10 %").previous == Previous(run="runs/old", replay="10 %")
+    assert asked(previous="runs/old", data="folder:new").previous == Previous(run="runs/old")
+    assert asked(previous="runs/old", data="folder:new", replay="10 %").previous == Previous(run="runs/old", replay="10 %")
     start = decode_recipe('previous = { run = "elsewhere", weight = 0.5 }')
     assert asked(start).previous == Previous(run="elsewhere", weight=0.5)
-    moved = asked(start, base=HERE / "recipes", previous="runs/old", replay="folder:old").previous
+    moved = asked(start, base=HERE / "recipes", previous="runs/old", data="folder:new", replay="folder:old").previous
     assert moved == Previous(run="../runs/old", weight=0.5, replay="folder:../old")
     assert asked(start, replay="0.2").previous == Previous(run="elsewhere", weight=0.5, replay="0.2")
+
+
+def test_images_to_learn_on_from_are_named() -> None:
+    """A flag, a recipe or --set names them; without any it would be the digits that edgekd has for those who name nothing."""
+    with pytest.raises(UsageError, match=r"--from needs images to learn on from.*--data SPEC"):
+        asked(previous="runs/old")
+    assert asked(decode_recipe('data = "npz:new.npz"'), previous="runs/old").data == "npz:new.npz"
+    assert asked(previous="runs/old", set=["data=npz:new.npz"]).data == "npz:new.npz"
 
 
 def test_old_images_of_no_run() -> None:

@@ -60,3 +60,11 @@ def test_an_unknown_network_is_a_usage_error() -> None:
     result = CliRunner().invoke(app, ["taps", "nope"])
     assert (result.exit_code, result.stdout) == (2, "")
     assert "no network is called 'nope'" in result.stderr
+
+
+@pytest.mark.parametrize(("typed", "words"), [(["--classes", "0"], "from 1 on, got 0"), (["--channels", "2"], "takes 1 (grey) or 3 (colour), got 2")])
+def test_numbers_that_no_network_has(typed: list[str], words: str) -> None:
+    """Refused as what was typed."""
+    result = CliRunner().invoke(app, ["taps", "resnet8", *typed])
+    assert result.exit_code == 2
+    assert words in " ".join(result.stderr.split())

@@ -44,8 +44,8 @@ def test_a_summary_ends_it(place: Path, monkeypatch: pytest.MonkeyPatch) -> None
     assert int(rows["duplicate: looks like a kept one"][-3]) >= 9
     assert int(rows["kept"][1]) == int(rows["dark"][1]) + int(rows["bright"][1])
     assert any(line.startswith("most: ") and "fewest: " in line for line in lines)
-    assert lines[-4:-2] == ["reasons runs/label-x/rejected.jsonl", "data    npz:runs/label-x/labelled.npz"]
-    assert lines[-1] == "edgekd compress --data npz:runs/label-x/labelled.npz --test SPEC"
+    assert lines[-5:-3] == ["reasons runs/label-x/rejected.jsonl", "data    npz:runs/label-x/labelled.npz"]
+    assert lines[-2:] == ["edgekd compress --data npz:runs/label-x/labelled.npz --test SPEC \\", "  --teacher answers --student MODEL"]
     assert (place / "runs" / "label-x" / "labelled.npz").is_file()
     assert "warning: nothing here can tell a wrong mean" in found.stderr
 

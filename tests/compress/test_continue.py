@@ -1,5 +1,6 @@
 """A student of a run goes on from it: on new images or classes, held to what it knew, measured on both; and what is refused."""
 
+import json
 import shutil
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,7 @@ from edgekd.recipefile import decode_recipe
 from edgekd.record import Report
 from edgekd.report.columns import tables
 from edgekd.scores import Kept
-from edgekd.terms import Relation
+from edgekd.terms import Label, Relation
 from tests.compress.jobs import PHASES, images, recipe, run, workplace
 from tests.toys import brightness
 
@@ -133,6 +134,46 @@ def test_labels_ask_among_what_is_shown_where_no_old_image_is(base: Path) -> Non
         (weights,) = (base / f"among-{number}").glob("distill/thin-*/weights.safetensors")
         after = build(str(weights), classes=3, shape=(8, 8, 3), base=base).state_dict()["body.5.bias"]
         assert bool(after[1] == below) is still
+
+
+def test_a_recipes_own_word_for_its_labels_stays(base: Path) -> None:
+    """Among all, where it says so."""
+    phase = msgspec.structs.replace(PHASES[0], terms=(Label(among="all"),))
+    report, _ = run(base, on(data="npz:mixed.npz", phase=(phase,), previous=Previous(run="old")), verb="distill", out="own-word")
+    (told,) = [record for record in (base / "own-word").glob("distill/*/stage.json")]
+    assert '"shown"' not in told.read_text()
+    assert report.kept
+
+
+def test_classes_with_numbers_for_names_are_doubted(base: Path, tmp_path: Path) -> None:
+    """They may be others: 0 here is taken for 0 there."""
+    for name in ("first", "second"):
+        archive(tmp_path, f"{name}.npz", (0, 1), seed=len(name))
+        with np.load(tmp_path / f"{name}.npz") as found:
+            np.savez(tmp_path / f"{name}.npz", **{key: found[key] for key in found.files if key != "classes"})
+    shutil.copy(base / "nets.py", tmp_path / "nets.py")
+    run(tmp_path, recipe(data="npz:first.npz", phase=PHASES[:1]), verb="distill", out="old")
+    report, _ = run(tmp_path, on(data="npz:second.npz", previous=Previous(run="old"), phase=PHASES[:1]), verb="distill", out="next")
+    assert any(note.startswith("classes go by their names, and these are numbers: 0, 1 of npz:second.npz") for note in report.notes)
+
+
+def test_there_is_no_teacher_to_teach(base: Path) -> None:
+    """`teach` is for one."""
+    with pytest.raises(UsageError, match=r"there is none to teach\. Run `edgekd distill`"):
+        run(base, on(), verb="teach", out="nobody")
+
+
+def test_labelled_images_are_no_run(base: Path, tmp_path: Path) -> None:
+    """They are said to be what they are."""
+    (tmp_path / "labels").mkdir()
+    manifest = json.loads((base / "old" / "manifest.json").read_text()) | {"origin": "labels for folder:x by resnet20"}
+    (tmp_path / "labels" / "manifest.json").write_text(json.dumps(manifest))
+    refused(
+        base,
+        UsageError,
+        r"holds labelled images and no run\. Learn from them with --data npz:.*labelled\.npz",
+        on(previous=Previous(run=str(tmp_path / "labels"))),
+    )
 
 
 def test_labels_go_by_the_classes_names(base: Path) -> None:

@@ -9,7 +9,7 @@ import pytest
 from edgekd.compress import plan
 from edgekd.errors import RecipeError, UsageError
 from edgekd.phases import Phase
-from edgekd.recipe import Recipe, Teacher
+from edgekd.recipe import Limit, Recipe, Teacher
 from edgekd.recipefile import decode_recipe
 from edgekd.terms import Feature
 from tests.compress.jobs import images, recipe, run, workplace
@@ -79,6 +79,11 @@ def test_a_dry_run_names_no_teacher(base: Path) -> None:
         ({"data": "npz:images.npz"}, r"takes the answers from beside the training images, and npz:images\.npz has none.*edgekd label.*logits_train"),
         ({"student": None}, r"stored answers have none\. Name one with --student"),
         ({"student": ()}, r"stored answers have none\. Name one with --student"),
+        (
+            {"limit": (Limit(artifact="shipped", accuracy_drop="1 point"),)},
+            r"a limit on accuracy_drop compares with the teacher, and no network teaches",
+        ),
+        ({"limit": (Limit(artifact="shipped", relative={"size": 0.5}),)}, r"a limit on relative compares"),
         ({"phase": (Phase(name="deep", epochs=1, terms=(Feature(),)),)}, r"look inside a teacher need one network.*'deep' has feature"),
     ],
 )
@@ -100,7 +105,7 @@ def test_there_is_nothing_to_teach(base: Path) -> None:
         ('teacher = { model = "answers", weights = "w.pth" }', "answers are no network"),
         ('student = [{ model = "resnet8" }]\nteacher = { model = "answers" }\nco_teacher = [{ model = "resnet20" }]', "leave co_teacher out"),
         ('student = [{ model = "resnet8" }]\nco_teacher = [{ model = "answers" }]', "a co-teacher is a network that answers"),
-        ('student = [{ model = "resnet8" }]\nteacher = { model = "answers" }\nprevious = { run = "x" }', "leave previous out"),
+        ('student = [{ model = "resnet8" }]\nteacher = { model = "answers" }\nprevious = { run = "x" }', r"leave previous \(--from\) out, got 'x'"),
     ],
 )
 def test_recipes_that_cannot_be(text: str, message: str) -> None:

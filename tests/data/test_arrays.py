@@ -146,7 +146,7 @@ def test_nothing_is_unpickled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, k
     if key is None:
         file.write_bytes(pickle.dumps(GOOD))
     monkeypatch.setattr(pickle, "load", lambda *args, **kwargs: pytest.fail("a pickle was opened"))
-    with pytest.raises(UsageError, match=r"data\.npz does not read as an npz file of plain arrays: .*allow_pickle="):
+    with pytest.raises(UsageError, match=r"data\.npz does not read as an npz file of plain arrays: it holds Python objects, which are never read\."):
         npz(file, Wanted())
 
 
@@ -275,5 +275,19 @@ def test_a_teachers_logits_stay_beside_its_labels(tmp_path: Path) -> None:
 def test_logits_that_do_not_fit_are_refused(tmp_path: Path, logits: NDArray[Any]) -> None:
     """Of other images or classes, no numbers: a row would stand beside another image."""
     file = save_npz(tmp_path / "l.npz", {**GOOD, "classes": np.array(["no", "yes"]), "logits_train": logits})
-    with pytest.raises(UsageError, match=r"logits_train of .* must hold a number below 65,504 for each training image and class, \(6, 2\)"):
+    shape = rf"must hold a floating-point number for each training image and class, \(6, 2\); got {logits.dtype} \({logits.shape[0]}"
+    value = r"must hold numbers between -65,504 and 65,504; image 0 has (nan|70000\.0) for class 0\. Take such images out"
+    fits = logits.shape == (6, 2) and logits.dtype == float
+    with pytest.raises(UsageError, match=value if fits else shape):
         npz(file, Wanted())
+
+
+def test_a_function_may_bring_logits(tmp_path: Path) -> None:
+    """Under npz's key, as its other arrays."""
+    code = "import numpy as np\ndef data():\n    return np.load('g.npz') | {}\n"
+    logits = np.arange(12.0).reshape(6, 2)
+    save_npz(tmp_path / "g.npz", {**GOOD, "classes": np.array(["no", "yes"]), "logits_train": logits})
+    (tmp_path / "own.py").write_text(code.replace("np.load('g.npz') | {}", f"dict(np.load({str(tmp_path / 'g.npz')!r}))"))
+    found = from_function(f"{tmp_path / 'own.py'}:data", tmp_path, Wanted(), silent)
+    assert found.train.logits is not None
+    assert np.array_equal(found.train.logits, logits.astype(np.float16))

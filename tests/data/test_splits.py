@@ -150,3 +150,9 @@ def test_groups_stay_whole_where_images_have_several_labels() -> None:
         assert 0.1 < held.mean() < 0.3
         assert marks[held].any(axis=0).all()
         assert marks[~held].any(axis=0).all()
+
+
+def test_a_tail_of_one_class() -> None:
+    """Has no other end."""
+    with pytest.raises(UsageError, match=r"two classes or more, got 1 with imbalance = 10\. Leave imbalance out"):
+        tail_counts(np.array([50]), 10.0)

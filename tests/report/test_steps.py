@@ -39,6 +39,17 @@ def test_one_teacher_and_its_student_are_no_steps() -> None:
     assert "From teacher to student" not in text(sample_report())
 
 
+def test_an_assistant_without_a_teacher_is_the_first_step() -> None:
+    """Of stored answers: nobody is before it, and there is no whole way to tell."""
+    student = next(each for each in sample_report().networks if each.role == "student")
+    note, names, _ = steps(replace(sample_report(), networks=[network("assistant", "resnet44", 0.93, 0.93), student]))
+    found = cells(replace(sample_report(), networks=[network("assistant", "resnet44", 0.93, 0.93), student]))
+    assert names == ["assistant/resnet44", "student/resnet20"]
+    assert found["behind, points"] == [NO, "0.7"]
+    assert "in all, points" not in found
+    assert "in all" not in note
+
+
 def test_each_step_is_measured_against_the_one_before_it() -> None:
     """Test accuracy where all have it: the teacher's and the student's from their files."""
     shown = report(network("assistant", "resnet44", 0.93, 0.93), network("assistant", "resnet32", 0.93, 0.928))
