@@ -30,6 +30,10 @@ _SPLITS = ("train", "valid", "test")
 _KEYS = tuple(f"{axis}_{split}" for split in _SPLITS for axis in "xy")
 LOGITS = "logits_train"
 """Where an npz file keeps what a teacher answers to its training images: logits or log-probabilities, of any float type (n, classes)."""
+MARK = "names_train"
+"""What `edgekd label` writes beside the labels; data of people's own has it not."""
+ALIKE = 0.99
+"""The share of labels that are still a teacher's first choice, from which on they count as that teacher's: some may have been put right."""
 TEACHERS_LABELS = "the labels are a teacher's, and nobody's besides: accuracy on validation images is agreement with that teacher"
 """A note of data that `edgekd label` made."""
 _DIGITS_TEST = 0.2
@@ -65,7 +69,7 @@ def npz(file: Path, wanted: Wanted, emit: Emit = silent) -> Found:
     classes, logits = arrays.pop("classes", None), arrays.pop(LOGITS, None)
     names = None if classes is None else _names(classes, str(file))
     found = from_arrays(arrays, names, str(file), wanted, known, emit)
-    return found if logits is None else _labelled(found, logits, str(file))
+    return found if logits is None else _labelled(found, logits, str(file), marked=MARK in known)
 
 
 def archive(file: Path, keys: Collection[str], needed: str) -> tuple[dict[str, NDArray[Any]], list[str]]:
@@ -88,8 +92,8 @@ def archive(file: Path, keys: Collection[str], needed: str) -> tuple[dict[str, N
         raise UsageError(f"{file} does not read as an npz file of plain arrays: {why}.") from None
 
 
-def _labelled(found: Found, logits: NDArray[Any], name: str) -> Found:
-    """Training images with a teacher's logits; that their labels are its first choice too, where they are, is noted.
+def _labelled(found: Found, logits: NDArray[Any], name: str, *, marked: bool = False) -> Found:
+    """Training images with a teacher's logits; that their labels are its first choice too, where `edgekd label` made them so, is noted.
 
     Raises:
         UsageError: they do not fit the images or the classes.
@@ -107,8 +111,15 @@ def _labelled(found: Found, logits: NDArray[Any], name: str) -> Found:
             f"{LOGITS} of {name} must hold numbers between -65,504 and 65,504; image {row} has {logits[row, column]} for class {column}. Take such "
             "images out, or cut log-probabilities off, as at -1e4."
         )
-    train = replace(found.train, logits=logits.astype(np.float16))
+    train = replace(found.train, logits=logits.astype(np.float16), by_teacher=marked and _alike(found.train.labels, logits) >= ALIKE)
     return replace(found, train=train, notes=(*found.notes, TEACHERS_LABELS) if train.by_teacher else found.notes)
+
+
+def _alike(labels: NDArray[Any], logits: NDArray[Any]) -> float:
+    """The share of images whose labels are what the logits say."""
+    if labels.ndim == 2:
+        return float(((logits > 0) == (labels == 1)).all(axis=1).mean())
+    return float((logits[np.arange(len(labels)), labels] == logits.max(axis=1)).mean())
 
 
 def from_function(spec: str, base: Path, wanted: Wanted, emit: Emit) -> Found:

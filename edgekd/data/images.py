@@ -32,6 +32,8 @@ class Images:
     pixels: Pixels | None = None
     reader: Reader | None = None
     logits: NDArray[np.float16] | None = None
+    by_teacher: bool = False
+    """Whether the labels are a teacher's, and hardly any of them somebody else's."""
 
     def __post_init__(self) -> None:
         assert len(self.labels) == len(self.index)
@@ -47,15 +49,6 @@ class Images:
         height, width, channels = self.shape
         return len(self) * height * width * channels
 
-    @property
-    def by_teacher(self) -> bool:
-        """Whether the labels are no more than the first choice of the teacher whose logits stand beside them."""
-        if self.logits is None:
-            return False
-        if self.labels.ndim == 2:
-            return bool(((self.logits > 0) == (self.labels == 1)).all())
-        return bool((self.logits[np.arange(len(self)), self.labels] == self.logits.max(axis=1)).all())
-
     def read(self, positions: Integers) -> Pixels:
         """Pixels of the images at these positions, 0 to n - 1: uint8 (k, h, w, c)."""
         if self.pixels is not None:
@@ -67,7 +60,7 @@ class Images:
         """The images at these positions, in this order."""
         pixels = None if self.pixels is None else self.pixels[positions]
         logits = None if self.logits is None else self.logits[positions]
-        return Images(self.labels[positions], self.index[positions], self.shape, pixels, self.reader, logits)
+        return Images(self.labels[positions], self.index[positions], self.shape, pixels, self.reader, logits, self.by_teacher)
 
 
 @dataclass(frozen=True, eq=False)

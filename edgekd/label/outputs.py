@@ -15,7 +15,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from edgekd.data.arrays import LOGITS
+from edgekd.data.arrays import LOGITS, MARK
 from edgekd.data.images import Images
 from edgekd.events import Emit, Progress
 from edgekd.files import atomic_path, write_atomic
@@ -34,7 +34,7 @@ def write_labelled(file: Path, images: Images, decision: Decision, names: Sequen
         "y_train": decision.labels[kept],
         LOGITS: decision.logits[kept],
         "classes": np.array(classes, dtype=np.str_),
-        "names_train": np.array([names[number] for number in kept], dtype=np.str_),
+        MARK: np.array([names[number] for number in kept], dtype=np.str_),
     }
     with atomic_path(file) as part, zipfile.ZipFile(part, "w", zipfile.ZIP_STORED) as archive:
         _add(archive, "x_train", "|u1", (len(kept), *images.shape), _pixels(images, kept, emit))

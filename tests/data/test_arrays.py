@@ -248,13 +248,16 @@ def test_training_pictures_of_which_none_reads(tmp_path: Path) -> None:
 
 
 def test_a_teachers_logits_stay_beside_its_labels(tmp_path: Path) -> None:
-    """In float16, image by image, also in a part of the images; the data says whose labels they are, where they are the first choice. Other data has
-    none."""
+    """In float16, image by image, also in a part of the images; the data says whose labels they are, where `edgekd label` wrote them. People's
+    own may agree with a teacher about every image, and other data has no logits."""
     logits = np.random.default_rng(0).normal(size=(6, 2)).astype(np.float16)
     logits[np.arange(6), GOOD["y_train"]] = 5.0
-    arrays = {**GOOD, "classes": np.array(["no", "yes"]), "logits_train": logits}
+    arrays = {**GOOD, "classes": np.array(["no", "yes"]), "logits_train": logits, "names_train": np.array(list("abcdef"))}
     found = npz(save_npz(tmp_path / "l.npz", arrays), Wanted())
     assert found.train.logits is not None
+    agreed = npz(save_npz(tmp_path / "a.npz", {key: value for key, value in arrays.items() if key != "names_train"}), Wanted())
+    assert (agreed.notes, agreed.train.by_teacher) == ((), False)
+    assert found.train.take(np.array([4])).by_teacher
     assert np.array_equal(found.train.logits, logits)
     part = found.train.take(np.array([4, 1])).logits
     assert part is not None

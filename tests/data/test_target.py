@@ -138,7 +138,8 @@ def test_a_single_image_is_no_score(tmp_path: Path) -> None:
 def test_a_teachers_labels_test_nobody(tmp_path: Path) -> None:
     """What `edgekd label` wrote is no test, here either."""
     arrays = toy_arrays(2, (4, 4, 3), train=4)
-    save_npz(tmp_path / "t.npz", {**arrays, "classes": np.array(CLASSES), "logits_train": np.zeros((4, 2), np.float16)})
+    written = {"logits_train": np.zeros((4, 2), np.float16), "names_train": np.array(list("abcd"))}
+    save_npz(tmp_path / "t.npz", {**arrays, "classes": np.array(CLASSES), **written})
     save_npz(tmp_path / "x.npz", {"x": np.zeros((6, 4, 4, 3), np.uint8)})
     with pytest.raises(UsageError, match=r"those of domain\.test npz:t\.npz are a teacher's"):
         load(tmp_path, "npz:x.npz", test="npz:t.npz")
