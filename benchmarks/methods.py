@@ -39,7 +39,7 @@ from edgekd.errors import RunError
 from edgekd.evaluate import evaluate
 from edgekd.files import sha256_file, sha256_json
 from edgekd.models.load import Network, build, save_weights
-from edgekd.phases import TWO_PHASES, Optimizer, Phase, Temperature, Train
+from edgekd.phases import DEFAULT, TWO_PHASES, Optimizer, Phase, Temperature, Train, termed
 from edgekd.recipefile import read_recipe
 from edgekd.record import How, Preprocess, Training
 from edgekd.terms import Attention, Contrast, Dist, Dkd, Feature, Kd, Label, Levels, Relation, Review, Term
@@ -118,7 +118,7 @@ METHODS: dict[str, tuple[Phases, ...]] = {
     "feature and kd": (shipped("features-at-once"),),
     "feature, then kd": (shipped("features-first"),),
     "two phases": (TWO_PHASES,),
-    "two phases, dist": (tuple(msgspec.structs.replace(phase, terms=(Dist(weight=2.0), Label())) for phase in TWO_PHASES),),
+    "two phases, dist": (termed(DEFAULT, many=True),),
 }
 """Each with the settings that validation images choose from; two phases as the recipe has them by default. Attention's usual weight, 1000, is of
 means over a map's places: `edgekd.distill.features.attention` sums over them, and at this student's stages that is about 20."""

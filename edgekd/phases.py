@@ -9,7 +9,7 @@ from typing import Literal, TypeAlias
 
 import msgspec
 
-from edgekd.terms import FEATURE_TERMS, Dist, Kd, Label, Struct, Term, Tokens, require
+from edgekd.terms import COMPARING_TERMS, FEATURE_TERMS, Dist, Kd, Label, Struct, Term, require
 
 Shape: TypeAlias = Literal["linear", "cosine", "exponential", "teacher-confidence", "student-confidence", "learned"]
 
@@ -82,7 +82,7 @@ class Phase(Struct, frozen=True, kw_only=True):
     @property
     def compares_insides(self) -> bool:
         """Whether any term looks inside both networks."""
-        return any(isinstance(term, FEATURE_TERMS) and not isinstance(term, Tokens) for term in self.terms)
+        return any(isinstance(term, COMPARING_TERMS) for term in self.terms)
 
 
 class Optimizer(Struct, frozen=True, kw_only=True):

@@ -171,7 +171,9 @@ class Tokens(Struct, frozen=True, kw_only=True, tag_field="loss", tag="tokens"):
 
 
 FeatureTerm: TypeAlias = Feature | Attention | Relation | Contrast | Review | Heads | Values | Tokens
-FEATURE_TERMS = (Feature, Attention, Relation, Contrast, Review, Heads, Values, Tokens)
-"""The terms that look inside the student, and all but `Tokens` inside the teacher too, which then answers live."""
+COMPARING_TERMS = (Feature, Attention, Relation, Contrast, Review, Heads, Values)
+"""The terms that look inside both networks; the teacher then answers live."""
+FEATURE_TERMS = (*COMPARING_TERMS, Tokens)
+"""The terms that look inside the student."""
 
 Term: TypeAlias = Label | LogitTerm | FeatureTerm

@@ -88,21 +88,27 @@ def distill(
     if teacher is not None and asks_teacher(phases):
         check_classes(teacher.classes, student.classes)
         ask = partial(_answers, data=data, data_sha256=data_sha256, phases=phases, train=train, folder=folder, memory=memory, ranks=ranks, emit=emit)
-        one = None
         if isinstance(teacher, (Ensemble, StoredAnswers)):
             check_terms(phases)
             answers = _together(teacher, ask) if isinstance(teacher, Ensemble) else Adjusted(teacher.on(data.device), frequencies, wanted)
         else:
-            one = teacher
-            answers = Adjusted(ask(one, few=_few(one, data, phases, train, corrected=frequencies is not None)), frequencies, wanted)
-        if any(phase.looks_inside for phase in phases):
-            adjusted = answers.adjusted if isinstance(answers, Adjusted) else None
-            inside = Inside(student, one, phases, seed=seed, adjusted=adjusted, emit=emit)
+            answers = Adjusted(ask(teacher, few=_few(teacher, data, phases, train, corrected=frequencies is not None)), frequencies, wanted)
+        inside = _inside(student, teacher, answers, phases, seed=seed, emit=emit)
     job = Job(
         name=student.name, how=how, phases=tuple(phases), train=train, seed=seed, folder=folder, checkpoint_s=checkpoint_s, kept=kept, beside=beside,
         ranks=ranks,
     )  # fmt: skip
     return fit(student, job, data=data, valid=valid, teacher=answers, inside=inside, emit=emit)
+
+
+def _inside(
+    student: Network, teacher: Network | Ensemble | StoredAnswers, answers: Teacher, phases: Sequence[Phase], *, seed: int, emit: Emit
+) -> Inside | None:
+    """What terms look at inside the student, and inside the teacher where it is one network; None where none looks."""
+    if not any(phase.looks_inside for phase in phases):
+        return None
+    one, adjusted = teacher if isinstance(teacher, Network) else None, answers.adjusted if isinstance(answers, Adjusted) else None
+    return Inside(student, one, phases, seed=seed, adjusted=adjusted, emit=emit)
 
 
 def _together(teachers: Ensemble, asked: Callable[[Network], Teacher]) -> Teacher:

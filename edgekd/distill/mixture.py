@@ -33,7 +33,7 @@ from edgekd.errors import UsageError
 from edgekd.models.network import Network
 from edgekd.phases import Phase
 from edgekd.tasks.classify import Frequencies, adjust
-from edgekd.terms import FEATURE_TERMS, Tokens
+from edgekd.terms import COMPARING_TERMS
 
 
 def mixture(
@@ -55,7 +55,7 @@ def check_terms(phases: Sequence[Phase]) -> None:
     """
     for phase in phases:
         if phase.compares_insides:
-            names = ", ".join(type(term).__name__.lower() for term in phase.terms if isinstance(term, FEATURE_TERMS) and not isinstance(term, Tokens))
+            names = ", ".join(type(term).__name__.lower() for term in phase.terms if isinstance(term, COMPARING_TERMS))
             raise UsageError(
                 f"terms that look inside a teacher need one network that is asked; phase {phase.name!r} has {names}. Take these terms out, or teach "
                 "with one network: without co_teacher, and not by stored answers."
