@@ -53,6 +53,11 @@ def test_a_recipe_that_names_nothing_keeps_its_hash() -> None:
             "a quantised phase is for an int8 file, so export.precisions needs \"int8\", got ['fp32', 'fp16']",
         ),
         (PHASE + "quantised = 1", "expected `bool`, got `int` (at phase[0].quantised)"),
+        ("teacher = { model = 'a', preprocess = { mean = [0.5] } }", "mean and std stand together, got 'mean = [0.5]' (at teacher.preprocess)"),
+        (
+            "teacher = { model = 'a', preprocess = { mean = [0], std = [0] } }",
+            "std must be above 0 in every channel, got [0.0] (at teacher.preprocess)",
+        ),
         ("phase = []", "a recipe needs at least one phase, got ()"),
         ("[domain]\ntarget = ''", "domain.target names images, as in folder:night, got ''"),
         ("domain = { target = 'folder:n', weight = 0 }", "domain.weight must be above 0 and finite, got 0.0"),

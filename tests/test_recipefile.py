@@ -10,7 +10,6 @@ from hypothesis import strategies as st
 from edgekd import recipe, recipefile
 from edgekd.errors import MissingError, RecipeError
 from edgekd.phases import Phase, Subset, Temperature, Train
-from edgekd.record import Preprocess
 from edgekd.terms import Dist, Dkd, Feature, Heads, Kd, Label, Levels, Tokens, Values
 from edgekd.toml import decode
 
@@ -36,7 +35,9 @@ phases = st.builds(
     temperature=temperatures,
     subset=st.none() | st.builds(Subset, by=st.sampled_from(["random", "balanced", "mixed"]), fraction=st.floats(0.01, 1)),
 )
-preprocesses = st.none() | st.builds(Preprocess, size=st.none() | st.tuples(st.integers(1, 512), st.integers(1, 512)))
+preprocesses = st.none() | st.builds(
+    recipe.Stated, size=st.none() | st.tuples(st.integers(1, 512), st.integers(1, 512)), colour=st.none() | st.sampled_from(recipe.COLOURS)
+)
 recipes = st.builds(
     recipe.Recipe,
     data=words,

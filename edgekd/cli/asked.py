@@ -14,9 +14,8 @@ import msgspec
 from edgekd.cli.options import Flags
 from edgekd.errors import RecipeError, UsageError
 from edgekd.phases import Phase, Temperature
-from edgekd.recipe import Previous, Recipe, Student, Teacher
+from edgekd.recipe import COLOURS, Previous, Recipe, Stated, Student, Teacher
 from edgekd.recipefile import override
-from edgekd.record import Preprocess
 
 _T = TypeVar("_T", Recipe, Teacher)
 _NO_PATH = ("hf", "timm")
@@ -147,6 +146,7 @@ def _teacher(teacher: Teacher | None, flags: Flags, *, base: Path, cwd: Path) ->
         "--teacher-mean": flags.teacher_mean,
         "--teacher-std": flags.teacher_std,
         "--teacher-size": flags.teacher_size,
+        "--teacher-colour": flags.teacher_colour,
         "--teacher-classes": flags.teacher_classes,
     }
     typed = [name for name, value in about.items() if value is not None]
@@ -166,19 +166,23 @@ def _teacher(teacher: Teacher | None, flags: Flags, *, base: Path, cwd: Path) ->
     return _changed(teacher, {key: value for key, value in changes.items() if value is not None})
 
 
-def _preprocess(preprocess: Preprocess | None, flags: Flags) -> Preprocess | None:
+def _preprocess(stated: Stated | None, flags: Flags) -> Stated | None:
     changes: dict[str, Any] = {}
     for key, text in (("mean", flags.teacher_mean), ("std", flags.teacher_std)):
         if text is not None:
             changes[key] = _numbers(text, f"--teacher-{key}")
     if flags.teacher_size is not None:
         changes["size"] = parse_size(flags.teacher_size, "--teacher-size")
+    if flags.teacher_colour is not None:
+        if flags.teacher_colour not in COLOURS:
+            raise UsageError(f"--teacher-colour takes {', '.join(COLOURS)}, got {flags.teacher_colour!r}")
+        changes["colour"] = flags.teacher_colour
     if not changes:
         return None
-    if preprocess is None and ("mean" in changes) != ("std" in changes):
+    if (stated is None or stated.mean is None) and ("mean" in changes) != ("std" in changes):
         raise UsageError("--teacher-mean and --teacher-std stand together, as in --teacher-mean 0.485,0.456,0.406 --teacher-std 0.229,0.224,0.225")
     try:
-        return msgspec.structs.replace(preprocess or Preprocess(), **changes)
+        return msgspec.structs.replace(stated or Stated(), **changes)
     except ValueError as error:
         raise RecipeError(f"the teacher's preprocess: {error}") from None
 

@@ -46,6 +46,7 @@ class Labeller:
     teacher_mean: Annotated[str | None, typer.Option("--teacher-mean", metavar="M,M,M", help="What it subtracts, per channel in [0, 1].")] = None
     teacher_std: Annotated[str | None, typer.Option("--teacher-std", metavar="S,S,S", help="What it divides by, per channel in [0, 1].")] = None
     teacher_size: Annotated[str | None, typer.Option("--teacher-size", metavar="HxW", help="Pixels at which it wants its images.")] = None
+    teacher_colour: Annotated[str | None, typer.Option("--teacher-colour", metavar="rgb|bgr|grey", help="Its channels and their order.")] = None
     teacher_classes: Annotated[
         str | None,
         typer.Option("--teacher-classes", metavar="FILE|A,B,…", help="Its class names in the order of its outputs, where its file has none."),

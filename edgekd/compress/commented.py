@@ -16,7 +16,6 @@ from msgspec.structs import FieldInfo
 from edgekd.phases import Augment, Phase, Temperature
 from edgekd.recipe import Recipe
 from edgekd.recipefile import decode_recipe
-from edgekd.record import Preprocess
 
 Remarks = Mapping[str, Sequence[str]]
 """By key, one paragraph each."""
@@ -26,7 +25,6 @@ WIDTH = 120
 _TABLES = ("co_teacher", "student", "on", "train", "phase", "export", "limit")
 """Keys that are written as tables, below the plain ones."""
 _ALWAYS: dict[type, tuple[str, ...]] = {
-    Preprocess: ("mean", "std"),
     Augment: ("crop", "flip"),
     Phase: ("temperature",),
     Temperature: ("start", "end"),

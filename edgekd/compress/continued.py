@@ -26,7 +26,7 @@ from edgekd.files import sha256_json
 from edgekd.models.heads import take_over
 from edgekd.models.load import Network, fingerprint
 from edgekd.phases import Phase
-from edgekd.recipe import Student
+from edgekd.recipe import Stated, Student
 from edgekd.terms import Label
 
 _NAMES = 8
@@ -116,7 +116,7 @@ def _among_shown(phase: Phase) -> Phase:
 
 
 def _spec(model: str, was: Network) -> Student:
-    return Student(model=model, preprocess=was.preprocess)
+    return Student(model=model, preprocess=Stated(**msgspec.structs.asdict(was.preprocess)))
 
 
 def _some(names: Sequence[str]) -> str:

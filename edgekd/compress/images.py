@@ -31,22 +31,38 @@ def brings(spec: Teacher | Student) -> bool:
 
 
 def teachers_preprocess(teacher: Teacher, base: Path) -> Preprocess | None:
-    """How the teacher wants its images, as far as that is known before it is built: as stated, published, or carried by its file.
+    """How the teacher wants its images, as far as that is known before it is built: as stated, published, or carried by its file."""
+    known = _carried(teacher, base)
+    return known if teacher.preprocess is None else teacher.preprocess.over(known or Preprocess())
 
-    What was stated without a size takes size and crop from what is known otherwise.
+
+def weights_preprocess(spec: Teacher | Student, base: Path) -> Preprocess | None:
+    """How a network that comes with weights is to be built: None where the recipe says nothing of it. What it leaves out is as the weights say, but
+    for the size, which need not be the one that they were taught at.
+
+    Raises:
+        UsageError: neither the recipe nor the weights say mean and std.
     """
-    carried = None
-    if teacher.model.endswith(".onnx"):
-        carried = carried_preprocess(graph.summary(base / teacher.model).metadata, base / teacher.model)
-    elif teacher.model.endswith(".safetensors") or (teacher.weights or "").endswith(".safetensors"):
-        file = base / (teacher.model if teacher.model.endswith(".safetensors") else teacher.weights or "")
-        carried = carried_preprocess(read_metadata(file), file)
-    else:
-        carried = published_preprocess(teacher.model, teacher.weights)
-    stated = teacher.preprocess
-    if stated is None or carried is None or stated.size is not None:
-        return stated or carried
-    return msgspec.structs.replace(stated, size=carried.size, resize=carried.resize, crop=carried.crop)
+    stated = spec.preprocess
+    if stated is None:
+        return None
+    known = _carried(spec, base)
+    if known is None and stated.mean is None:
+        raise UsageError(
+            f"how brought weights want their images must be stated whole; the preprocess of {spec.model} has no mean and std, and nor have its "
+            "weights. Add both; by flags --teacher-mean and --teacher-std."
+        )
+    return stated.over(msgspec.structs.replace(known or Preprocess(), size=None, resize=None, crop=None))
+
+
+def _carried(spec: Teacher | Student, base: Path) -> Preprocess | None:
+    """What the weights themselves, or who publishes them, say."""
+    if spec.model.endswith(".onnx"):
+        return carried_preprocess(graph.summary(base / spec.model).metadata, base / spec.model)
+    if spec.model.endswith(".safetensors") or (spec.weights or "").endswith(".safetensors"):
+        file = base / (spec.model if spec.model.endswith(".safetensors") else spec.weights or "")
+        return carried_preprocess(read_metadata(file), file)
+    return published_preprocess(spec.model, spec.weights)
 
 
 def load_images(recipe: Recipe, base: Path, emit: Emit, *, like: Old | None = None) -> source.Source:

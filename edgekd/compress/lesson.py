@@ -12,7 +12,7 @@ import numpy as np
 import torch
 
 from edgekd import units
-from edgekd.compress.images import brings
+from edgekd.compress.images import brings, weights_preprocess
 from edgekd.compress.story import Story
 from edgekd.distill import distill, filled
 from edgekd.distill.beside import Beside
@@ -82,7 +82,7 @@ def built(story: Story, spec: Teacher | Student, *, replace_head: bool, seed: in
         shape=story.shape,
         weights=spec.weights,
         weights_key=spec.weights_key,
-        preprocess=spec.preprocess or (None if brings(spec) else own_preprocess(story, spec.model)),
+        preprocess=weights_preprocess(spec, story.base) if brings(spec) else own_preprocess(story, spec),
         base=story.base,
         replace_head=replace_head,
     )
@@ -104,17 +104,18 @@ def settled(story: Story, train: Train, network: Network, *, brought: bool) -> T
     return full
 
 
-def own_preprocess(story: Story, model: str) -> Preprocess:
-    """The training images' own mean and standard deviation, for a network that starts at random."""
+def own_preprocess(story: Story, spec: Teacher | Student) -> Preprocess:
+    """For a network that starts at random: what the recipe states, and the training images' own mean and standard deviation."""
     images = story.images.train
     some = images.read(np.linspace(0, len(images) - 1, min(len(images), _SAMPLE)).round().astype(np.int64))
     mean, std = some.mean(axis=(0, 1, 2)) / 255, some.std(axis=(0, 1, 2)) / 255
-    grey = images.shape[2] == 1 and factory(model) is not None
-    return Preprocess(
+    grey = images.shape[2] == 1 and factory(spec.model) is not None
+    own = Preprocess(
         mean=tuple(round(float(value), 4) for value in mean),
         std=tuple(round(max(float(value), 0.01), 4) for value in std),
         colour="grey" if grey else "rgb",
     )
+    return own if spec.preprocess is None else spec.preprocess.over(own)
 
 
 def learnt(

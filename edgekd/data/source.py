@@ -171,8 +171,18 @@ def labelled(
     return relabelled(other.train if other.test is None else other.test, other.classes, classes, called), other.content
 
 
-def relabelled(images: Images, theirs: Sequence[str], ours: Sequence[str], called: str) -> Images:
-    """Images whose labels go by the class names `theirs`, with labels by `ours`; `called` is how an error names them.
+def judging(spec: str, classes: Sequence[str], wanted: Wanted, *, called: str, base: Path = Path(), emit: Emit = silent) -> Images:
+    """Images to judge a teacher's settings by, with labels by its class names: a spec's validation images, else those to learn from.
+
+    Raises as `labelled`.
+    """
+    other = _find(spec, wanted, False, base, emit)
+    images = other.train if other.valid is None or other.valid_is_test else other.valid
+    return relabelled(images, other.classes, classes, called, "the teacher's, as --teacher-classes names them")
+
+
+def relabelled(images: Images, theirs: Sequence[str], ours: Sequence[str], called: str, whose: str = "the data's") -> Images:
+    """Images whose labels go by the class names `theirs`, with labels by `ours`; `called` and `whose` are how an error names them.
 
     Raises:
         UsageError: they show a class that is none of `ours`, or their labels are a teacher's.
@@ -182,7 +192,7 @@ def relabelled(images: Images, theirs: Sequence[str], ours: Sequence[str], calle
     shown = np.flatnonzero(class_counts(images.labels, len(theirs))).tolist()
     unknown = [theirs[label] for label in shown if theirs[label] not in ours]
     if unknown:
-        raise UsageError(f"every class of {called} must be one of the data's ({', '.join(ours)}); it also has {', '.join(unknown)}.")
+        raise UsageError(f"every class of {called} must be one of {whose} ({', '.join(ours)}); it also has {', '.join(unknown)}.")
     if images.labels.ndim == 2:
         places = [theirs.index(name) if name in theirs else len(theirs) for name in ours]
         return replace(images, labels=np.pad(images.labels, ((0, 0), (0, 1)), constant_values=UNKNOWN)[:, places])

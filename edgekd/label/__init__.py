@@ -123,7 +123,8 @@ def _known_accuracy(
         emit(Note(text="nothing here can tell a wrong mean or class order of the teacher; --known SPEC, images with labels, can", level="warning"))
         return None
     height, width, channels = found.images.shape
-    images = source.load(known, size=(height, width), channels=channels, crop_fraction=wanted.crop_fraction, base=base, emit=emit)
+    like = Wanted((height, width), channels, wanted.crop_fraction)
+    images = source.judging(known, names, like, called=f"--known {known}", base=base, emit=emit)
     accuracy = check_known(network, names, images)
     emit(Note(text=f"teacher {network.name}: {units.percent_text(accuracy)} of the known images right"))
     return accuracy

@@ -12,8 +12,8 @@ import numpy as np
 import torch
 
 from edgekd import graph
-from edgekd.compress.images import brings
-from edgekd.data.source import Source
+from edgekd.compress.images import brings, weights_preprocess
+from edgekd.data.images import Images
 from edgekd.errors import UsageError
 from edgekd.models.check import IMAGES, check_brought
 from edgekd.models.load import Network, build
@@ -55,28 +55,20 @@ def brought(teacher: Teacher, names: Sequence[str], shape: tuple[int, int, int],
         shape=shape,
         weights=teacher.weights,
         weights_key=teacher.weights_key,
-        preprocess=teacher.preprocess,
+        preprocess=weights_preprocess(teacher, base),
         base=base,
     )
 
 
-def check_known(network: Network, names: Sequence[str], known: Source) -> float:
-    """The share of known images that the teacher has right.
+def check_known(network: Network, names: Sequence[str], images: Images) -> float:
+    """The share of known images, whose labels count the teacher's classes, that it has right.
 
     Raises:
-        UsageError: it is no better than chance, or better under another setting, which is named; or the images show classes that it does not know.
+        UsageError: it is no better than chance, or better under another setting, which is named.
     """
-    strange = [name for name in known.classes if name not in names]
-    if strange:
-        raise UsageError(
-            f"--known images are of the teacher's classes ({', '.join(names[:8])}); {known.spec} also has {', '.join(strange[:8])}. "
-            "Name its classes in the order of its outputs with --teacher-classes, or give other images."
-        )
-    images = known.valid if len(known.valid) else known.train
     chosen = np.random.default_rng(0).permutation(len(images))[:IMAGES]
     pixels = torch.from_numpy(images.read(chosen)).permute(0, 3, 1, 2).float() / 255
-    theirs = np.array([list(names).index(name) for name in known.classes])
-    return check_brought(network, pixels, torch.from_numpy(theirs[images.labels[chosen]]), names)
+    return check_brought(network, pixels, torch.from_numpy(images.labels[chosen]), names)
 
 
 def _listed(file: Path) -> list[str]:

@@ -195,7 +195,10 @@ def _settle(box: BlackBox, stated: Preprocess | None, shape: tuple[int, int, int
         )
     if (preprocess.colour == "grey") != (box.channels == 1):
         fits = "grey" if box.channels == 1 else "rgb"
-        raise UsageError(f'{box.path} takes {box.channels} channel(s), and preprocess says colour = "{preprocess.colour}". Set colour = "{fits}".')
+        raise UsageError(
+            f'{box.path} takes {box.channels} channel(s), and preprocess says colour = "{preprocess.colour}". '
+            f'Set colour = "{fits}", or --teacher-colour {fits}.'
+        )
     wanted = input_size(preprocess)
     if box.size is not None and wanted is not None and wanted != box.size:
         raise UsageError(

@@ -186,10 +186,9 @@ def _toml(preprocess: Preprocess) -> str:
 
 
 def _flags(preprocess: Preprocess) -> str:
-    """The same as flags, where there are flags for it."""
-    if preprocess.colour == "bgr":
-        return ""
-    return f" (--teacher-mean {_commas(preprocess.mean)} --teacher-std {_commas(preprocess.std)})"
+    """The same as flags."""
+    colour = "" if preprocess.colour == "rgb" else f" --teacher-colour {preprocess.colour}"
+    return f" (--teacher-mean {_commas(preprocess.mean)} --teacher-std {_commas(preprocess.std)}{colour})"
 
 
 def _numbers(values: Sequence[float]) -> str:

@@ -278,7 +278,13 @@ def _mismatch(source: str, missing: list[str], extra: list[str], shaped: list[st
     parts += [f"not in the network: {_some(extra)}"] if extra else []
     if shaped:
         parts.append("of another shape: " + _some(f"{name} {tuple(state[name].shape)} for {tuple(wanted[name].shape)}" for name in shaped))
-    return f"the weights in {source} must be this network's, and are not. {'; '.join(parts)}. Check the model's name, or --weights-key."
+    grey = any(state[name].ndim == 4 and (state[name].shape[1], wanted[name].shape[1]) == (1, 3) for name in shaped)
+    remedy = (
+        'For a network of one channel set colour = "grey" in its preprocess, or --teacher-colour grey'
+        if grey
+        else "Check the model's name, or --weights-key"
+    )
+    return f"the weights in {source} must be this network's, and are not. {'; '.join(parts)}. {remedy}."
 
 
 def _some(names: Any) -> str:

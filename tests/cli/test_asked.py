@@ -11,9 +11,8 @@ from edgekd.cli.asked import origin, parse_size, recipe_from, run_name
 from edgekd.cli.options import Flags
 from edgekd.errors import RecipeError, UsageError
 from edgekd.phases import Temperature
-from edgekd.recipe import Previous, Recipe, Student, Teacher
+from edgekd.recipe import Previous, Recipe, Stated, Student, Teacher
 from edgekd.recipefile import decode_recipe
-from edgekd.record import Preprocess
 
 HERE = Path("/desk")
 
@@ -48,7 +47,7 @@ def test_a_teacher_by_flags() -> None:
         teacher_size="32",
         teacher_classes="cat,dog",
     )
-    preprocess = Preprocess(size=(32, 32), mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225))
+    preprocess = Stated(size=(32, 32), mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225))
     assert recipe.teacher == Teacher(model="resnet56", weights="r.th", weights_key="ema", preprocess=preprocess, classes=["cat", "dog"])
 
 
@@ -56,7 +55,7 @@ def test_flags_change_a_recipes_teacher_and_keep_the_rest() -> None:
     """--teacher-weights without --teacher completes the recipe's own teacher."""
     start = decode_recipe('teacher = { model = "resnet56", preprocess = { mean = [0.4], std = [0.2] } }')
     teacher = asked(start, teacher_weights="r.th", teacher_size="16x24").teacher
-    assert teacher == Teacher(model="resnet56", weights="r.th", preprocess=Preprocess(size=(16, 24), mean=(0.4,), std=(0.2,)))
+    assert teacher == Teacher(model="resnet56", weights="r.th", preprocess=Stated(size=(16, 24), mean=(0.4,), std=(0.2,)))
 
 
 def test_another_teacher_replaces_the_recipes_whole() -> None:
@@ -173,6 +172,7 @@ def test_weights_and_classes_are_moved_too() -> None:
         ({"channels": 2}, "--channels takes 1 (grey) or 3 (colour), got 2"),
         ({"teacher_weights": "a.pth"}, "--teacher-weights describes a teacher, and none is named. Add --teacher MODEL."),
         ({"teacher": "a", "teacher_mean": "0.5"}, "--teacher-mean and --teacher-std stand together"),
+        ({"teacher": "a", "teacher_colour": "gray"}, "--teacher-colour takes rgb, bgr, grey, got 'gray'"),
         ({"teacher": "a", "teacher_mean": "x", "teacher_std": "1"}, "--teacher-mean takes a number per channel"),
         ({"no_student": True, "student": ["a"]}, "--no-student leaves the teacher alone"),
         ({"student_weights": "pretrained"}, "--student-weights starts a student from weights, and none is named. Add --student MODEL."),

@@ -6,9 +6,8 @@ from hypothesis import strategies as st
 
 from edgekd.compress.commented import WIDTH, commented
 from edgekd.phases import Augment, Phase, Subset, Temperature, Train
-from edgekd.recipe import Limit, Recipe, Student, Teacher
+from edgekd.recipe import Limit, Recipe, Stated, Student, Teacher
 from edgekd.recipefile import decode_recipe
-from edgekd.record import Preprocess
 from edgekd.terms import Label as LabelTerm
 
 NAMES = st.text(st.characters(codec="utf-8", exclude_characters="\x00"), min_size=1, max_size=12)
@@ -22,7 +21,9 @@ RECIPES = st.builds(
         Teacher,
         model=NAMES,
         weights=st.none() | NAMES,
-        preprocess=st.none() | st.just(Preprocess()) | st.just(Preprocess(size=(8, 9), mean=(0.1, 1e-9, 0.3), std=(1.0, 2.0, 3e20), colour="bgr")),
+        preprocess=st.none()
+        | st.just(Stated(colour="grey"))
+        | st.just(Stated(size=(8, 9), mean=(0.1, 1e-9, 0.3), std=(1.0, 2.0, 3e20), colour="bgr")),
         classes=st.none() | NAMES | st.lists(NAMES, max_size=3),
     ),
     student=st.none() | st.lists(st.builds(Student, model=NAMES), max_size=2).map(tuple),
@@ -79,7 +80,7 @@ def test_remarks_stand_over_what_they_speak_of() -> None:
 def test_what_people_look_for_is_written_though_as_by_default() -> None:
     """Mean and std that were stated, a phase's temperature, whether images are mirrored; a loss has its name."""
     recipe = Recipe(
-        teacher=Teacher(model="a", weights="w.pth", preprocess=Preprocess()),
+        teacher=Teacher(model="a", weights="w.pth", preprocess=Stated(mean=(0.5,), std=(0.5,))),
         train=Train(augment=Augment()),
         phase=(Phase(name="one", epochs=2, terms=(LabelTerm(),)),),
     )

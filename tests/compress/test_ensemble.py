@@ -14,15 +14,15 @@ from edgekd.errors import RecipeError, UsageError
 from edgekd.events import Event, Note, StageFinished
 from edgekd.files import sha256_file
 from edgekd.phases import Phase
-from edgekd.recipe import Recipe, Teacher
+from edgekd.recipe import Recipe, Stated, Teacher
 from edgekd.recipefile import decode_recipe
-from edgekd.record import Preprocess, Report
+from edgekd.record import Report
 from edgekd.report.columns import tables
 from edgekd.scores import Metric
 from edgekd.terms import Feature, Kd
 from tests.compress.jobs import recipe, run, workplace
 
-LARGE = Preprocess(size=(12, 10), mean=(0.3,), std=(0.2,))
+LARGE = Stated(size=(12, 10), mean=(0.3,), std=(0.2,))
 
 
 def done(told: list[Event]) -> list[str]:

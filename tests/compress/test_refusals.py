@@ -12,7 +12,7 @@ from edgekd import files as whole_files
 from edgekd.errors import DeviceError, EdgekdError, MissingError, RunError, TrainingError, UsageError
 from edgekd.events import Note, silent
 from edgekd.phases import Optimizer, Phase, Subset, Temperature
-from edgekd.recipe import Export, Limit, Recipe, Student, Teacher
+from edgekd.recipe import Export, Limit, Recipe, Stated, Student, Teacher
 from edgekd.recipefile import encode_recipe
 from edgekd.run import Run
 from edgekd.terms import Heads, Kd, Label, Levels, Relation
@@ -92,15 +92,8 @@ def test_an_onnx_teacher_of_other_classes_or_size(base: Path) -> None:
 def test_an_onnx_teacher_told_a_size_it_does_not_take(base: Path) -> None:
     """The file's own size is named."""
     file = brightness(base / "teacher.onnx")
-    stated = msgspec.json.decode(b'{"size": [8, 8], "mean": [0.0], "std": [1.0], "colour": "grey"}', type=whole_preprocess())
+    stated = Stated(size=(8, 8), mean=(0.0,), std=(1.0,), colour="grey")
     refused(base, UsageError, "takes images of 4x4 and nothing else, and preprocess says 8x8", teacher=Teacher(model=file.name, preprocess=stated))
-
-
-def whole_preprocess() -> Any:
-    """The record of how a network wants its images."""
-    from edgekd.record import Preprocess
-
-    return Preprocess
 
 
 def test_classes_of_a_teacher_that_are_not_the_datas(base: Path) -> None:

@@ -7,12 +7,13 @@ import numpy as np
 import pytest
 
 from edgekd.compress import files
-from edgekd.compress.images import load_images, teachers_preprocess
+from edgekd.compress.images import load_images, teachers_preprocess, weights_preprocess
 from edgekd.errors import UsageError
 from edgekd.events import Event, StageFinished, silent
+from edgekd.models.weights import read_metadata
 from edgekd.models.zoo import published_classes
-from edgekd.recipe import Limit, Recipe, Teacher
-from edgekd.record import Preprocess
+from edgekd.recipe import Limit, Recipe, Stated, Teacher
+from edgekd.record import Preprocess, carried_preprocess
 from tests.compress.jobs import recipe, run, workplace
 from tests.toys import brightness
 
@@ -34,7 +35,7 @@ def test_a_teacher_that_sees_its_images_otherwise_teaches_anew(base: Path) -> No
     (weights,) = (base / "first").glob("teach-*/weights.safetensors")
     train = msgspec.structs.replace(recipe().train, teacher_epochs=None)
     for mean, stages in ((0.50, ["teach", "distill/thin"]), (0.50, []), (0.52, ["teach", "distill/thin"])):
-        seen = Preprocess(size=(8, 8), mean=(mean,), std=(0.25,))
+        seen = Stated(size=(8, 8), mean=(mean,), std=(0.25,))
         spec = Teacher(model="nets.py:wide", weights=str(weights), preprocess=seen)
         _, told = run(base, recipe(teacher=spec, train=train), verb="distill")
         assert done(told) == stages
@@ -99,8 +100,10 @@ def test_a_teachers_size_is_known_before_it_is_built(base: Path) -> None:
     published = teachers_preprocess(Teacher(model="resnet18", weights="pretrained"), base)
     assert published is not None
     assert (published.size, published.crop, published.resize) == ((224, 224), 224, 256)
-    stated = teachers_preprocess(Teacher(model="resnet18", weights="pretrained", preprocess=Preprocess(mean=(0.1,), std=(0.2,))), base)
+    stated = teachers_preprocess(Teacher(model="resnet18", weights="pretrained", preprocess=Stated(mean=(0.1,), std=(0.2,))), base)
     assert stated == msgspec.structs.replace(published, mean=(0.1,), std=(0.2,))
+    sized = teachers_preprocess(Teacher(model="resnet18", weights="pretrained", preprocess=Stated(size=(64, 64))), base)
+    assert sized == msgspec.structs.replace(published, size=(64, 64), crop=None, resize=None)
     carried = teachers_preprocess(Teacher(model=brightness(base / "teacher.onnx").name), base)
     assert carried is not None
     assert carried.size == (4, 4)
@@ -111,3 +114,34 @@ def test_published_weights_for_other_classes_get_a_new_head() -> None:
     """A thousand classes are ImageNet's; a small network has no published weights."""
     assert published_classes("resnet18") == 1000
     assert published_classes("resnet20") is None
+
+
+def test_what_a_recipe_leaves_out_is_as_the_weights_say(base: Path) -> None:
+    """A size or a colour alone leaves mean and std as they were; the size that weights were taught at does not bind."""
+    pretrained = Teacher(model="resnet18", weights="pretrained", preprocess=Stated(size=(64, 64), colour="bgr"))
+    known = weights_preprocess(pretrained, base)
+    assert known is not None
+    assert (known.size, known.crop, known.colour, known.mean, known.std) == ((64, 64), None, "bgr", (0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
+    assert weights_preprocess(Teacher(model="resnet18", weights="pretrained"), base) is None
+    shifted = weights_preprocess(Teacher(model="resnet18", weights="pretrained", preprocess=Stated(mean=(0.1,), std=(0.2,))), base)
+    assert shifted == Preprocess(mean=(0.1,), std=(0.2,))
+
+
+def test_a_size_alone_of_weights_that_say_nothing_is_refused(base: Path) -> None:
+    """Nothing is guessed for mean and std."""
+    spec = Teacher(model="nets.py:wide", weights="wide.pth", preprocess=Stated(size=(8, 8)))
+    with pytest.raises(UsageError, match=r"the preprocess of nets.py:wide has no mean and std, and nor have its weights"):
+        weights_preprocess(spec, base)
+
+
+def test_a_network_that_is_taught_here_takes_mean_and_std_from_the_images(base: Path) -> None:
+    """A stated size changes nothing of them."""
+    job = recipe(teacher=Teacher(model="nets.py:wide", preprocess=Stated(size=(10, 10))))
+    run(base, job, verb="teach", out="sized")
+    run(base, recipe(), verb="teach", out="plain")
+    large, own = (
+        carried_preprocess(read_metadata(file), file) for name in ("sized", "plain") for file in (base / name).glob("teach-*/weights.safetensors")
+    )
+    assert own is not None
+    assert large == msgspec.structs.replace(own, size=(10, 10))
+    assert own.mean != (0.5,)

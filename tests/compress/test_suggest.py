@@ -19,9 +19,8 @@ from edgekd.compress.suggest import Suggestion
 from edgekd.errors import EdgekdError, UsageError
 from edgekd.events import Event, Note
 from edgekd.phases import TWO_PHASES, Augment, Train
-from edgekd.recipe import Export, Limit, Recipe, Student, Teacher
+from edgekd.recipe import Export, Limit, Recipe, Stated, Student, Teacher
 from edgekd.recipefile import decode_recipe
-from edgekd.record import Preprocess
 from tests.compress.jobs import PHASES, workplace
 from tests.toys import brightness
 
@@ -119,7 +118,7 @@ def test_an_onnx_teacher_is_counted_in_its_file(tmp_path: Path) -> None:
 def test_what_cannot_be_built_is_refused(toys: Path) -> None:
     """Weights of another network, two students of one name, a target that nobody knows: before a recipe is written."""
     torch.save({"other.weight": torch.zeros(3)}, toys / "other.pth")
-    known = Preprocess(mean=(0.5,), std=(0.5,))
+    known = Stated(mean=(0.5,), std=(0.5,))
     refused: list[tuple[dict[str, Any], str]] = [
         ({"teacher": Teacher(model="nets.py:wide", weights="other.pth")}, "must be stated"),
         ({"teacher": Teacher(model="nets.py:wide", weights="other.pth", preprocess=known)}, "must be this network's, and are not"),

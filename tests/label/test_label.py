@@ -16,15 +16,14 @@ from edgekd.data import source
 from edgekd.errors import EdgekdError, MissingError, RunError, UsageError
 from edgekd.events import Event, Note
 from edgekd.label import Labelled, Rules, label
-from edgekd.recipe import Recipe, Teacher
-from edgekd.record import Preprocess
+from edgekd.recipe import Recipe, Stated, Teacher
 from tests.compress import jobs
 from tests.label.conftest import NETS, noise, teachers
 from tests.toys import METADATA, brightness
 
 ONNX = Teacher(model="bright.onnx")
 BRIGHT = Teacher(
-    model="nets.py:bright", weights="bright.safetensors", preprocess=Preprocess(mean=(0.0,), std=(1.0,)), classes=["dark", "bright"]
+    model="nets.py:bright", weights="bright.safetensors", preprocess=Stated(mean=(0.0,), std=(1.0,)), classes=["dark", "bright"]
 )  # fmt: skip
 QUICK = Rules(views=1, duplicates=None)
 
@@ -127,7 +126,7 @@ def test_known_images_tell_a_teacher_that_is_used_wrongly(here: Path) -> None:
     """Right: its accuracy. In another class order, or under another mean: an error that names what fits, before anything is asked."""
     x = noise(200, size=4)
     y = (x.mean((1, 2, 3)) > 127).astype(int)
-    np.savez(here / "known.npz", x_train=x, y_train=1 - y, x_test=x, y_test=1 - y, classes=np.array(["bright", "dark"]))
+    np.savez(here / "known.npz", x_train=x, y_train=1 - y, classes=np.array(["bright", "dark"]))
     np.savez(here / "x.npz", x=x)
     result, warnings = labelled(here, "npz:x.npz", known="npz:known.npz")
     assert result.known_accuracy is not None
@@ -136,7 +135,7 @@ def test_known_images_tell_a_teacher_that_is_used_wrongly(here: Path) -> None:
     turned = msgspec.structs.replace(BRIGHT, classes=["bright", "dark"])
     with pytest.raises(UsageError, match=r"classes in another order"):
         labelled(here, "npz:x.npz", teacher=turned, out="turned", known="npz:known.npz")
-    with pytest.raises(UsageError, match=r"--known images are of the teacher's classes \(no, yes\)"):
+    with pytest.raises(UsageError, match=r"--known npz:known.npz must be one of the teacher's, as --teacher-classes names them \(no, yes\)"):
         labelled(here, "npz:x.npz", teacher=msgspec.structs.replace(BRIGHT, classes=["no", "yes"]), out="named", known="npz:known.npz")
     assert {path.parts[-3] for path in here.glob("*/label-*/part-*")} == {"out"}
 

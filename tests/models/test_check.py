@@ -162,12 +162,13 @@ def test_settings_of_grey_images(taught: Preprocess, stated: Preprocess, words: 
 
 
 def test_a_network_that_takes_blue_first() -> None:
-    """With mean and std in that order; no flag says so, and none is offered."""
+    """With mean and std in that order, as a recipe and as flags say it."""
     said = message(brought(turned(IMAGENET, "bgr"), IMAGENET), *seen())
     assert "50.0% of 600" in said
     assert said.endswith(
         "100.0% with its own mean and std in the order bgr. "
-        'Set preprocess = { mean = [0.406, 0.456, 0.485], std = [0.225, 0.224, 0.229], colour = "bgr" } beside its model.'
+        'Set preprocess = { mean = [0.406, 0.456, 0.485], std = [0.225, 0.224, 0.229], colour = "bgr" } beside its model '
+        "(--teacher-mean 0.406,0.456,0.485 --teacher-std 0.225,0.224,0.229 --teacher-colour bgr)."
     )
 
 

@@ -228,7 +228,7 @@ def test_what_does_not_match_is_listed(tmp_path: Path, replace_head: bool) -> No
     del state["features.1.bias"]
     state["features.0.weight"] = torch.ones(6, 1, 3, 3)
     missing, extra = r"missing in the file: features\.1\.bias; ", r"not in the network: neck\.weight; "
-    shaped = r"of another shape: features\.0\.weight \(6, 1, 3, 3\) for \(6, 3, 3, 3\)\. Check the model's name, or --weights-key"
+    shaped = r"of another shape: features\.0\.weight \(6, 1, 3, 3\) for \(6, 3, 3, 3\)\. For a network of one channel set colour = \"grey\""
     with pytest.raises(UsageError, match=rf"the weights in weights\.pt must be this network's, and are not\. {missing}{extra}{shaped}"):
         loaded(saved(tmp_path, state), replace_head=replace_head)
 
