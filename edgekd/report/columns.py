@@ -246,8 +246,10 @@ def _scores(report: Report) -> Table:
     ]
     counts, first = sorted({score.n for score in report.scores if score.split == "test"}), reference(report)
     note = f"test images: {' or '.join(map(str, counts))}"
-    if first is not None:
+    if first is not None and first.role == "teacher" and len(report.artifacts) > 1:
         note = f"{note}; kept, lost and agreement: against the teacher on the same images"
+    elif first is not None and len(rows) > 1:
+        note = f"{note}; kept: of what {said(first)} has"
     note += "; mAP, macro-F1 and AUC: means over the labels; all right: images without a wrong label" if several else ""
     note = "; ".join(filter(None, [note, groups.rule(report)]))
     names = [_label(row.name, set(report.shipped.values())) for row in rows] + [f"{network.role}/{network.name}" for network in alone]
@@ -270,8 +272,8 @@ def _steps(report: Report) -> Table:
 
 
 def _kept(ask: Ask) -> str:
-    """Accuracy, or what leads in its place, as a share of the teacher's."""
-    first = reference(ask.report)
+    """Accuracy, or what leads in its place, as a share of the teacher's; a bare file alone has nothing to keep."""
+    first = reference(ask.report) if len(ask.report.artifacts) > 1 else None
     own, whole = figures.lead(ask), Unknown("") if first is None else figures.lead(Ask(ask.report, first))
     return units.NOTHING if isinstance(own, Unknown) or isinstance(whole, Unknown) or not whole[0] else units.percent_text(own[0] / whole[0])
 

@@ -82,6 +82,20 @@ def test_bare_files_are_compared_with_the_first() -> None:
     assert "1.98×" in found
 
 
+def test_scores_of_bare_files_speak_of_no_teacher() -> None:
+    """Of several, what each keeps is of the first; one alone has nothing to keep."""
+    report = sample_report()
+    names = ("old", "new")
+    files = [replace(each, role="file", network=name, precision="fp32") for each, name in zip(report.artifacts, names, strict=False)]
+    scores = [replace(report.scores[0], artifact=file.name) for file in files]
+    empty = Report(edgekd="0", name="files", created="")
+    said = table(replace(empty, artifacts=files, scores=scores))
+    assert "kept: of what file/old/fp32 has" in said
+    assert "against the teacher" not in said
+    alone = table(replace(empty, artifacts=files[:1], scores=scores[:1]))
+    assert "kept" not in alone
+
+
 def test_verdicts_stand_alone() -> None:
     """What `edgekd check` prints: one paragraph a verdict, with its state in a word."""
     report = judged_report()
