@@ -20,6 +20,8 @@ from edgekd.events import Note
 from edgekd.models.load import Network, fingerprint
 from edgekd.scores import Held, Kept, Score
 
+FAR = 0.5
+"""Below this part of what a student knew of old classes, it has learnt little of the new ones."""
 _NEVER = 100.0
 """How far below its least logit an old student is taken to answer a class that it does not know."""
 
@@ -56,6 +58,20 @@ def tell_kept(story: Story, archive: Archive, was: Network, network: Network, *,
     for held in measured.kept.tests:
         before = "" if held.before is None else f"{units.percent_text(held.before.value)} before, "
         story.run.emit(Note(text=f"{network.name} on the {held.images} test images: {before}{units.percent_text(held.after.value)} now"))
+    if said := little_learnt(measured.kept):
+        story.note(said, warning=True)
+
+
+def little_learnt(kept: Kept) -> str | None:
+    """What to do where a student knows the new classes far less well than it knew the old ones; None where it does not, or nothing tells."""
+    new = [metric.value for held in kept.tests if held.images == "new" for name, metric in held.recall.items() if name not in kept.classes]
+    before = [held.before.value for held in kept.tests if held.images == "old" and held.before is not None]
+    if not new or not before or (learnt := sum(new) / len(new)) >= FAR * before[0]:
+        return None
+    return (
+        f"{kept.student} tells {units.percent_text(learnt)} of the images of a new class, and told {units.percent_text(before[0])} of the old ones: "
+        "more epochs (--epochs) teach more of what is new, and so does a smaller weight of what it knew (--set previous.weight=1)"
+    )
 
 
 def _measured(story: Story, archive: Archive, was: Network, network: Network) -> Measured:

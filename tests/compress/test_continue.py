@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from edgekd import compress as verbs
+from edgekd.compress.kept import little_learnt
 from edgekd.errors import EdgekdError, MissingError, RecipeError, RunError, UsageError
 from edgekd.events import Event, StageFinished, Trained
 from edgekd.files import sha256_file
@@ -20,7 +21,7 @@ from edgekd.recipe import Previous, Recipe, Student, Teacher
 from edgekd.recipefile import decode_recipe
 from edgekd.record import Report
 from edgekd.report.columns import tables
-from edgekd.scores import Kept
+from edgekd.scores import Held, Kept, Metric
 from edgekd.terms import Label, Relation
 from tests.compress.jobs import PHASES, images, recipe, run, workplace
 from tests.toys import brightness
@@ -474,6 +475,23 @@ def test_old_classes_that_are_never_shown_are_warned_of(base: Path) -> None:
     for number, job in enumerate((on(phase=PHASES[:1]), on(data="npz:images.npz", previous=Previous(run="old"), phase=PHASES[:1]))):
         report, _ = run(base, job, verb="distill", out=f"shown-{number}")
         assert not any(note.startswith("no image of") for note in report.notes)
+
+
+@pytest.mark.parametrize(("learnt", "said"), [(0.1, True), (0.44, True), (0.46, False), (0.9, False)])
+def test_little_learnt_of_what_is_new_is_said(learnt: float, said: bool) -> None:
+    """Below half of what it knew of the old classes; nothing is said of old classes that are shown again, nor where nothing tells."""
+
+    def metric(value: float) -> Metric:
+        return Metric(value=value, low=value, high=value, n=100)
+
+    old = Held(images="old", before=metric(0.9), after=metric(0.8))
+    new = Held(images="new", after=metric(0.5), recall={"above": metric(0.0), "left": metric(learnt)})
+    kept = Kept(student="thin", run="old", classes=["above", "below"], tests=[old, new])
+    told = little_learnt(kept)
+    assert (told is not None) == said
+    assert told is None or told.startswith(f"thin tells {100 * learnt:.1f} % of the images of a new class, and told 90.0 %")
+    assert little_learnt(msgspec.structs.replace(kept, tests=[new])) is None
+    assert little_learnt(msgspec.structs.replace(kept, classes=["above", "below", "left"])) is None
 
 
 def test_an_older_report_has_kept_nothing() -> None:
