@@ -100,7 +100,7 @@ def check(story: Story) -> None:
             "standardised, two classes' logits are the same for every image that shows the same class: soft losses take them as they are, "
             f"with {1 / STANDARDISED:g} of the weight"
         )
-    elif _many(story) and phases != story.recipe.phase and _by_teacher(story):
+    elif _many(story) and phases != story.recipe.phase and _distils(story):
         story.note(f"of {len(story.classes)} classes a phase that names no terms teaches by dist and labels: of many they teach better than kd")
     if story.recipe.by_answers and not story.recipe.student:
         raise UsageError("a student is picked by its teacher's size, and stored answers have none. Name one with --student MODEL.")
@@ -202,7 +202,7 @@ def _many(story: Story) -> bool:
     return one and len(story.classes) >= MANY_CLASSES and story.recipe.train.prior != "uniform"
 
 
-def _by_teacher(story: Story) -> bool:
+def _distils(story: Story) -> bool:
     """Whether there are students, and not labels alone that teach them."""
     return story.recipe.student != () and (story.previous is None or story.recipe.teacher is not None)
 
