@@ -5,8 +5,8 @@
 
 The data set is cut to a long tail of imbalance:1 (1: left whole); a tenth of that is held out for validation and the test images stay as they are,
 balanced. The teacher is taught on the same images, once. Two phases are the best of `candidates` by balanced accuracy on the validation images of
-seed 10 of CIFAR-10 at 100:1, and the same everywhere else; plain KD is T = 4, 0.9·soft + 0.1·hard, fixed before any run. All ways take the same
-steps.
+seed 10 of a data set at 100:1, and the same at its other imbalances; plain KD is T = 4, 0.9·soft + 0.1·hard, fixed before any run. All ways take the
+same steps.
 
     alone           labels only, by two phases' schedule on all images
     alone_balanced  the same with two phases' balanced subset at the end
@@ -44,7 +44,7 @@ from edgekd.models.load import Network, build, load_weights, save_weights
 from edgekd.phases import Phase, Subset, Temperature, Train
 from edgekd.record import How, Preprocess
 from edgekd.tasks.classify import adjust
-from edgekd.terms import Kd, Label, Term
+from edgekd.terms import Dist, Kd, Label, Term
 
 TEACHER, STUDENT = "resnet32", "resnet8"
 BATCH = 64
@@ -52,8 +52,8 @@ STEPS = {TEACHER: 2000, STUDENT: 1400}
 """Of `BATCH` images, all phases together: what a core does for all rows of CIFAR-10 at 100:1 in about 80 minutes."""
 LAST = 0.15
 """The second phase's share of the steps."""
-CHOSEN_AT, CHOSEN_ON = ("cifar10", 100), 10
-"""The setting and the seed that candidates are compared on; no way's row has that seed."""
+CHOSEN_AT, CHOSEN_ON = 100, 10
+"""The imbalance and the seed that candidates are compared on, for each data set; no way's row has that seed."""
 WAYS = ("two_phase", "kd", "alone_balanced", "alone", "alone_adjusted")
 FEW = 640
 """Images of each split in a smoke test."""
@@ -79,6 +79,7 @@ def candidates(epochs: float) -> dict[str, tuple[Phase, ...]]:
         "kd, plain images": two_phases(simple, epochs, plain=True),
         "kd, labels adjusted, plain images": two_phases((Kd(weight=0.9), adjusted), epochs, plain=True),
         "kd, labels adjusted": two_phases((Kd(weight=0.9), adjusted), epochs, plain=False),
+        "dist, plain images": two_phases((Dist(weight=2.0), Label()), epochs, plain=True),
         "kd standardised, labels adjusted, plain images": two_phases((Kd(weight=9.0, standardise=True), adjusted), epochs, plain=True),
     }
 
@@ -212,12 +213,12 @@ def missing(setting: Setting, seeds: list[int], names: list[str], rows: Rows) ->
             begun = time.monotonic()
             yield ended(way, 0, taught, begun, setting.scores(setting.teacher, "valid", "test", corrected=way != "teacher"))
     offered = candidates(epochs)
-    for name, phases in offered.items() if (setting.data, setting.imbalance) == CHOSEN_AT else ():
+    for name, phases in offered.items() if setting.imbalance == CHOSEN_AT else ():
         key = setting.key(phases, setting.train, CHOSEN_ON, corrected=True)
         if not done(name, CHOSEN_ON, key):
             begun = time.monotonic()
             yield ended(name, CHOSEN_ON, key, begun, setting.scores(setting.student(phases, CHOSEN_ON, corrected=True), "valid"))
-    two = offered[chosen([row for row in rows.values() if row["way"] in offered])]
+    two = offered[chosen([row for row in rows.values() if row["way"] in offered], setting.data)]
     for seed in seeds:
         for way in names:
             phases, corrected = ways(two, epochs)[way], way == "two_phase"
@@ -227,11 +228,11 @@ def missing(setting: Setting, seeds: list[int], names: list[str], rows: Rows) ->
                 yield ended(way, seed, key, begun, setting.scores(setting.student(phases, seed, corrected=corrected), "valid", "test"))
 
 
-def chosen(rows: list[Row]) -> str:
-    """The candidate with the highest balanced accuracy on the validation images of the setting that it is chosen at; of equal ones the first."""
-    own = [row for row in rows if (row["data"], row["imbalance"], row["seed"]) == (*CHOSEN_AT, CHOSEN_ON)]
+def chosen(rows: list[Row], data: str) -> str:
+    """The candidate with the highest balanced accuracy on the validation images of a data set's setting to choose at; of equal ones the first."""
+    own = [row for row in rows if (row["data"], row["imbalance"], row["seed"]) == (data, CHOSEN_AT, CHOSEN_ON)]
     if not own:
-        where = f"{CHOSEN_AT[0]} at {CHOSEN_AT[1]}:1"
+        where = f"{data} at {CHOSEN_AT}:1"
         raise SystemExit(f"what two phases are is chosen on {where}, and no candidate has a row there yet. Run that first.")
     return str(max(own, key=lambda row: row["valid_balanced_accuracy"])["way"])
 

@@ -131,7 +131,7 @@ def test_the_candidate_is_chosen_on_validation_images() -> None:
         _row("c", 0, 10.0, valid_balanced_accuracy=90.0),
         _row("d", longtail.CHOSEN_ON, 10.0, valid_balanced_accuracy=90.0, imbalance=10),
     ]
-    assert longtail.chosen(rows) == "b"
+    assert longtail.chosen(rows, "cifar10") == "b"
 
 
 def test_many_classes_get_their_line_once_seeds_are_enough() -> None:
