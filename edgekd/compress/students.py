@@ -197,9 +197,8 @@ def phases_of(story: Story) -> tuple[Phase, ...]:
 
 
 def _many(story: Story) -> bool:
-    """Whether classes are so many that `dist` teaches better; of several labels an image and of a long tail kd was measured alone."""
-    one = not several(story.images.train.labels)
-    return one and len(story.classes) >= MANY_CLASSES and story.recipe.train.prior != "uniform"
+    """Whether classes are so many that `dist` teaches better; of several labels an image kd was measured alone."""
+    return len(story.classes) >= MANY_CLASSES and not several(story.images.train.labels)
 
 
 def _distils(story: Story) -> bool:

@@ -11,7 +11,7 @@ from edgekd.compress.story import Story
 from edgekd.compress.students import check, phases_of
 from edgekd.compress.suggest import suggest
 from edgekd.events import Event, Note
-from edgekd.phases import DEFAULT, FEW_TERMS, MANY_CLASSES, MANY_TERMS, Phase
+from edgekd.phases import DEFAULT, FEW_TERMS, MANY_CLASSES, MANY_TERMS, Phase, Subset
 from edgekd.recipe import Recipe, Student, Teacher
 from edgekd.terms import Kd
 from tests.compress.jobs import recipe, workplace
@@ -45,16 +45,22 @@ def test_terms_by_the_number_of_classes(tmp_path: Path, classes: int) -> None:
 
 
 def test_named_terms_stay(tmp_path: Path) -> None:
-    """Those of the phase that has them; a long tail is taught by kd, as it was measured."""
+    """Those of the phase that has them; where no student learns from a teacher, nothing is said."""
     job = with_classes(workplace(tmp_path), MANY_CLASSES)
     first = msgspec.structs.replace(DEFAULT[0], terms=(Kd(),))
     phases, said = seen(tmp_path, msgspec.structs.replace(job, phase=(first, DEFAULT[1])))
     assert [phase.terms for phase in phases] == [(Kd(),), MANY_TERMS]
     assert len(said) == 1
     assert seen(tmp_path, msgspec.structs.replace(job, student=()))[1] == []
+
+
+def test_a_long_tail_of_many_classes(tmp_path: Path) -> None:
+    """Taught by dist as well, on a balanced half at the end."""
+    job = with_classes(workplace(tmp_path), MANY_CLASSES)
     uniform = msgspec.structs.replace(job, train=msgspec.structs.replace(job.train, prior="uniform"))
     phases, said = seen(tmp_path, uniform)
-    assert ([phase.terms for phase in phases], said) == ([FEW_TERMS] * 2, [])
+    assert ([phase.terms for phase in phases], len(said)) == ([MANY_TERMS] * 2, 1)
+    assert phases[-1].subset == Subset(by="balanced", fraction=0.5)
 
 
 def test_a_suggested_recipe_says_why(tmp_path: Path) -> None:
