@@ -63,10 +63,14 @@ def _at(where: str, kind: type[msgspec.Struct], table: Any) -> list[Any]:
         else:
             kinds = [item for k in kinds for item in _items(k)]
             table = table[int(index)] if isinstance(table, list) and index.isdigit() else None
-        kinds = [leaf for k in kinds for leaf in _leaves(k)]
+        kinds = _named([leaf for k in kinds for leaf in _leaves(k)], table)
+    return kinds
+
+
+def _named(kinds: list[Any], table: Any) -> list[Any]:
+    """Of tagged structs the one that the table names, where it names one."""
     tagged = [k for k in kinds if isinstance(k, msgspec.inspect.StructType) and k.tag_field]
-    named = [k for k in tagged if isinstance(table, dict) and table.get(k.tag_field) == k.tag]
-    return named or kinds
+    return [k for k in tagged if isinstance(table, dict) and table.get(k.tag_field) == k.tag] or kinds
 
 
 def _items(kind: Any) -> list[Any]:

@@ -9,7 +9,7 @@ from typing import Literal, TypeAlias
 
 import msgspec
 
-from edgekd.terms import COMPARING_TERMS, FEATURE_TERMS, Dist, Kd, Label, Struct, Term, require
+from edgekd.terms import COMPARING_TERMS, FEATURE_TERMS, LOGIT_TERMS, Dist, Kd, Label, Struct, Term, Tokens, require
 
 Shape: TypeAlias = Literal["linear", "cosine", "exponential", "teacher-confidence", "student-confidence", "learned"]
 
@@ -58,6 +58,10 @@ class Phase(Struct, frozen=True, kw_only=True):
 
     def __post_init__(self) -> None:
         require(self.epochs > 0, "a phase's epochs must be above 0", self.epochs)
+        for term in self.terms:
+            for name, value in msgspec.structs.asdict(term).items():
+                if isinstance(value, (int, float)) and not isinstance(value, bool):
+                    require(0 <= value < math.inf, f"{name} of a loss must be 0 or more and finite", value)
         weights = [term.weight for term in self.terms]
         require(not weights or sum(weights) > 0, "a phase's weights must add up to more than 0", weights)
         if not isinstance(self.temperature, Temperature):
@@ -68,6 +72,11 @@ class Phase(Struct, frozen=True, kw_only=True):
     def soft(self) -> bool:
         """Whether any term asks the teacher."""
         return any(not isinstance(term, Label) for term in self.terms)
+
+    @property
+    def softens(self) -> bool:
+        """Whether any term divides answers by the temperature."""
+        return any(isinstance(term, LOGIT_TERMS) or (isinstance(term, Tokens) and term.form == "soft") for term in self.terms)
 
     @property
     def is_quantised(self) -> bool:
@@ -170,6 +179,8 @@ DEFAULT: tuple[Phase, ...] = (
 
 FEW_TERMS: tuple[Term, ...] = (Kd(weight=9.0, standardise=True), Label(weight=0.1))
 MANY_TERMS: tuple[Term, ...] = (Dist(weight=2.0), Label())
+LARGEST_TERMS: tuple[Term, ...] = (Kd(weight=0.9), Label(weight=0.1))
+"""Of so many classes that a teacher's largest logits alone are remembered."""
 MANY_CLASSES = 20
 """From how many on `dist` teaches better than standardised `kd`: benchmarks/classes.py and methods.py. Of ten either was better once."""
 

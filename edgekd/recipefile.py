@@ -38,7 +38,8 @@ def read_recipe(path: Path) -> Recipe:
     try:
         return decode_recipe(path.read_bytes(), str(path))
     except OSError as error:
-        raise MissingError(f"no recipe at {path}: {error.strerror}. `edgekd recipe > {path.name}` writes one to start from.") from None
+        name = path.name if path.suffix == ".toml" else "recipe.toml"
+        raise MissingError(f"no recipe at {path}: {error.strerror}. `edgekd recipe > {name}` writes one to start from.") from None
 
 
 def recipe_table(recipe: Recipe) -> dict[str, Any]:

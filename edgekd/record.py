@@ -221,6 +221,8 @@ class Network(Struct, frozen=True, kw_only=True):
     valid_accuracy: float | None = None
     test_accuracy: Metric | None = None
     """Of a network without an artifact of its own, as `alone` and assistants; of each teacher where several answer together."""
+    test_balanced: Metric | None = None
+    """The mean over classes of `test_accuracy`; None for several labels an image."""
 
 
 class DataSummary(Struct, frozen=True, kw_only=True):

@@ -94,7 +94,7 @@ Pairs: TypeAlias = tuple[tuple[str, str], ...]
 
 
 class Feature(Struct, frozen=True, kw_only=True, tag_field="loss", tag="feature"):
-    """Squared difference of features through a learned projection (Romero et al. 2015). No pairs: the last stages."""
+    """Squared difference of features through a learned projection (Romero et al. 2015). No pairs: the last stages alike."""
 
     weight: float = 1.0
     pairs: Pairs = ()

@@ -30,6 +30,9 @@ def test_a_recipe_that_names_nothing_keeps_its_hash() -> None:
     [
         (PHASE.replace("epochs = 1", "epochs = 0"), "a phase's epochs must be above 0, got 0.0 (at phase[0])"),
         (PHASE.replace('"kd"', '"kd", weight = 0'), "a phase's weights must add up to more than 0, got [0.0]"),
+        (PHASE.replace('"kd"', '"kd", weight = -0.5'), "weight of a loss must be 0 or more and finite, got -0.5 (at phase[0])"),
+        (PHASE.replace('"kd"', '"dist", beta = -1'), "beta of a loss must be 0 or more and finite, got -1.0 (at phase[0])"),
+        (PHASE.replace('"kd"', '"relation", angle = inf'), "angle of a loss must be 0 or more and finite, got inf (at phase[0])"),
         (PHASE + "temperature = 0", "a temperature must be above 0, got 0.0"),
         (PHASE + "temperature = inf", "a temperature must be finite, got inf"),
         (PHASE + "temperature = { start = 3, end = inf }", "a temperature must be finite, got [3.0, inf]"),

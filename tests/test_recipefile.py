@@ -87,6 +87,10 @@ def test_no_student_is_not_the_same_as_an_empty_list() -> None:
         ("[teacher]\nweights = 'a.pt'", "the key 'model' is missing in teacher"),
         ("[teacher]\nmodel = 3", "expected `str`, got `int` (at teacher.model)"),
         ("[teacher]\nmodel = 'a'\npreprocess = { means = [0.5] }", "unknown key 'means' in teacher.preprocess; did you mean 'mean'?"),
+        (
+            "[[phase]]\nname = 'a'\nepochs = 1\nterms = [{ loss = 'attention', form = 'hard' }]",
+            "'hard' is no value for phase[0].terms[0].form; it takes sigmoid, squares",
+        ),
         ("[[limit]]\nsizes = '4 MB'", "unknown key 'sizes' in limit[0]; did you mean 'size'?"),
         ("channels = 2", "2 is no value for channels; it takes 1, 3"),
     ],

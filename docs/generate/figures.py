@@ -163,6 +163,8 @@ def files(name: str) -> str:
 
 
 def told(result: dict[str, Any]) -> str:
-    """Where a table comes from."""
+    """Where a table comes from; where its rows were made by several versions, that too: each keeps its own in the file."""
     host = result["host"]
-    return f"`{result['command']}`, commit {result['commit']}, {result['date']}, on {host['cpu']}, {host['cores']} cores."
+    commits = {row["commit"] for row in result.get("rows", []) if isinstance(row, dict) and "commit" in row}
+    older = f" The rows were made at {len(commits)} commits; each names its own in the result." if len(commits) > 1 else ""
+    return f"`{result['command']}`, commit {result['commit']}, {result['date']}, on {host['cpu']}, {host['cores']} cores.{older}"

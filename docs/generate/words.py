@@ -148,6 +148,6 @@ CHOICES: dict[str, dict[str, str]] = {
     },
     "Train.prior": {
         "data": "as often as the training images show it;",
-        "uniform": "all alike: log frequencies are taken off the teacher's answers, and the last phase sees a balanced subset.",
+        "uniform": "all alike: log frequencies are taken off the teacher's answers, and the last of several phases sees a balanced subset.",
     },
 }

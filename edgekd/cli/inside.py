@@ -22,6 +22,7 @@ def taps(model: Model, *, teacher: Teacher = None, classes: Classes = 10, size: 
     With --teacher: which of both belong together, as pairs that a recipe's term takes.
     """
     from edgekd.cli.asked import parse_channels, parse_size
+    from edgekd.distill.within import comparable
     from edgekd.errors import UsageError
     from edgekd.models.load import build
     from edgekd.models.taps import landmarks, suggested, suggested_heads
@@ -36,7 +37,7 @@ def taps(model: Model, *, teacher: Teacher = None, classes: Classes = 10, size: 
     named, listed = landmarks(network), places(network)
     other = None if teacher is None else build(teacher, classes=classes, shape=shape)
     pairs = [] if other is None else suggested(network, other)
-    heads = [] if other is None else suggested_heads(network, other)
+    heads = [] if other is None else [pair for pair in suggested_heads(network, other) if comparable(network, other, pair)]
     wide = max(len(tap.name) for tap in [*named.values(), *listed]) + 2
     lines = [f"{name:8}{tap.name:{wide}}{_extent(tap)}" for name, tap in named.items()]
     lines += ["", *(f"{'':8}{tap.name:{wide}}{_extent(tap)}" for tap in listed)]

@@ -13,6 +13,7 @@ from edgekd.compress.story import Story
 from edgekd.compress.students import phases_of, planned_between, stepped
 from edgekd.compress.teacher import doubt_chance
 from edgekd.distill.inside import Inside
+from edgekd.distill.within import token_pairs
 from edgekd.events import silent
 from edgekd.recipe import Student
 
@@ -24,10 +25,14 @@ def check(story: Story) -> None:
         UsageError: as `Inside`.
     """
     phases = phases_of(story)
-    if not any(phase.looks_inside for phase in phases) or story.recipe.by_answers or story.recipe.co_teacher or story.previous is not None:
-        return  # nothing is compared; or no one network teaches, and earlier students have rules of their own
-    line = [teacher.planned(story)[0], *planned_between(story)]
+    if not any(phase.looks_inside for phase in phases) or story.previous is not None:
+        return  # nothing is compared, or earlier students have rules of their own
     students = [built(story, spec, replace_head=True) for spec in story.recipe.student or ()]
+    if story.recipe.by_answers or story.recipe.co_teacher:
+        for learner in [*planned_between(story), *students]:
+            token_pairs(learner)  # no one network teaches: of what looks inside, `check_terms` lets tokens pass alone
+        return
+    line = [teacher.planned(story)[0], *planned_between(story)]
     for taught_by, learner in [*pairwise(line), *((line[-1], student) for student in students)]:
         Inside(learner, taught_by, phases, seed=story.recipe.seed, emit=silent)
 

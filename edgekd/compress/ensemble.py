@@ -4,6 +4,7 @@ In: an open `Story` and the teacher, where one is there. Out: an `Answerer`. Co-
 stage of its own, in which each of them is asked for validation and test images once. How answers are mixed is `distill.mixture`'s.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -67,6 +68,8 @@ def check(story: Story) -> None:
     recipe = story.recipe
     for spec in (recipe.teacher, *recipe.co_teacher):
         priors(story, spec)
+        if spec is not None and spec.prior is not None and recipe.train.prior == "data":
+            story.note(f'the prior of {spec.model} is not used: train.prior = "data" leaves its answers as they are', warning=True)
     if recipe.by_answers:
         check_terms(recipe.phase)
         _kept(story)
@@ -211,11 +214,18 @@ def priors(story: Story, spec: Teacher | None) -> tuple[list[float] | None, list
         return None, None
     counts = class_counts(story.images.train.labels, len(story.classes))
     where = "teacher.prior" if spec is story.recipe.teacher else "co_teacher.prior"
-    frequencies = [1.0] * len(counts) if own == "uniform" else _by_class(own, story, where) if own else [float(n) for n in counts]
+    # A class that no training image shows, as of labels that a teacher gave, counts as if one did (`longtail.log_prior` does the same).
+    frequencies = [1.0] * len(counts) if own == "uniform" else _by_class(own, story, where) if own else [float(max(n, 1)) for n in counts]
     return frequencies, None if prior == "uniform" else _by_class(prior, story, "train.prior")
 
 
 def _by_class(table: dict[str, float], story: Story, where: str) -> list[float]:
     if set(table) != set(story.classes):
         raise UsageError(f"{where} names each class of the data once ({', '.join(story.classes)}); got {', '.join(table)}.")
+    low = [name for name, value in table.items() if not 0 < value < math.inf]
+    if low:
+        raise UsageError(
+            f"{where} gives each class a finite frequency above 0; got {table[low[0]]:g} for {low[0]!r}. "
+            "Give what hardly ever occurs a small one, as 0.001."
+        )
     return [table[name] for name in story.classes]

@@ -30,7 +30,7 @@ from edgekd.phases import Phase, Train
 from edgekd.recipe import Student, Teacher
 from edgekd.record import How, Preprocess, Role, Training
 from edgekd.record import Network as Told
-from edgekd.scores import Metric, NetworkRole
+from edgekd.scores import Metric, NetworkRole, Score
 from edgekd.stage import Stage
 from edgekd.tasks import several
 from edgekd.userfile import code_hash, is_userfile
@@ -46,6 +46,7 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     training: Training
     valid_accuracy: float | None = None
     test_accuracy: Metric | None = None
+    test_balanced: Metric | None = None
     notes: list[str] = []
     """What was decided when the network was built, and what is to be known of how it learnt."""
 
@@ -162,10 +163,12 @@ def learnt(
         ranks=story.ranks,
     )
     network.cpu()
+    score = _tested(story, network) if tested else None
     outcome = Outcome(
         training=training,
         valid_accuracy=_accuracy(story, network, "valid"),
-        test_accuracy=_test_accuracy(story, network) if tested else None,
+        test_accuracy=None if score is None else score.lead,
+        test_balanced=None if score is None else score.metrics.get("balanced_accuracy"),
         notes=[*network.notes, *told_of_rounding(network.name, lesson.phases), *said()],
     )
     save_weights(network, file)
@@ -181,9 +184,9 @@ def _accuracy(story: Story, network: Network, split: str) -> float | None:
     return evaluate(network.predict, images, artifact=network.name, split="valid", classes=story.classes)[0].lead.value
 
 
-def _test_accuracy(story: Story, network: Network) -> Metric:
+def _tested(story: Story, network: Network) -> Score:
     """Of a network that gets no file; the others' files are tested themselves."""
-    return evaluate(network.predict, story.images.test, artifact=network.name, split="test", classes=story.classes)[0].lead
+    return evaluate(network.predict, story.images.test, artifact=network.name, split="test", classes=story.classes)[0]
 
 
 def tell(story: Story, role: NetworkRole, network: Network, outcome: Outcome) -> None:
@@ -196,6 +199,7 @@ def tell(story: Story, role: NetworkRole, network: Network, outcome: Outcome) ->
         training=outcome.training,
         valid_accuracy=outcome.valid_accuracy,
         test_accuracy=outcome.test_accuracy,
+        test_balanced=outcome.test_balanced,
     )
     story.add(networks=[*story.report.networks, told])
     for text in outcome.notes:

@@ -15,13 +15,13 @@ from edgekd.compress.ensemble import Answerer
 from edgekd.compress.images import brings
 from edgekd.compress.lesson import Learner, Lesson, built, code_of, learnt, settled, tell
 from edgekd.compress.story import Story
-from edgekd.distill import alone, quantised
+from edgekd.distill import alone, leading, quantised
 from edgekd.distill.defaults import pinned
 from edgekd.distill.stored import StoredAnswers
 from edgekd.distill.subset import NEEDS_TEACHER
 from edgekd.errors import UsageError
 from edgekd.models.load import Network, OnnxTeacher, fingerprint, macs, pick_student
-from edgekd.phases import MANY_CLASSES, Phase, Subset, termed
+from edgekd.phases import DEFAULT, LARGEST_TERMS, MANY_CLASSES, Phase, Subset, termed
 from edgekd.recipe import Student
 from edgekd.scores import NetworkRole
 from edgekd.tasks import multilabel, several, task_of
@@ -89,7 +89,10 @@ def check(story: Story) -> None:
     """
     labels = story.images.train.labels
     task_of(labels).check_phases(phases_of(story), len(story.classes))
+    if _largest_alone(story) and _distils(story):
+        leading.check(phases_of(story), len(story.classes), corrected=story.recipe.train.prior != "data")
     phases = termed(story.recipe.phase, many=_many(story))
+    _tell_balanced(story)
     if several(labels) and phases_of(story) != phases:
         story.note(
             "with several labels an image each logit is compared for itself: soft losses take logits as they are and not standardised, with "
@@ -99,6 +102,11 @@ def check(story: Story) -> None:
         story.note(
             "standardised, two classes' logits are the same for every image that shows the same class: soft losses take them as they are, "
             f"with {1 / STANDARDISED:g} of the weight"
+        )
+    elif _largest_alone(story) and phases != story.recipe.phase and _distils(story):
+        story.note(
+            f"of {len(story.classes)} classes a teacher's {leading.KEPT} largest logits are remembered: phases that name no terms teach by plain kd, "
+            "on images chosen at random; train.views = 0 asks for all logits in every step"
         )
     elif _many(story) and phases != story.recipe.phase and _distils(story):
         story.note(f"of {len(story.classes)} classes a phase that names no terms teaches by dist and labels: of many they teach better than kd")
@@ -112,6 +120,13 @@ def check(story: Story) -> None:
     for name in names:
         if names.count(name) > 1:
             raise UsageError(f"students need names of their own, and two are called {name}. Leave one out, or rename its function.")
+
+
+def _tell_balanced(story: Story) -> None:
+    """Say which phases a uniform prior balances."""
+    balanced = [phase.name for phase, asked in zip(phases_of(story), story.recipe.phase, strict=True) if phase.subset != asked.subset]
+    if story.recipe.train.prior == "uniform" and balanced and _distils(story):
+        story.note(f'prior = "uniform": in {" and ".join(balanced)} the half of the images is shown that is nearest to balanced')
 
 
 def _learner(story: Story, spec: Student, who: str = "a student") -> Network:
@@ -187,13 +202,14 @@ def phases_of(story: Story) -> tuple[Phase, ...]:
     """The recipe's phases, with the terms that suit the number of classes where they name none; on plain logits where there are two classes or an
     image may have several, and under a uniform prior with a balanced last one."""
     severally = several(story.images.train.labels)
-    phases = termed(story.recipe.phase, many=_many(story))
+    phases = tuple(map(_by_largest, story.recipe.phase)) if _largest_alone(story) else story.recipe.phase
+    phases = termed(phases, many=_many(story))
     phases = phases if len(story.classes) > 2 and not severally else tuple(map(_on_plain_logits, phases))
     phases = tuple(map(multilabel.fitted, phases)) if severally else phases
     if story.recipe.train.prior != "uniform":  # a table says that classes are not met alike, and balanced images would
         return phases
-    last = max(0, sum(not phase.is_quantised for phase in phases) - 1)  # quantised phases go on as it ends
-    return (*phases[:last], *map(_on_a_balanced_half, phases[last:]))
+    last = sum(not phase.is_quantised for phase in phases) - 1  # quantised phases go on as it ends
+    return (*phases[:last], *map(_on_a_balanced_half, phases[last:])) if last > 0 else phases
 
 
 def _many(story: Story) -> bool:
@@ -206,12 +222,22 @@ def _distils(story: Story) -> bool:
     return story.recipe.student != () and (story.previous is None or story.recipe.teacher is not None)
 
 
+def _largest_alone(story: Story) -> bool:
+    """Whether of a teacher's answers the largest logits alone are remembered."""
+    remembered = bool(story.recipe.train.views) and not story.recipe.by_answers
+    return remembered and len(story.classes) > leading.MANY and not several(story.images.train.labels)
+
+
+def _by_largest(phase: Phase) -> Phase:
+    """A phase that names no terms, by what asks for the largest logits alone."""
+    return phase if phase.terms else multilabel.fitted(msgspec.structs.replace(phase, terms=LARGEST_TERMS))
+
+
 def _on_a_balanced_half(phase: Phase) -> Phase:
-    if phase.subset is not None and phase.subset.by == "balanced":
+    """Of most of a long tail the common classes are still the most: a half was measured (DESIGN section 3). A subset that the recipe names stays."""
+    if phase.subset not in (None, *(default.subset for default in DEFAULT)):
         return phase
-    # Of most of a long tail the common classes are still the most: a half was measured (DESIGN section 3).
-    fraction = 0.5 if phase.subset is None else min(0.5, phase.subset.fraction)
-    return msgspec.structs.replace(phase, subset=Subset(by="balanced", fraction=fraction))
+    return msgspec.structs.replace(phase, subset=Subset(by="balanced", fraction=0.5))
 
 
 def _on_plain_logits(phase: Phase) -> Phase:

@@ -84,7 +84,7 @@ def load(
     if valid is None:
         rest, valid = rest.cut(share)
     _check_learnable(valid, found, spec, "validation")
-    _check_learnable(held, found, spec, "test")
+    _check_learnable(held, found, test or spec, "test")
     source = Source(spec, found.classes, rest.images, valid, held, "", found.flip, unreadable, notes)
     return replace(source, sha256=_fingerprint(source, content))
 
@@ -229,7 +229,10 @@ def _check_learnable(images: Images, found: Found, spec: str, split: str) -> Non
     lacking = np.flatnonzero(shown & ~learnable)
     if len(lacking):
         names = ", ".join(found.classes[label] for label in lacking)
-        raise UsageError(f"a class can only be tested if it can be learnt: {split} images of {spec} have classes that train lacks: {names}.")
+        raise UsageError(
+            f"a class can only be tested if it can be learnt: {split} images of {spec} have classes that train lacks: {names}. "
+            "Add training images of them, or take theirs out of what is tested."
+        )
 
 
 def _fingerprint(source: Source, content: str) -> str:

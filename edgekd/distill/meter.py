@@ -102,7 +102,7 @@ class Log:
             epoch=place.step / self.epoch_steps,
             epochs=self.steps / self.epoch_steps,
             loss=loss,
-            temperature=float(step.temperature) if step.phase.soft else None,
+            temperature=float(step.temperature) if step.phase.softens else None,
             shares={name: mean / loss if loss else 0.0 for name, mean in zip(step.names, means, strict=True)},
             gradient_shares=step.gradient_shares(),
             learning_rate=step.learning_rate,

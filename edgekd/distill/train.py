@@ -163,7 +163,7 @@ class _Fit:
             self.optimizer.step()
             self._follow()
             place.confidence, place.learned = confidence, None if learned is None else learn(learned, factor)
-            if place.phase_step == 0 and phase.soft:
+            if place.phase_step == 0 and phase.softens:
                 place.first_temperature = loss.temperature
             place.step, place.phase_step = place.step + 1, place.phase_step + 1
             place.seconds = time.monotonic() - self._begun

@@ -69,6 +69,16 @@ def within(term: Heads | Values, pairs: Sequence[tuple[Tap, Tap]], student: Netw
     return Relating(layers, [_relation_heads(term, mine, other) for mine, other in layers])
 
 
+def comparable(student: Network, teacher: Network, pair: tuple[str, str]) -> bool:
+    """Whether two layers of attention, by landmarks, attend among the same tokens."""
+    ours, theirs = landmarks(student)[pair[0]], landmarks(teacher)[pair[1]]
+    try:
+        _check_tokens("heads", (student.body.get_submodule(ours.name), ours), (teacher.body.get_submodule(theirs.name), theirs))
+    except UsageError:
+        return False
+    return True
+
+
 class _Reading(nn.Module):
     """Reads the layers of both networks. It holds them in a tuple, so that they are no part of it: neither learnt nor kept a second time."""
 

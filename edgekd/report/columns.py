@@ -230,6 +230,8 @@ def _scores(report: Report) -> Table:
     def column(read: Callable[[Ask], Seen], text: units.Text) -> list[str]:
         return [_value(read(ask), text) for ask in asks] + [units.NOTHING] * len(alone)
 
+    balanced = column(partial(figures.metric, "balanced_accuracy"), units.percent_text)
+    balanced[len(rows) :] = [units.percent_text(network.test_balanced.value) if network.test_balanced else units.NOTHING for network in alone]
     accuracies = [*column(figures.lead, units.percent_text)]
     accuracies[len(rows) :] = [units.percent_text(network.test_accuracy.value) for network in alone if network.test_accuracy]
     columns = [
@@ -237,7 +239,7 @@ def _scores(report: Report) -> Table:
         ("kept", [_kept(ask) for ask in asks] + [units.NOTHING] * len(alone)),
         ("lost, points", [bare(_value(each, units.points_text)) for each in drops] + [units.NOTHING] * len(alone)),
         ("95 % interval", [bare(_interval(each, units.points_text)) for each in drops] + [units.NOTHING] * len(alone)),
-        ("balanced", column(partial(figures.metric, "balanced_accuracy"), units.percent_text)),
+        ("balanced", balanced),
         *([(head, column(partial(figures.metric, name), units.percent_text)) for head, name in _SEVERAL] if several else []),
         *((head, [*cells, *[units.NOTHING] * len(alone)]) for head, cells in groups.columns(report, rows)),
         ("agreement", column(partial(figures.paired, "agreement"), units.percent_text)),

@@ -5,12 +5,11 @@ Each says only what was measured, and says so when the difference is within the 
 """
 
 import math
-from collections.abc import Sequence
 
 from edgekd import stats, units
 from edgekd.budget import choose, figures
 from edgekd.budget.figures import Ask, Unknown
-from edgekd.record import Artifact, Network, Report
+from edgekd.record import Artifact, Report
 from edgekd.report import kept
 from edgekd.report.columns import led, reference
 from edgekd.scores import Metric
@@ -57,24 +56,32 @@ def _change(now: int, before: int) -> str:
 
 def _bought(report: Report, student: Artifact) -> str:
     """What the soft terms added to the same schedule without them; the two are taken as independent, which widens the interval."""
-    alone = _alone(report, student.network)
-    accuracy = _accuracy(report, student.name)
+    balanced = _by_class(report)
+    alone = _alone(report, student.network, balanced=balanced)
+    accuracy = _balanced(report, student) if balanced else _accuracy(report, student.name)
     if alone is None or accuracy is None:
         return ""
     value, low, high = stats.difference(accuracy, (alone.value, alone.low, alone.high))
     span = f"95 % interval {units.span_text(units.points_text(low), units.points_text(high))}"
-    over = "over training the same student alone"
+    over = f"over training the same student alone{' by balanced accuracy' if balanced else ''}"
     if low > 0:
         return f"distilling bought {units.points_text(value)} {over} ({span})"
     if high < 0:
-        return f"distilling cost {units.points_text(-value)} against training the same student alone ({span})"
+        return f"distilling cost {units.points_text(-value)} {over.replace('over', 'against')} ({span})"
     return f"whether distilling bought anything {over} is within the noise: {units.points_text(value)} ({span})"
 
 
-def _alone(report: Report, name: str) -> Metric | None:
+def _by_class(report: Report) -> bool:
+    """Whether all classes count alike on the device, so that a gain is one of balanced accuracy."""
+    alone = [network for network in report.networks if network.role.startswith("alone")]
+    return report.recipe.get("train", {}).get("prior") == "uniform" and all(network.test_balanced is not None for network in alone)
+
+
+def _alone(report: Report, name: str, *, balanced: bool) -> Metric | None:
     """Of the ways of teaching a student alone the better one: a gain is counted over that."""
-    found: Sequence[Network] = [network for network in report.networks if network.role.startswith("alone") and network.name == name]
-    return max((network.test_accuracy for network in found if network.test_accuracy is not None), key=lambda metric: metric.value, default=None)
+    found = [network for network in report.networks if network.role.startswith("alone") and network.name == name]
+    scores = [network.test_balanced if balanced else network.test_accuracy for network in found]
+    return max((score for score in scores if score is not None), key=lambda metric: metric.value, default=None)
 
 
 def shipping(report: Report, target: str, name: str) -> str:
@@ -236,6 +243,11 @@ def _accuracy(report: Report, name: str) -> Interval | None:
     artifact = _named(report, name)
     seen = figures.lead(Ask(report, artifact)) if artifact else None
     return None if seen is None or isinstance(seen, Unknown) else seen
+
+
+def _balanced(report: Report, artifact: Artifact) -> Interval | None:
+    seen = figures.metric("balanced_accuracy", Ask(report, artifact))
+    return None if isinstance(seen, Unknown) else seen
 
 
 def _compared(report: Report, artifact: Artifact, target: str) -> Interval | None:

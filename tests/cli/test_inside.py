@@ -55,6 +55,13 @@ def test_two_transformers_have_pairs_of_attention_layers() -> None:
     assert text[-1] == 'pairs = [["heads1", "heads2"]]  for heads and values'
 
 
+def test_windows_are_no_pair_of_all_tokens() -> None:
+    """What training would refuse is not suggested."""
+    result = CliRunner().invoke(app, ["taps", "vit_b_16", "--teacher", "swin_t", "--size", "224", "--json"])
+    assert result.exit_code == 0
+    assert json.loads(result.stdout)["heads_pairs"] == []
+
+
 def test_an_unknown_network_is_a_usage_error() -> None:
     """Exit 2, and what a model may be."""
     result = CliRunner().invoke(app, ["taps", "nope"])

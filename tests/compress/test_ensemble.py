@@ -9,7 +9,8 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from edgekd.compress import plan
+from edgekd.compress import ensemble, plan
+from edgekd.compress.story import Story
 from edgekd.errors import RecipeError, UsageError
 from edgekd.events import Event, Note, StageFinished
 from edgekd.files import sha256_file
@@ -19,7 +20,7 @@ from edgekd.recipefile import decode_recipe
 from edgekd.record import Report
 from edgekd.report.columns import tables
 from edgekd.scores import Metric
-from edgekd.terms import Feature, Kd
+from edgekd.terms import Feature, Kd, Tokens
 from tests.compress.jobs import recipe, run, workplace
 
 LARGE = Stated(size=(12, 10), mean=(0.3,), std=(0.2,))
@@ -170,6 +171,20 @@ def test_terms_that_look_inside(base: Path) -> None:
     """With phase, term, and remedy."""
     phases = (Phase(name="inside", epochs=1, terms=(Kd(), Feature())),)
     refused(base, r"need one network that is asked; phase 'inside' has feature\. Take these terms out, or teach with one", phase=phases)
+
+
+def test_a_token_that_the_student_lacks(base: Path) -> None:
+    """Before any teacher is taught."""
+    refused(base, r"the head of a distillation token; thin has none", phase=(Phase(name="token", epochs=1, terms=(Kd(), Tokens())),))
+
+
+def test_a_prior_that_nothing_uses_is_said(base: Path) -> None:
+    """As where the device meets the classes as the data shows them."""
+    told: list[Event] = []
+    job = several(teacher=Teacher(model="nets.py:wide", prior="uniform"))
+    with Story.opened(job, base / "unused", "test", base, told.append) as story:
+        ensemble.check(story)
+    assert [event.text for event in told if isinstance(event, Note) and event.level == "warning" and "is not used" in event.text]
 
 
 def test_weighing_by_accuracy_without_validation_images(base: Path) -> None:

@@ -3,23 +3,29 @@
 from pathlib import Path
 
 import msgspec
+import numpy as np
 import pytest
 
 from edgekd.compress import plan
+from edgekd.compress.ensemble import priors
 from edgekd.compress.story import Story
-from edgekd.compress.students import phases_of
-from edgekd.events import Event, Note, PhaseStarted
+from edgekd.compress.students import check, phases_of
+from edgekd.errors import UsageError
+from edgekd.events import Event, Note, PhaseStarted, silent
 from edgekd.phases import TWO_PHASES, Subset
 from edgekd.recipe import Recipe, Teacher
 from edgekd.record import Report
 from edgekd.reportfile import read_report
 from edgekd.scores import ClassGroups
-from tests.compress.jobs import recipe, run, workplace
+from tests.compress.jobs import PHASES, recipe, run, workplace
+
+HALF = Subset(by="balanced", fraction=0.5)
 
 
 def uneven() -> Recipe:
     """10:1, for a device that meets all classes alike."""
-    return recipe(imbalance=10.0, train=msgspec.structs.replace(recipe().train, prior="uniform"))
+    phases = (PHASES[0], msgspec.structs.replace(PHASES[1], subset=None))
+    return recipe(imbalance=10.0, train=msgspec.structs.replace(recipe().train, prior="uniform"), phase=phases)
 
 
 @pytest.fixture(scope="module")
@@ -79,6 +85,36 @@ def test_a_teacher_of_unknown_classes_is_asked_about(base: Path, tail: tuple[Rep
     (text,) = said()
     assert 'If it was taught on others, say so: prior = "uniform" beside its model' in text
     assert said(prior="uniform") == []
+
+
+def test_a_subset_that_the_recipe_names_stays(base: Path) -> None:
+    """So does one phase alone, which would learn from no other image; what is balanced is said."""
+    hard = Subset(by="confident", fraction=0.9)
+    named = msgspec.structs.replace(uneven(), phase=(TWO_PHASES[0], msgspec.structs.replace(TWO_PHASES[1], subset=hard)))
+    for job, last, count in ((named, hard, 0), (msgspec.structs.replace(uneven(), phase=TWO_PHASES[:1]), None, 0), (uneven(), HALF, 1)):
+        told: list[Event] = []
+        with Story.opened(job, base / "named", "test", base, told.append) as story:
+            check(story)
+            assert phases_of(story)[-1].subset == last
+        assert sum(isinstance(event, Note) and event.text.startswith('prior = "uniform": in refine the half') for event in told) == count
+
+
+def test_frequencies_of_classes(base: Path) -> None:
+    """One that no training image shows counts as if one did; a stated one is above 0, or is refused before the teacher is taught, by name."""
+    with np.load(base / "images.npz") as archive:
+        arrays = dict(archive)
+    kept = arrays["y_train"] != 2
+    arrays |= {"x_train": arrays["x_train"][kept], "y_train": arrays["y_train"][kept]}
+    shown = arrays["y_test"] != 2
+    np.savez(base / "lacking.npz", **(arrays | {"x_test": arrays["x_test"][shown], "y_test": arrays["y_test"][shown]}))
+    with Story.opened(msgspec.structs.replace(uneven(), data="npz:lacking.npz", imbalance=1.0), base / "l", "test", base, silent) as story:
+        frequencies, wanted = priors(story, None)
+    assert frequencies is not None
+    assert (frequencies[2], wanted) == (1.0, None)
+    stated = msgspec.structs.replace(recipe().train, prior={"above": 1.0, "below": 0.0, "left": 1.0})
+    with pytest.raises(UsageError, match=r"train\.prior gives each class a finite frequency above 0; got 0 for 'below'"):
+        run(base, recipe(train=stated), out="zero")
+    assert not list((base / "zero").glob("teach*"))
 
 
 def test_the_default_phases_end_on_a_balanced_half(base: Path) -> None:

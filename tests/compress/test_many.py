@@ -10,8 +10,10 @@ from edgekd.compress.commented import commented
 from edgekd.compress.story import Story
 from edgekd.compress.students import check, phases_of
 from edgekd.compress.suggest import suggest
+from edgekd.distill import leading
+from edgekd.errors import UsageError
 from edgekd.events import Event, Note
-from edgekd.phases import DEFAULT, FEW_TERMS, MANY_CLASSES, MANY_TERMS, Phase, Subset
+from edgekd.phases import DEFAULT, FEW_TERMS, LARGEST_TERMS, MANY_CLASSES, MANY_TERMS, Phase, Subset, termed
 from edgekd.recipe import Recipe, Student, Teacher
 from edgekd.terms import Kd
 from tests.compress.jobs import recipe, workplace
@@ -71,3 +73,15 @@ def test_a_suggested_recipe_says_why(tmp_path: Path) -> None:
         text = " ".join(commented(found.recipe, found.remarks).replace("#", "").split())
         assert text.count("`dist` taught better than `kd`") == said
         assert text.count('{ loss = "dist", weight = 2.0 }') == said
+
+
+def test_thousands_of_classes(tmp_path: Path) -> None:
+    """Where a teacher's largest logits alone are remembered, what asks for no others; terms that do are refused before it is taught."""
+    job = with_classes(workplace(tmp_path), leading.MANY + 1)
+    phases, _ = seen(tmp_path, job)
+    assert [phase.terms for phase in phases] == [LARGEST_TERMS] * 2
+    assert phases[-1].subset == Subset(by="random", fraction=0.8)
+    with pytest.raises(UsageError, match=r"of 1001 classes .* dist in phase 'transfer' asks for all"):
+        seen(tmp_path, msgspec.structs.replace(job, phase=termed(DEFAULT, many=True)))
+    live = msgspec.structs.replace(job, train=msgspec.structs.replace(job.train, views=0))
+    assert [phase.terms for phase in seen(tmp_path, live)[0]] == [MANY_TERMS] * 2

@@ -32,6 +32,18 @@ def test_the_headline_says_what_distilling_bought() -> None:
     ]
 
 
+def test_where_all_classes_count_alike_the_gain_is_one_of_balanced_accuracy() -> None:
+    """Of the student's file and the student alone; a report from before that was kept counts plain accuracy."""
+    metric = Metric(value=0.5, low=0.49, high=0.51, n=2000)
+    even = replace(REPORT, recipe={**REPORT.recipe, "train": {"prior": "uniform"}})
+    balanced = replace(even, networks=[replace(n, test_balanced=metric) if n.role.startswith("alone") else n for n in even.networks])
+    (said,) = words.headlines(balanced)
+    assert "points over training the same student alone by balanced accuracy (95 % interval" in said
+    value = next(score for score in REPORT.scores if score.artifact == "student/resnet20/fp32").metrics["balanced_accuracy"].value
+    assert f"distilling bought {100 * (value - 0.5):.1f}" in said
+    assert words.headlines(even) == words.headlines(REPORT)
+
+
 def test_without_alone_nothing_is_claimed() -> None:
     """Where the student was not taught alone, the sentence ends before."""
     without = replace(REPORT, networks=[network for network in REPORT.networks if network.role != "alone"])
