@@ -1,5 +1,6 @@
 """Targets and measured tables as Markdown: what stands in targets/*.toml and benchmarks/results/*.json, never a number typed by hand."""
 
+import math
 import statistics
 from collections.abc import Iterator
 from typing import Any
@@ -106,14 +107,21 @@ def methods() -> str:
     for name in dict.fromkeys(row["set"] for row in result["rows"]):
         rows = [row for row in result["rows"] if row["set"] == name and "test_accuracy" in row]
         by: dict[str, list[float]] = {}
+        least: dict[str, float] = {}
         for row in rows:
             by.setdefault(row["method"], []).append(row["test_accuracy"])
+            least[row["method"]] = min(row["epoch_s"], least.get(row["method"], math.inf))
         teacher = result["figures"][f"{name}, teacher"]
-        head = [f"| {name}; its teacher has {teacher:.2f} % | seeds | test accuracy, % | over alone | over plain KD |", "|---|---|---|---|---|"]
+        head = [
+            f"| {name}; its teacher has {teacher:.2f} % | seeds | test accuracy, % | over alone | over plain KD | of the gap, % | s an epoch |",
+            "|---|---|---|---|---|---|---|",
+        ]
         lines = []
         for method, found in sorted(by.items(), key=lambda each: -statistics.fmean(each[1])):
             gains = " | ".join(_over(result["figures"], f"{name}, {method} minus {other}") for other in ("alone", "kd"))
-            lines.append(f"| {method} | {len(found)} | {statistics.fmean(found):.2f} | {gains} |")
+            gap = result["figures"].get(f"{name}, {method}, gap recovered")
+            share = "" if gap is None else f"{round(100 * gap)}"
+            lines.append(f"| {method} | {len(found)} | {statistics.fmean(found):.2f} | {gains} | {share} | {least[method]:.0f} |")
         parts.append("\n".join([*head, *lines]))
     return "\n\n".join(parts)
 
