@@ -23,7 +23,8 @@ def explain(error: msgspec.ValidationError, kind: type[msgspec.Struct], table: A
         return f"the key {missing[1]!r} is missing{inside}"
     if wrong := re.fullmatch(r"Invalid (?:enum )?value (.+)", text, re.DOTALL):
         return f"{wrong[1]} is no value for {where or 'this'}; it takes {', '.join(sorted(_choices(where, kind, table)))}"
-    return f"{text[0].lower()}{text[1:]}{f' (at {where})' if where else ''}"
+    hint = ". Write [height, width], as in [32, 32]" if where.rpartition(".")[2] == "size" and "array" in text else ""
+    return f"{text[0].lower()}{text[1:]}{f' (at {where})' if where else ''}{hint}"
 
 
 def _unknown_key(key: str, where: str, kind: type[msgspec.Struct], table: Any) -> str:

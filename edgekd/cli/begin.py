@@ -105,7 +105,7 @@ def _line(flags: Flags, out: Path, force: bool) -> str:
         for each in value if isinstance(value, list) else [] if value in (None, False) else [value]:
             words += [option] if each is True else [option, str(each)]
     words += ["--out", str(out)] if out != Path("recipe.toml") else []
-    return shlex.join([*words, *(["--force"] if force else [])])
+    return shlex.join([*words, *(["--force"] if force else []), "--yes"])
 
 
 # What was seen --------------------------------------------------------------------------------------------------------

@@ -85,7 +85,7 @@ def show(fault: Fault, stream: TextIO) -> None:
     """Print a fault: a panel on a terminal, else a line."""
     if not stream.isatty():
         title = "" if fault.title == "stopped" else f"{fault.title}: "  # such a message begins with that word
-        print(f"edgekd: {title}{fault.message.replace(chr(10), ' ')}", file=stream)
+        print(f"edgekd: {title}{fault.message}", file=stream)
         return
     from rich.console import Console
     from rich.panel import Panel

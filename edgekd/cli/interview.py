@@ -39,7 +39,7 @@ def answered(flags: Flags, *, base: Path, cwd: Path, line: Callable[[Flags], str
         print(file=sys.stderr)
         raise KeyboardInterrupt("Stopped. Nothing was written.") from None
     if flags != before:
-        asker.say(f"The same without questions: {line(flags)}\n")
+        asker.say(f"The same without questions: {line(flags)}\n", whole=True)
     return flags
 
 
@@ -87,8 +87,9 @@ class _Asker:
         self.base, self.cwd = base, cwd
         self._console = Console(stderr=True)
 
-    def say(self, text: str, style: str = "") -> None:
-        self._console.print(text, style=style, markup=False, highlight=False, soft_wrap=True)
+    def say(self, text: str, style: str = "", *, whole: bool = False) -> None:
+        """`whole`: a command, whose lines the terminal may break and we do not, so that it can be copied."""
+        self._console.print(text, style=style, markup=False, highlight=False, soft_wrap=whole)
 
     def ask(self, text: str, default: str) -> str:
         from rich.text import Text

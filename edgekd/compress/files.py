@@ -64,7 +64,10 @@ def check(recipe: Recipe, base: Path) -> None:
     resolve(recipe.on, base)
     _check_compared(recipe)
     budget.judge(Report(edgekd="", name="", created=""), named_limits(recipe, base))
-    units.parse_fraction(recipe.max_drop)
+    try:
+        units.parse_fraction(recipe.max_drop)
+    except UsageError as error:
+        raise UsageError(f"max_drop: {error}") from None
 
 
 def _check_compared(recipe: Recipe) -> None:

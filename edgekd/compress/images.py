@@ -7,6 +7,7 @@ teacher wants its images is looked up here before it is built, since pictures ar
 from pathlib import Path
 
 import msgspec
+import onnx
 
 from edgekd import graph, units
 from edgekd.compress.previous import Old
@@ -33,7 +34,21 @@ def brings(spec: Teacher | Student) -> bool:
 def teachers_preprocess(teacher: Teacher, base: Path) -> Preprocess | None:
     """How the teacher wants its images, as far as that is known before it is built: as stated, published, or carried by its file."""
     known = _carried(teacher, base)
-    return known if teacher.preprocess is None else teacher.preprocess.over(known or Preprocess())
+    found = known if teacher.preprocess is None else teacher.preprocess.over(known or Preprocess())
+    if found is None or found.size is not None or not teacher.model.endswith(".onnx"):
+        return found
+    return msgspec.structs.replace(found, size=_only_size(graph.read(base / teacher.model)))
+
+
+def _only_size(model: onnx.ModelProto) -> tuple[int, int] | None:
+    """Height and width in pixels of an ONNX file's input, (n, c, h, w) or (n, h, w, c), where it takes one size alone."""
+    weights = {tensor.name for tensor in model.graph.initializer}
+    given = [entry for entry in model.graph.input if entry.name not in weights]
+    sides = [side.dim_value for side in given[0].type.tensor_type.shape.dim] if given else []
+    if len(sides) != 4:
+        return None
+    height, width = sides[2:] if sides[1] in (1, 3) else sides[1:3]
+    return (height, width) if height and width else None
 
 
 def weights_preprocess(spec: Teacher | Student, base: Path) -> Preprocess | None:

@@ -23,7 +23,7 @@ from edgekd.distill.keeping import DEARER
 from edgekd.distill.pace import choose_pace
 from edgekd.distill.quantised import unrounded
 from edgekd.distill.teacher import BATCH
-from edgekd.events import Emit, Progress, silent
+from edgekd.events import Emit, Event, Note, Progress, silent
 from edgekd.models.load import Network, OnnxTeacher, macs, parameters
 from edgekd.phases import Phase
 from edgekd.recipe import Recipe
@@ -48,8 +48,17 @@ def plan(recipe: Recipe, *, base: Path, emit: Emit = silent) -> list[str]:
     Raises:
         EdgekdError: what the run itself would refuse before training.
     """
-    with looking(recipe, base, lambda event: emit(event) if isinstance(event, Progress) else None) as story:
-        return list(_lines(story))
+    warned: list[str] = []
+
+    def hear(event: Event) -> None:
+        if isinstance(event, Progress):
+            emit(event)
+        elif isinstance(event, Note) and event.level == "warning":
+            warned.append(event.text)
+
+    with looking(recipe, base, hear) as story:
+        lines = list(_lines(story))
+        return [*lines, *(f"warning   {text}" for text in warned if text not in story.report.notes)]
 
 
 @contextlib.contextmanager

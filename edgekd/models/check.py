@@ -73,7 +73,8 @@ def check_brought(
         setting, other = better
         raise UsageError(
             f"{who} {network.name} has {_percent(right)} of {len(labels)} validation images right as stated ({_toml(network.preprocess)}), "
-            f"and {_percent(other)} with {setting.words}. Set preprocess = {_toml(setting.preprocess)} beside its model{_flags(setting.preprocess)}."
+            f"and {_percent(other)} with {setting.words}. Set preprocess = {_toml(setting.preprocess, told=network.preprocess.colour)} beside its "
+            f"model{_flags(setting.preprocess, told=network.preprocess.colour)}."
         )
     _refuse_chance(network, right, labels, _chance(labels, len(classes)), who)
     return float(right.float().mean())
@@ -178,16 +179,16 @@ def _percent(right: Tensor) -> str:
     return f"{float(right.float().mean()):.1%}"
 
 
-def _toml(preprocess: Preprocess) -> str:
-    """A Preprocess as it is written in a recipe, without what it leaves at its default."""
+def _toml(preprocess: Preprocess, told: str = "rgb") -> str:
+    """A Preprocess as it is written in a recipe, without what it leaves at its default, unless another colour was `told`."""
     parts = [f"mean = {_numbers(preprocess.mean)}", f"std = {_numbers(preprocess.std)}"]
-    parts += [f'colour = "{preprocess.colour}"'] if preprocess.colour != "rgb" else []
+    parts += [f'colour = "{preprocess.colour}"'] if {preprocess.colour, told} != {"rgb"} else []
     return f"{{ {', '.join(parts)} }}"
 
 
-def _flags(preprocess: Preprocess) -> str:
+def _flags(preprocess: Preprocess, told: str) -> str:
     """The same as flags."""
-    colour = "" if preprocess.colour == "rgb" else f" --teacher-colour {preprocess.colour}"
+    colour = "" if {preprocess.colour, told} == {"rgb"} else f" --teacher-colour {preprocess.colour}"
     return f" (--teacher-mean {_commas(preprocess.mean)} --teacher-std {_commas(preprocess.std)}{colour})"
 
 

@@ -90,6 +90,10 @@ def _refusal(body: nn.Module, channels: int, size: tuple[int, int]) -> str | Non
     return None
 
 
+def _probabilities(answer: Tensor) -> bool:
+    return bool((answer >= 0).all()) and abs(float(answer.double().sum()) - 1) < 1e-5
+
+
 def probe(network: Network) -> None:
     """Ask for one image's logits, so that what does not fit is refused before anything runs for hours."""
     height, width = network.preprocess.size or (0, 0)
@@ -108,6 +112,11 @@ def probe(network: Network) -> None:
         network.train(training)
     if not isinstance(answer, Tensor):
         raise UsageError(f"a network must answer one tensor (batch, classes) in eval mode; {network.spec} answers a {type(answer).__name__}.")
+    if tuple(answer.shape) == (1, network.classes) and network.classes > 1 and _probabilities(answer):
+        raise UsageError(
+            f"a network must answer logits, and {network.spec} answers probabilities: a softmax is its last step. Take it off: losses and "
+            "temperatures do that themselves."
+        )
     if tuple(answer.shape) != (1, network.classes):
         raise UsageError(
             f"a network must answer one number per class, and the data has {network.classes}; "

@@ -22,7 +22,7 @@ def changes_table(changes: Sequence[Change], notes: Sequence[str] = ()) -> Table
     if all(cell == units.NOTHING for cell in columns[-1].cells):
         columns.pop()
     reasons = dict.fromkeys(change.why for change in changes if change.why)
-    return Table("Since the baseline", "; ".join([*notes, *reasons]), columns)
+    return Table("Since the baseline", "; ".join([*notes, *reasons]), columns, keys=2)
 
 
 def _value(change: Change, value: float) -> str:

@@ -38,11 +38,12 @@ class Column:
 
 @dataclass(frozen=True)
 class Table:
-    """Columns side by side; the first names the rows. `note` says what holds for all of it."""
+    """Columns side by side; the first, or the first `keys`, name the rows. `note` says what holds for all of it."""
 
     title: str
     note: str
     columns: list[Column]
+    keys: int = 1
 
 
 def tables(report: Report) -> list[Table]:

@@ -5,6 +5,7 @@ import textwrap
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from edgekd import units
 from edgekd.record import Report, Verdict
 from edgekd.report import words
 from edgekd.report.columns import SHIPS, Column, Table, tables
@@ -33,7 +34,16 @@ def text(report: Report, *, width: int = 80) -> str:
 
 def table(report: Report, *, width: int = 80) -> str:
     """The tables as plain text, split into as many as it takes to fit `width`."""
-    return drawn(tables(report), width=width) or "Nothing was made yet: this report has no artifacts."
+    return drawn(tables(report), width=width) or untold(report)
+
+
+def untold(report: Report) -> str:
+    """What to say where no file was made: who has learnt, if anybody has."""
+    learnt = [each for each in report.networks if each.valid_accuracy is not None]
+    if not learnt:
+        return "Nothing was made yet: this report has no artifacts."
+    told = (f"{each.role} {each.name}: {units.percent_text(each.valid_accuracy)} of validation images right" for each in learnt)
+    return "\n".join([*told, "No file was made of them yet: `edgekd export RUN` does."])
 
 
 def drawn(found: Sequence[Table], *, width: int = 80) -> str:
@@ -66,8 +76,10 @@ def render(report: Report, *, width: int = 80) -> "Group":
     from rich.text import Text
 
     parts: list[RenderableType] = [Text(sentence) for sentence in words.sentences(report)]
-    for part in fitted(tables(report), width - _FRAME):
+    found = fitted(tables(report), width - _FRAME)
+    for part in found:
         parts += [Text(), _rich(part)]
+    parts += [] if found else [Text(untold(report))]
     if report.verdicts:
         parts += [Text(), render_verdicts(report.verdicts)]
     parts += [Text(f"doubt: {doubt}", style="yellow") for doubt in words.doubts(report)]
@@ -97,16 +109,17 @@ def fitted(found: Sequence[Table], width: int) -> list[Table]:
 
 
 def _cut(table: Table, width: int) -> list[Table]:
-    most = min(_LONGEST_NAME, width - max(_widest(column) for column in table.columns[1:]) - _GAP)
-    names = Column(table.columns[0].head, [without_middle(name, most) for name in table.columns[0].cells])
+    keys, rest = table.columns[1 : table.keys], table.columns[table.keys :]
+    most = min(_LONGEST_NAME, width - max(_width([*keys, column]) for column in rest or keys) - _GAP)
+    names = [Column(table.columns[0].head, [without_middle(name, most) for name in table.columns[0].cells]), *keys]
     groups: list[list[Column]] = [[]]
-    for column in table.columns[1:]:
-        if groups[-1] and _width([names, *groups[-1], column]) > width:
+    for column in rest:
+        if groups[-1] and _width([*names, *groups[-1], column]) > width:
             groups.append([])
         groups[-1].append(column)
     titles = [table.title] + [f"{table.title} (continued)"] * (len(groups) - 1)
     notes = [table.note] + [""] * (len(groups) - 1)
-    return [Table(title, note, [names, *group]) for title, note, group in zip(titles, notes, groups, strict=True)]
+    return [Table(title, note, [*names, *group]) for title, note, group in zip(titles, notes, groups, strict=True)]
 
 
 def without_middle(name: str, most: int) -> str:
