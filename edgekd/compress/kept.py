@@ -12,9 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgekd import units
-from edgekd.compress.oldimages import Archive, shared
+from edgekd.compress.oldimages import Archive
 from edgekd.compress.story import Story
-from edgekd.data.images import Images
+from edgekd.data.images import Images, shared
 from edgekd.evaluate import Predict, compare, evaluate
 from edgekd.events import Note
 from edgekd.models.load import Network, fingerprint

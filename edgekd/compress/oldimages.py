@@ -5,8 +5,7 @@ where its own recipe has them; what is gone is told, and left out.
 """
 
 import functools
-import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import accumulate
 from typing import Literal
@@ -26,9 +25,6 @@ from edgekd.distill.subset import Pool, choose
 from edgekd.errors import EdgekdError, UsageError
 from edgekd.phases import Subset
 from edgekd.recipe import Previous
-
-_CHUNK = 256
-"""Images that are read at a time."""
 
 
 class Archive:
@@ -164,15 +160,3 @@ def joined(parts: Sequence[Images]) -> Images:
         return pixels
 
     return Images(np.concatenate([part.labels for part in parts]), np.arange(int(ends[-1])), parts[0].shape, reader=read)
-
-
-def shared(tests: Images, learnt: Sequence[Images]) -> int:
-    """How many test images are, pixel by pixel, among those that were learnt from."""
-    known = {digest for images in learnt for digest in _digests(images)}
-    return sum(digest in known for digest in _digests(tests))
-
-
-def _digests(images: Images) -> Iterator[bytes]:
-    for start in range(0, len(images), _CHUNK):
-        for picture in images.read(np.arange(start, min(start + _CHUNK, len(images)))):
-            yield hashlib.blake2b(np.ascontiguousarray(picture).tobytes(), digest_size=16).digest()

@@ -4,7 +4,8 @@ In: what the readers found (`arrays`, `folders`, `tables`, `named`). Out: `Image
 Pixels are uint8 (n, h, w, c) with c = 1 or 3. Nothing here augments, normalises or batches.
 """
 
-from collections.abc import Callable, Sequence
+import hashlib
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
@@ -15,6 +16,8 @@ Pixels: TypeAlias = NDArray[np.uint8]
 Integers: TypeAlias = NDArray[np.int64]
 Reader: TypeAlias = Callable[[Integers], Pixels]
 """The source's own indices (k,) → their pixels (k, h, w, c)."""
+_CHUNK = 256
+"""Images that are read at a time."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -109,3 +112,15 @@ def class_counts(labels: Integers, classes: int) -> Integers:
     if labels.ndim == 2:
         return np.asarray((labels == 1).sum(axis=0), np.int64)
     return np.bincount(labels, minlength=classes).astype(np.int64)
+
+
+def shared(tests: Images, learnt: Sequence[Images]) -> int:
+    """How many test images are, pixel by pixel, among those that were learnt from."""
+    known = {digest for images in learnt for digest in _digests(images)}
+    return sum(digest in known for digest in _digests(tests))
+
+
+def _digests(images: Images) -> Iterator[bytes]:
+    for start in range(0, len(images), _CHUNK):
+        for picture in images.read(np.arange(start, min(start + _CHUNK, len(images)))):
+            yield hashlib.blake2b(np.ascontiguousarray(picture).tobytes(), digest_size=16).digest()

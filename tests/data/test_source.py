@@ -154,7 +154,7 @@ def test_a_set_without_splits_is_split_and_says_so(unsplit: str) -> None:
     assert set.union(*parts) == set(range(60))
     assert source.notes == (OWN_SPLIT,)
     assert Note(text=f"{unsplit} has no test split: 6 images, the same share of every class, were cut off for it") in events
-    assert load(unsplit, test=unsplit).notes == ()
+        assert OWN_SPLIT not in load(unsplit, test=unsplit).notes
 
 
 def test_splits_that_the_data_has_are_kept(tmp_path: Path) -> None:
@@ -383,3 +383,17 @@ def test_several_labels_that_cannot_be_learnt_or_tested(tmp_path: Path) -> None:
     lacking = arrays["y_train"] * [1, 1, 0]
     with pytest.raises(UsageError, match=r"test images of .* have classes that train lacks: c"):
         load(npz(tmp_path / "c.npz", arrays | {"y_train": lacking}), several=True)
+
+
+def test_test_images_that_were_learnt_from_are_doubted(tmp_path: Path) -> None:
+    """Pixel by pixel; a hundredth of them may slip in without a word."""
+    rng = np.random.default_rng(0)
+    x, y = rng.integers(0, 256, (300, 4, 4, 3), np.uint8), np.arange(300) % 2
+    for again, doubted in ((40, True), (2, False)):
+        test = np.concatenate([x[:again], rng.integers(0, 256, (200 - again, 4, 4, 3), np.uint8)])
+        np.savez(tmp_path / "images.npz", x_train=x, y_train=y, x_test=test, y_test=np.arange(200) % 2)
+        told: list[Event] = []
+        found = load("npz:images.npz", base=tmp_path, emit=told.append)
+        said = [event for event in told if isinstance(event, Note) and "every accuracy here looks better" in event.text]
+        assert bool(found.notes) == bool(said) == doubted
+        assert all(event.level == "warning" for event in said)
