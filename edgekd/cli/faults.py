@@ -85,7 +85,8 @@ def show(fault: Fault, stream: TextIO) -> None:
     """Print a fault: a panel on a terminal, else a line."""
     if not stream.isatty():
         title = "" if fault.title == "stopped" else f"{fault.title}: "  # such a message begins with that word
-        print(f"edgekd: {title}{fault.message}", file=stream)
+        code = "\nimport " in fault.message  # lines of Python are no longer that on one line
+        print(f"edgekd: {title}{fault.message if code else fault.message.replace(chr(10), ' ')}", file=stream)
         return
     from rich.console import Console
     from rich.panel import Panel

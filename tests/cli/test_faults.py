@@ -70,3 +70,11 @@ def test_on_a_terminal_a_fault_is_a_panel() -> None:
     show(Fault("UsageError", "pip install 'edgekd[train]'", 2), stream)
     assert "edgekd[train]" in stream.getvalue()
     assert "─ error ─" in stream.getvalue()
+
+
+def test_lines_of_python_stay_lines() -> None:
+    """Elsewhere than on a terminal a message is one line, but for code, which would be none."""
+    said = io.StringIO()
+    show(Fault("UsageError", "Save its weights:\nimport torch\ntorch.save(1)  # once", 2), said)
+    show(Fault("UsageError", "Two lines\nof words.", 2), said)
+    assert said.getvalue().splitlines()[1:] == ["import torch", "torch.save(1)  # once", "edgekd: error: Two lines of words."]

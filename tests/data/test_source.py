@@ -154,7 +154,7 @@ def test_a_set_without_splits_is_split_and_says_so(unsplit: str) -> None:
     assert set.union(*parts) == set(range(60))
     assert source.notes == (OWN_SPLIT,)
     assert Note(text=f"{unsplit} has no test split: 6 images, the same share of every class, were cut off for it") in events
-        assert OWN_SPLIT not in load(unsplit, test=unsplit).notes
+    assert OWN_SPLIT not in load(unsplit, test=unsplit).notes
 
 
 def test_splits_that_the_data_has_are_kept(tmp_path: Path) -> None:
