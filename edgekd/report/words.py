@@ -17,6 +17,8 @@ from edgekd.stats import Interval
 
 WORTH = 1.2
 """An int8 file that is not so many times as fast as its network's fp32 file is said to gain little."""
+_ROUNDING = 1e-9
+"""Of shares that are subtracted."""
 SLOW_MS = 0.2
 """Of networks quicker than this, ones of 0.1 ms, OpenVINO ran one as fast as ONNX Runtime and one half as fast (benchmarks/LOG.md, 2026-11-27)."""
 
@@ -89,22 +91,35 @@ def shipping(report: Report, target: str, name: str) -> str:
     artifact = _named(report, name)
     if artifact is None:
         return ""
-    faster = _compared(report, artifact, target)
+    speed = _compared(report, artifact, target)
     accuracy = _accuracy(report, name)
     parts = [units.bytes_text(artifact.size)]
-    parts += [f"{units.ratio_text(faster[0])} the speed of the teacher"] if faster else []
+    parts += [f"{units.ratio_text(speed[0])} the speed of the teacher"] if speed else []
     parts += [f"{units.percent_text(accuracy[0])} {led(report)}"] if accuracy else []
     allowed = report.recipe.get("max_drop")
     within = f" that lost at most {_allowed(allowed)} to its own fp32 file on validation images" if allowed is not None else ""
-    which = "the fastest file" if _is_fastest(report, artifact, target) else "first choice among the fastest files"
-    return f"On {target}, {name} ships, {which}{within}: {', '.join(parts)}."
+    lost = _lost(report, artifact)
+    times = choose.paces(report, target, list(lost))
+    most = math.inf if allowed is None else units.parse_fraction(allowed)
+    eligible = [time for each, time in times.items() if lost[each] <= most + _ROUNDING or each == name]
+    # Files that tie ship in the target's order (`choose.fastest`).
+    which = "the fastest file" if times.get(name, 0.0) <= min(eligible, default=0.0) else "first choice among the fastest files"
+    faster = [each for each, time in times.items() if time < times.get(name, 0.0) and most + _ROUNDING < lost[each] < math.inf]
+    out = "; ".join(f"{each} is faster and lost {units.points_text(lost[each])}" for each in faster)
+    return f"On {target}, {name} ships, {which}{within}: {', '.join(parts)}.{f' Left out: {out}.' if out else ''}"
 
 
-def _is_fastest(report: Report, artifact: Artifact, target: str) -> bool:
-    """Whether no other file of its network took less there; files that tie ship in the target's order (`choose.fastest`)."""
+def _lost(report: Report, artifact: Artifact) -> dict[str, float]:
+    """What each file of its network lost on validation images to the first of them; infinite where nothing tells."""
     own = [each.name for each in report.artifacts if (each.role, each.network) == (artifact.role, artifact.network)]
-    times = choose.paces(report, target, own)
-    return times.get(artifact.name, 0.0) <= min(times.values(), default=0.0)
+    balanced = report.recipe.get("train", {}).get("prior", "data") != "data" and report.leading != "map"
+
+    def right(name: str) -> float:
+        score = report.score(name, "valid")
+        metric = None if score is None else score.metrics.get("balanced_accuracy") if balanced else score.lead
+        return math.nan if metric is None else metric.value
+
+    return {name: 0.0 if name == own[0] else math.inf if math.isnan(drop := right(own[0]) - right(name)) else drop for name in own}
 
 
 def gaining(report: Report, target: str, name: str) -> str:

@@ -88,10 +88,28 @@ def test_an_int8_that_gains_little_is_said() -> None:
     assert words.gaining(replace(REPORT, ratios=[]), "cpu", SHIPPED) == ""
 
 
+def _valid(drop: float) -> Report:
+    """With scores on validation images, the int8 file's so much below fp32's."""
+    own = REPORT.score("student/resnet20/fp32")
+    assert own is not None
+    shares = {"student/resnet20/fp32": 0.9, SHIPPED: 0.9 - drop}
+    accuracies = {name: Metric(value=share, low=share, high=share, n=1000) for name, share in shares.items()}
+    scores = [replace(own, artifact=name, split="valid", metrics={"accuracy": metric}) for name, metric in accuracies.items()]
+    return replace(REPORT, scores=[*REPORT.scores, *scores])
+
+
 def test_first_choice_of_a_tie() -> None:
     """Where another file took less time, what ships is no longer called the fastest."""
-    other = words.shipping(REPORT, "cpu", "student/resnet20/fp32")
+    other = words.shipping(_valid(0.0), "cpu", "student/resnet20/fp32")
     assert "ships, first choice among the fastest files that lost at most" in other
+    assert "Left out" not in other
+
+
+def test_a_faster_file_that_lost_too_much_is_named() -> None:
+    """With what it lost on validation images; of those that keep within, what ships is the fastest."""
+    told = words.shipping(_valid(0.021), "cpu", "student/resnet20/fp32")
+    assert "ships, the fastest file that lost at most 1 point" in told
+    assert told.endswith(f" Left out: {SHIPPED} is faster and lost 2.1 points.")
 
 
 def _by_two_runtimes(rival: str, ms: float, span: tuple[float, float, float] | None) -> Report:
