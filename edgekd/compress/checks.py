@@ -1,6 +1,6 @@
 """What a run could not do later, refused before anything is taught; a dry run asks the same."""
 
-from edgekd.compress import assistants, ensemble, inherit, students
+from edgekd.compress import assistants, ensemble, files, inherit, students
 from edgekd.compress.story import Story
 
 
@@ -14,3 +14,4 @@ def check(story: Story) -> None:
     students.check(story)
     assistants.check(story)
     inherit.check(story)
+    files.doubt(story)

@@ -84,6 +84,17 @@ def _check_compared(recipe: Recipe) -> None:
             )
 
 
+def doubt(story: Story) -> None:
+    """Say which limits this run cannot judge, as nothing will be measured or scored that they are about."""
+    on = [target.load(spec, story.base).name for spec in story.recipe.on]
+    for limit in named_limits(story.recipe, story.base):
+        if limit.target is not None and limit.target not in on:
+            known = ", ".join(on) or "no target"
+            story.note(f"a limit is on {limit.target}, and this run measures on {known}: add it under [on], or with --on", warning=True)
+        if unknown := [name for name in limit.recall if name not in story.classes]:
+            story.note(f"a limit is on the recall of {', '.join(unknown)}, which is no class of {story.images.spec}", warning=True)
+
+
 # Export ---------------------------------------------------------------------------------------------------------------
 
 

@@ -7,7 +7,7 @@ import pytest
 from edgekd import compress as verbs
 from edgekd.errors import UsageError
 from edgekd.phases import Phase
-from edgekd.recipe import Recipe
+from edgekd.recipe import Limit, Recipe
 from edgekd.terms import FeatureTerm, Heads, Tokens
 from tests.compress.jobs import recipe, workplace
 
@@ -35,3 +35,14 @@ def test_a_dry_run_refuses_what_the_run_refuses(base: Path, term: FeatureTerm, n
         said.append(str(caught.value))
     assert said[0] == said[1]
     assert not list((base / "run").glob("teach*"))
+
+
+def test_limits_that_nothing_will_be_measured_for(base: Path) -> None:
+    """Said before anything is taught: a target that is not measured on, and a class that is not there."""
+    limits = (Limit(target="jetson-orin-nano", latency_p50="9 ms"), Limit(recall={"cat": "90 %", "left": "50 %"}), Limit(target="cpu", size="1 MB"))
+    lines = verbs.plan(recipe(limit=limits, on={"cpu": "local"}), base=base)
+    said = [line for line in lines if line.startswith("note      a limit is on")]
+    assert said == [
+        "note      a limit is on jetson-orin-nano, and this run measures on cpu: add it under [on], or with --on",
+        "note      a limit is on the recall of cat, which is no class of npz:images.npz",
+    ]
