@@ -31,9 +31,10 @@ from edgekd.events import Emit
 from edgekd.files import sha256_json
 from edgekd.models.load import Network, build
 from edgekd.phases import Phase, Temperature, Train
+from edgekd.preprocess import Preprocess
 from edgekd.recipe import Recipe
 from edgekd.recipefile import read_recipe
-from edgekd.record import Preprocess, Training
+from edgekd.record import Training
 from edgekd.terms import Kd, Label
 
 TEACHER = "resnet56-4bfd9763.th"

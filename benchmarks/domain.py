@@ -46,8 +46,8 @@ from edgekd.evaluate.auc import macro_auc
 from edgekd.files import sha256_json
 from edgekd.models.load import Network, build
 from edgekd.phases import Phase, Train
+from edgekd.preprocess import Preprocess
 from edgekd.recipe import Domain
-from edgekd.record import Preprocess
 from edgekd.terms import Kd, Label
 
 NAME = "domain"

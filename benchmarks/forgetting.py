@@ -46,7 +46,8 @@ from edgekd.files import sha256_json
 from edgekd.models.heads import find_head, take_over
 from edgekd.models.load import Network, build, fingerprint, load_weights, save_weights
 from edgekd.phases import Phase, Subset, Train
-from edgekd.record import How, Preprocess
+from edgekd.preprocess import Preprocess
+from edgekd.record import How
 from edgekd.terms import Label
 
 STUDENT, KNOWN, CLASSES = "resnet8", 5, 10

@@ -42,7 +42,8 @@ from edgekd.evaluate.groups import grouped
 from edgekd.files import sha256_json
 from edgekd.models.load import Network, build, load_weights, save_weights
 from edgekd.phases import Phase, Subset, Temperature, Train
-from edgekd.record import How, Preprocess
+from edgekd.preprocess import Preprocess
+from edgekd.record import How
 from edgekd.tasks.classify import adjust
 from edgekd.terms import Dist, Kd, Label, Term
 

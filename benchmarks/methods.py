@@ -40,8 +40,9 @@ from edgekd.evaluate import evaluate
 from edgekd.files import sha256_file, sha256_json
 from edgekd.models.load import Network, build, save_weights
 from edgekd.phases import DEFAULT, TWO_PHASES, Optimizer, Phase, Temperature, Train, termed
+from edgekd.preprocess import Preprocess
 from edgekd.recipefile import read_recipe
-from edgekd.record import How, Preprocess, Training
+from edgekd.record import How, Training
 from edgekd.terms import Attention, Contrast, Dist, Dkd, Feature, Kd, Label, Levels, Relation, Review, Term
 
 EPOCHS, CHOICE_EPOCHS = 10.0, 3.0

@@ -18,7 +18,7 @@ from torch.nn import functional
 from torch.utils.data import DataLoader, Dataset, RandomSampler
 from torchvision import transforms
 
-from edgekd.record import Preprocess
+from edgekd.preprocess import Preprocess
 
 TEMPERATURE, SOFT = 4.0, 0.9
 SGD: dict[str, Any] = {"lr": 0.1, "momentum": 0.9, "weight_decay": 5e-4}

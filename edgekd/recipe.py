@@ -1,5 +1,5 @@
-"""What was asked for, as frozen structs. Every struct of a recipe lives here, but for how networks learn (`phases`) and by which losses (`terms`);
-`recipefile` reads and writes them.
+"""What was asked for, as frozen structs. Every struct of a recipe lives here, but for how networks learn (`phases`), by which losses (`terms`) and
+how they want their images (`preprocess`); `recipefile` reads and writes them.
 
 Paths in a recipe are relative to its own folder. Defaults that depend on the data or the machine are `None` here ("what fits"); `compress`
 fills them and says why. This module computes nothing: budgets read limits, `distill` reads phases.
@@ -7,49 +7,16 @@ fills them and says why. This module computes nothing: budgets read limits, `dis
 
 import math
 import re
-from typing import Literal, TypeAlias, get_args
+from typing import Literal, TypeAlias
 
 import msgspec
 
 from edgekd.phases import DEFAULT, Phase, Train
-from edgekd.record import Preprocess, Task
+from edgekd.preprocess import Stated
+from edgekd.record import Task
 from edgekd.terms import Struct, require
 
 # Networks -------------------------------------------------------------------------------------------------------------
-
-
-Colour: TypeAlias = Literal["rgb", "bgr", "grey"]
-COLOURS: tuple[Colour, ...] = get_args(Colour)
-"""How a network may want its channels."""
-
-
-class Stated(Struct, frozen=True, kw_only=True):
-    """How a network wants its images, as far as the recipe says it; what is left out is as its weights say, or without weights as the data is.
-
-    `resize` is the length in pixels of the shorter side before a centre crop to `crop`, as torchvision and timm state it: where images come larger
-    than needed, the ratio of the two says which part is seen. With a `size` both are the recipe's to say.
-    """
-
-    size: tuple[int, int] | None = None
-    resize: int | None = None
-    crop: int | None = None
-    interpolation: Literal["nearest", "bilinear", "bicubic"] | None = None
-    mean: tuple[float, ...] | None = None
-    std: tuple[float, ...] | None = None
-    colour: Colour | None = None
-
-    def __post_init__(self) -> None:
-        told = [f"{name} = {list(values)}" for name, values in (("mean", self.mean), ("std", self.std)) if values is not None]
-        require(len(told) != 1, "mean and std stand together", ", ".join(told))
-        if self.mean is not None and self.std is not None:
-            Preprocess(mean=self.mean, std=self.std)
-
-    def over(self, known: Preprocess) -> Preprocess:
-        """All of it: what is stated goes before what is known otherwise."""
-        told = {name: value for name in self.__struct_fields__ if (value := getattr(self, name)) is not None}
-        cut = known if self.size is None else msgspec.structs.replace(known, resize=None, crop=None)
-        return msgspec.structs.replace(cut, **told)
-
 
 ANSWERS = "answers"
 """The model of a teacher of which nothing is there but its answers, beside the training images."""

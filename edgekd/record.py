@@ -13,6 +13,7 @@ import msgspec
 
 from edgekd.errors import MissingError, UsageError
 from edgekd.measurements import Floor, Host, Measurement, Ratio
+from edgekd.preprocess import Preprocess
 from edgekd.scores import ClassGroups, DomainSummary, Kept, Metric, NetworkRole, Robustness, Score, Struct
 
 OWN_SPLIT = "edgekd split this data itself: a teacher brought with weights has probably seen the test images; --test SPEC names unseen ones"
@@ -27,38 +28,6 @@ How = Literal["taught", "brought", "mixed", "distilled", "alone"]
 Task: TypeAlias = Literal["classify", "multilabel"]
 """What an answer means: one label an image, or several that are independent of each other (`edgekd.tasks`)."""
 Precision = Literal["fp32", "fp16", "int8-cpu", "int8-trt", "as-is"]
-
-
-class Preprocess(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """How a network wants its images, applied by the network itself.
-
-    `size` is (height, width) in pixels; None takes images as they come. `resize` is the length in pixels of the shorter side before a centre
-    crop to `crop`, as torchvision and timm state it: where images come larger than needed, the ratio of the two says which part is seen.
-    `mean` and `std` are per channel, for values in [0, 1]; a single value stands for every channel. `colour` is the channel order.
-    """
-
-    size: tuple[int, int] | None = None
-    resize: int | None = None
-    crop: int | None = None
-    interpolation: Literal["nearest", "bilinear", "bicubic"] = "bilinear"
-    mean: tuple[float, ...] = (0.5,)
-    std: tuple[float, ...] = (0.5,)
-    colour: Literal["rgb", "bgr", "grey"] = "rgb"
-
-    def __post_init__(self) -> None:
-        if any(not s > 0 for s in self.std):
-            raise ValueError(f"std must be above 0 in every channel, got {list(self.std)}")
-        if len(self.mean) != len(self.std):
-            raise ValueError(f"mean and std must have as many values, got {len(self.mean)} and {len(self.std)}")
-
-    @property
-    def crop_fraction(self) -> float:
-        """The part of a resized image that the centre crop keeps; 1 where there is none."""
-        return self.crop / self.resize if self.crop and self.resize else 1.0
-
-
-PREPROCESS_KEY = "edgekd.preprocess"
-"""Under which a file's metadata (ONNX's, safetensors') hold the Preprocess as JSON."""
 
 
 THRESHOLDS_KEY = "edgekd.thresholds"
@@ -78,23 +47,6 @@ def carried_thresholds(metadata: Mapping[str, str], file: Path) -> list[float] |
         return msgspec.json.decode(text, type=list[float])
     except msgspec.MsgspecError as error:
         raise UsageError(f"the metadata {THRESHOLDS_KEY} of {file} does not read: {error}. Export the file again.") from None
-
-
-def carried_preprocess(metadata: Mapping[str, str], file: Path) -> Preprocess | None:
-    """The Preprocess in a file's metadata; None where there is none.
-
-    Raises:
-        UsageError: it does not read.
-    """
-    text = metadata.get(PREPROCESS_KEY)
-    if text is None:
-        return None
-    try:
-        return msgspec.json.decode(text, type=Preprocess)
-    except msgspec.MsgspecError as error:
-        raise UsageError(
-            f"the metadata {PREPROCESS_KEY} of {file} does not read: {error}. Export the file again, or state preprocess beside its model."
-        ) from None
 
 
 class Layer(Struct, frozen=True, kw_only=True):

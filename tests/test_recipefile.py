@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from edgekd import recipe, recipefile
 from edgekd.errors import MissingError, RecipeError
 from edgekd.phases import Phase, Subset, Temperature, Train
+from edgekd.preprocess import COLOURS, Stated
 from edgekd.terms import Dist, Dkd, Feature, Heads, Kd, Label, Levels, Tokens, Values
 from edgekd.toml import decode
 
@@ -36,7 +37,7 @@ phases = st.builds(
     subset=st.none() | st.builds(Subset, by=st.sampled_from(["random", "balanced", "mixed"]), fraction=st.floats(0.01, 1)),
 )
 preprocesses = st.none() | st.builds(
-    recipe.Stated, size=st.none() | st.tuples(st.integers(1, 512), st.integers(1, 512)), colour=st.none() | st.sampled_from(recipe.COLOURS)
+    Stated, size=st.none() | st.tuples(st.integers(1, 512), st.integers(1, 512)), colour=st.none() | st.sampled_from(COLOURS)
 )
 recipes = st.builds(
     recipe.Recipe,

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from edgekd import record, reportfile, scores
 from edgekd.errors import EdgekdError, MissingError, UsageError
 from edgekd.measurements import Host, Launch, LayerTime, Measurement, Moment, Ratio, State, Timing
+from edgekd.preprocess import Preprocess
 
 GOLDEN = Path(__file__).parent / "golden" / "report-v1.json"
 
@@ -27,7 +28,7 @@ artifacts = st.builds(
     params=st.integers(0, 2**40),
     macs=st.none() | st.integers(0, 2**50),
     opset=st.integers(18, 24),
-    preprocess=st.none() | st.builds(record.Preprocess, size=st.none() | st.tuples(st.integers(1, 512), st.integers(1, 512))),
+    preprocess=st.none() | st.builds(Preprocess, size=st.none() | st.tuples(st.integers(1, 512), st.integers(1, 512))),
     parity=st.dictionaries(words, numbers, max_size=2),
 )
 timings = st.builds(
@@ -116,7 +117,7 @@ def full() -> record.Report:
         macs=40_551_808,
         opset=20,
         classes=10,
-        preprocess=record.Preprocess(size=(32, 32), mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225)),
+        preprocess=Preprocess(size=(32, 32), mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225)),
         quantised={"Conv": 19},
         calibration={"method": "minmax", "images": 512, "sha256": "cd" * 32},
         parity={"1": 0.01, "2": 0.01, "7": 0.02},

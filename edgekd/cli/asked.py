@@ -14,7 +14,8 @@ import msgspec
 from edgekd.cli.options import Flags
 from edgekd.errors import RecipeError, UsageError
 from edgekd.phases import Phase, Temperature
-from edgekd.recipe import COLOURS, Previous, Recipe, Stated, Student, Teacher
+from edgekd.preprocess import COLOURS, Stated
+from edgekd.recipe import Previous, Recipe, Student, Teacher
 from edgekd.recipefile import override
 
 _T = TypeVar("_T", Recipe, Teacher)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from edgekd.evaluate import Predict
     from edgekd.events import Emit
-    from edgekd.record import Preprocess
+    from edgekd.preprocess import Preprocess
 
 
 def aligned(answer: "Predict", file: Path, classes: Sequence[str]) -> "Predict":
@@ -74,7 +74,7 @@ def preprocess_of(file: Path) -> "Preprocess":
         UsageError: it carries none, or one that does not read.
     """
     from edgekd.errors import UsageError
-    from edgekd.record import carried_preprocess
+    from edgekd.preprocess import carried_preprocess
 
     found = carried_preprocess(metadata(file), file)
     if found is None:

@@ -11,7 +11,7 @@ from edgekd.cli.options import Flags
 
 if TYPE_CHECKING:
     from edgekd.evaluate import Predict
-    from edgekd.record import Preprocess
+    from edgekd.preprocess import Preprocess
     from edgekd.report.columns import Table
     from edgekd.scores import Score
 

@@ -26,7 +26,8 @@ from edgekd.files import sha256_json
 from edgekd.models.heads import take_over
 from edgekd.models.load import Network, fingerprint
 from edgekd.phases import Phase
-from edgekd.recipe import Stated, Student
+from edgekd.preprocess import Stated
+from edgekd.recipe import Student
 from edgekd.terms import Label
 
 _NAMES = 8

@@ -19,8 +19,8 @@ from edgekd.errors import EdgekdError, UsageError
 from edgekd.events import Emit
 from edgekd.models.weights import read_metadata
 from edgekd.models.zoo import published_preprocess
+from edgekd.preprocess import Preprocess, carried_preprocess
 from edgekd.recipe import Recipe, Student, Teacher
-from edgekd.record import Preprocess, carried_preprocess
 
 PICTURES = ("folder:", "csv:", "hf:")
 """How data is named whose images have a size of their own, which they are cut from."""

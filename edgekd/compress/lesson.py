@@ -27,8 +27,9 @@ from edgekd.models.attention import attends
 from edgekd.models.load import Network, build, load_weights, macs, parameters, save_weights
 from edgekd.models.small import factory
 from edgekd.phases import Phase, Train
+from edgekd.preprocess import Preprocess
 from edgekd.recipe import Student, Teacher
-from edgekd.record import How, Preprocess, Role, Training
+from edgekd.record import How, Role, Training
 from edgekd.record import Network as Told
 from edgekd.scores import Metric, NetworkRole, Score
 from edgekd.stage import Stage

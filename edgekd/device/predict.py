@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from edgekd.device.host import ANSWERING, Session
 from edgekd.device.process import Agent
 from edgekd.errors import DeviceError, MissingExtra, UsageError
-from edgekd.record import Preprocess, carried_preprocess
+from edgekd.preprocess import Preprocess, carried_preprocess
 
 LUMA = (0.299, 0.587, 0.114)
 """Shares of red, green and blue in grey (ITU-R BT.601)."""

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
 from edgekd.export.onnx import INPUT, OUTPUT
-from edgekd.record import Preprocess
+from edgekd.preprocess import Preprocess
 
 INSIDE_KEY = "edgekd.inside"
 """Under which a file's metadata hold the Preprocess that its graph does; under `PREPROCESS_KEY` stands what is `left`."""

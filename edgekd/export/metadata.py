@@ -9,7 +9,8 @@ from edgekd import __version__
 from edgekd.export.inside import INSIDE_KEY
 from edgekd.models.blackbox import OnnxTeacher
 from edgekd.models.network import Network
-from edgekd.record import PREPROCESS_KEY, THRESHOLDS_KEY, Preprocess
+from edgekd.preprocess import PREPROCESS_KEY, Preprocess
+from edgekd.record import THRESHOLDS_KEY
 
 SOURCE_KEY = "edgekd.source"
 """The hash of what the file was made from: `models.load.fingerprint` of its network."""

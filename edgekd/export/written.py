@@ -28,8 +28,9 @@ from edgekd.export.rejected import Step, kept_aside
 from edgekd.files import atomic_path, sha256_file
 from edgekd.models.blackbox import OnnxTeacher
 from edgekd.models.network import Network
+from edgekd.preprocess import Preprocess
 from edgekd.recipe import Export
-from edgekd.record import Artifact, Precision, Preprocess, Role
+from edgekd.record import Artifact, Precision, Role
 
 
 @dataclass

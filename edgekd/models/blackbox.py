@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from edgekd.errors import MissingError, MissingExtra, UsageError
 from edgekd.models.network import Network, input_size
-from edgekd.record import Preprocess, carried_preprocess
+from edgekd.preprocess import Preprocess, carried_preprocess
 
 _WRONG = ["WeightBiasQuantization"]
 """As in `device.agent.onnxrt`, beside which this module stands."""

@@ -15,7 +15,7 @@ from torch import Tensor
 from edgekd import stats
 from edgekd.errors import UsageError
 from edgekd.models.network import Network
-from edgekd.record import Preprocess
+from edgekd.preprocess import Preprocess
 
 IMAGES = 1024
 """Images that are looked at, at most; `SCREEN` of them for each setting that was not asked for."""

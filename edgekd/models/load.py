@@ -28,7 +28,7 @@ from edgekd.models.network import Network, reorder
 from edgekd.models.pick import pick_student
 from edgekd.models.settle import Asked, Shape, probe, settle
 from edgekd.models.small import factory
-from edgekd.record import PREPROCESS_KEY, Preprocess, carried_preprocess
+from edgekd.preprocess import PREPROCESS_KEY, Preprocess, carried_preprocess
 from edgekd.userfile import anchored, call, is_userfile
 
 __all__ = [

@@ -16,7 +16,7 @@ from torch.nn import functional as F
 
 from edgekd.errors import UsageError
 from edgekd.models.heads import permute_head
-from edgekd.record import Preprocess
+from edgekd.preprocess import Preprocess
 
 LUMA = (0.299, 0.587, 0.114)
 """Shares of red, green and blue in grey (ITU-R BT.601), as Pillow's mode L has them."""

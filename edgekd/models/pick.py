@@ -9,7 +9,7 @@ from edgekd.models.count import macs
 from edgekd.models.network import Network
 from edgekd.models.small import factory
 from edgekd.models.zoo import torchvision_body
-from edgekd.record import Preprocess
+from edgekd.preprocess import Preprocess
 
 SMALL = ("wrn-16-4", "wrn-16-2", "resnet56", "resnet20", "resnet14", "resnet8")
 """For images of up to 64 px."""

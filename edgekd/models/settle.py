@@ -15,7 +15,7 @@ from edgekd.errors import UsageError
 from edgekd.models import zoo
 from edgekd.models.network import Network, input_size
 from edgekd.models.small import factory
-from edgekd.record import Preprocess
+from edgekd.preprocess import Preprocess
 
 Shape = tuple[int, int, int]
 """Height, width, channels of the data's images."""

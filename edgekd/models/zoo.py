@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from edgekd.errors import MissingError, MissingExtra, UsageError
 from edgekd.models.heads import replace_head as put_head
 from edgekd.models.small import NAMES
-from edgekd.record import Preprocess
+from edgekd.preprocess import Preprocess
 
 _AUXILIARY = ("googlenet", "inception_v3")
 """Networks with heads for training only, which are left out."""

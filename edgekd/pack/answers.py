@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from edgekd.device.predict import prepare
 from edgekd.errors import DeviceError, UsageError
-from edgekd.record import Preprocess
+from edgekd.preprocess import Preprocess
 
 Pixels = NDArray[np.uint8]
 

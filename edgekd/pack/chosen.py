@@ -10,7 +10,8 @@ from edgekd import target
 from edgekd.budget import choose
 from edgekd.errors import MissingError, UsageError
 from edgekd.files import sha256_file
-from edgekd.record import Artifact, DataSummary, Preprocess, Report
+from edgekd.preprocess import Preprocess
+from edgekd.record import Artifact, DataSummary, Report
 from edgekd.reportfile import read_report
 from edgekd.target import Target
 

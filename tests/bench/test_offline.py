@@ -19,7 +19,8 @@ from edgekd.device.agent.offline import ANSWERS, PLAN, seal
 from edgekd.device.host import Session, connect
 from edgekd.device.predict import open_predict
 from edgekd.errors import DeviceError, UsageError
-from edgekd.record import Artifact, Preprocess
+from edgekd.preprocess import Preprocess
+from edgekd.record import Artifact
 from tests.device.nets import aim, artifact, classifier, heavy
 from tests.device.processes import PATIENCE_S
 

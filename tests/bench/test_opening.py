@@ -25,7 +25,8 @@ from edgekd.device.host import Session, connect
 from edgekd.errors import DeviceError
 from edgekd.events import Event, Note, Progress, silent
 from edgekd.measurements import Launch, Measurement, Timing
-from edgekd.record import Artifact, Preprocess, Report
+from edgekd.preprocess import Preprocess
+from edgekd.record import Artifact, Report
 from edgekd.report.columns import tables
 from edgekd.report.text import text
 from edgekd.target import Target

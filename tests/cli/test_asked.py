@@ -11,7 +11,8 @@ from edgekd.cli.asked import origin, parse_size, recipe_from, run_name
 from edgekd.cli.options import Flags
 from edgekd.errors import RecipeError, UsageError
 from edgekd.phases import Temperature
-from edgekd.recipe import Previous, Recipe, Stated, Student, Teacher
+from edgekd.preprocess import Stated
+from edgekd.recipe import Previous, Recipe, Student, Teacher
 from edgekd.recipefile import decode_recipe
 
 HERE = Path("/desk")

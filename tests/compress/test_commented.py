@@ -6,7 +6,8 @@ from hypothesis import strategies as st
 
 from edgekd.compress.commented import WIDTH, commented
 from edgekd.phases import Augment, Phase, Subset, Temperature, Train
-from edgekd.recipe import Limit, Recipe, Stated, Student, Teacher
+from edgekd.preprocess import Stated
+from edgekd.recipe import Limit, Recipe, Student, Teacher
 from edgekd.recipefile import decode_recipe
 from edgekd.terms import Label as LabelTerm
 

@@ -15,7 +15,8 @@ from edgekd.errors import RecipeError, UsageError
 from edgekd.events import Event, Note, StageFinished
 from edgekd.files import sha256_file
 from edgekd.phases import Phase
-from edgekd.recipe import Recipe, Stated, Teacher
+from edgekd.preprocess import Stated
+from edgekd.recipe import Recipe, Teacher
 from edgekd.recipefile import decode_recipe
 from edgekd.record import Report
 from edgekd.report.columns import tables

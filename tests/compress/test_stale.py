@@ -12,8 +12,8 @@ from edgekd.errors import UsageError
 from edgekd.events import Event, StageFinished, silent
 from edgekd.models.weights import read_metadata
 from edgekd.models.zoo import published_classes
-from edgekd.recipe import Limit, Recipe, Stated, Teacher
-from edgekd.record import Preprocess, carried_preprocess
+from edgekd.preprocess import Preprocess, Stated, carried_preprocess
+from edgekd.recipe import Limit, Recipe, Teacher
 from tests.compress.jobs import recipe, run, workplace
 from tests.toys import brightness
 

@@ -19,7 +19,8 @@ from edgekd.compress.suggest import Suggestion
 from edgekd.errors import EdgekdError, UsageError
 from edgekd.events import Event, Note
 from edgekd.phases import TWO_PHASES, Augment, Train
-from edgekd.recipe import Export, Limit, Recipe, Stated, Student, Teacher
+from edgekd.preprocess import Stated
+from edgekd.recipe import Export, Limit, Recipe, Student, Teacher
 from edgekd.recipefile import decode_recipe
 from tests.compress.jobs import PHASES, workplace
 from tests.toys import brightness

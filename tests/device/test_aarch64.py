@@ -19,7 +19,7 @@ from edgekd.device.host import connect, read_host
 from edgekd.device.predict import open_predict
 from edgekd.device.ssh import Line
 from edgekd.errors import DeviceError
-from edgekd.record import Preprocess
+from edgekd.preprocess import Preprocess
 from tests.device.nets import aim, artifact, classifier, heavy
 from tests.device.processes import gone
 

@@ -16,7 +16,7 @@ from edgekd.device.host import Session
 from edgekd.device.predict import open_predict, prepare
 from edgekd.errors import DeviceError, MissingExtra, UsageError
 from edgekd.models.network import Network
-from edgekd.record import Preprocess
+from edgekd.preprocess import Preprocess
 from tests.device.nets import CLASSES, Shape, classifier
 
 RGB = Preprocess(size=(6, 4), mean=(0.5, 0.4, 0.3), std=(0.2, 0.3, 0.4))

@@ -19,7 +19,7 @@ from edgekd.device.host import Session, connect, pack
 from edgekd.device.predict import open_predict
 from edgekd.device.remote import RemoteAgent
 from edgekd.errors import DeviceError
-from edgekd.record import Preprocess
+from edgekd.preprocess import Preprocess
 from tests.device.nets import aim, artifact, classifier, heavy
 from tests.device.processes import gone, python38
 from tests.device.sshd import Sshd, running, served

@@ -20,7 +20,8 @@ from edgekd.distill.train import fit
 from edgekd.events import Emit, Event, silent
 from edgekd.models.network import Network
 from edgekd.phases import Augment, Optimizer, Phase, Subset, Temperature, Train
-from edgekd.record import Preprocess, Training
+from edgekd.preprocess import Preprocess
+from edgekd.record import Training
 from edgekd.terms import Dist, Kd, Label
 
 CLASSES = 3

@@ -13,7 +13,8 @@ from edgekd.errors import TrainingError, UsageError
 from edgekd.events import Event, Note, PhaseStarted
 from edgekd.models.network import Network
 from edgekd.phases import Phase, Subset, Temperature, Train
-from edgekd.record import Preprocess, Training
+from edgekd.preprocess import Preprocess
+from edgekd.record import Training
 from edgekd.tasks.classify import adjust
 from edgekd.terms import Kd, Label
 from tests.distill import nets

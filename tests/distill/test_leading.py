@@ -15,7 +15,7 @@ from edgekd.errors import UsageError
 from edgekd.events import silent
 from edgekd.models.network import Network
 from edgekd.phases import Phase, Subset
-from edgekd.record import Preprocess
+from edgekd.preprocess import Preprocess
 from edgekd.terms import Dist, Dkd, Kd, Label, Levels, Term, Tokens
 from tests.distill import nets
 

@@ -13,7 +13,7 @@ from edgekd.models.deit import Deit
 from edgekd.models.network import Network
 from edgekd.models.tapped import Tapped
 from edgekd.models.taps import find
-from edgekd.record import Preprocess
+from edgekd.preprocess import Preprocess
 from edgekd.terms import Heads, Values
 from tests.distill import nets
 

@@ -10,7 +10,7 @@ import pytest
 from edgekd.device.predict import prepare
 from edgekd.errors import MissingError
 from edgekd.evaluate.resizers import LIBRARIES, resized
-from edgekd.record import Preprocess
+from edgekd.preprocess import Preprocess
 
 PICTURES = np.random.default_rng(0).integers(0, 256, (3, 24, 18, 3), np.uint8)
 

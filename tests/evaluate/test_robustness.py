@@ -17,7 +17,7 @@ from edgekd.evaluate.corruptions import FAMILIES, corrupt
 from edgekd.evaluate.robustness import STEPS, Exam, answers, balanced, examined, gradient_signs, moved, on_corruptions, on_moved, together
 from edgekd.events import Event, Progress
 from edgekd.models.network import Network
-from edgekd.record import Preprocess
+from edgekd.preprocess import Preprocess
 from tests.test_evaluate import Pictures
 
 CLASSES = ["dark", "bright"]

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from edgekd.models.network import Network
-from edgekd.record import Preprocess
+from edgekd.preprocess import Preprocess
 
 CLASSES = ["ant", "bee", "cat", "dog"]
 PREPROCESS = Preprocess(size=(8, 8), mean=(0.5, 0.4, 0.3), std=(0.2, 0.3, 0.4))

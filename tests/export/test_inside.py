@@ -26,9 +26,10 @@ from edgekd.export.inside import INSIDE_KEY, left, with_preprocessing
 from edgekd.models.blackbox import onnx_teacher
 from edgekd.models.network import Network
 from edgekd.pack.answers import answered
+from edgekd.preprocess import PREPROCESS_KEY, Preprocess
 from edgekd.recipe import Export, Recipe
 from edgekd.recipefile import encode_recipe
-from edgekd.record import PREPROCESS_KEY, Artifact, Preprocess
+from edgekd.record import Artifact
 from tests.export.nets import CLASSES, MACS, PARAMS, PREPROCESS, network, pixels
 
 Pixels = NDArray[np.uint8]

@@ -15,7 +15,7 @@ from edgekd.label.perceptual import difference_hash
 from edgekd.label.rules import Answers
 from edgekd.models.network import Network
 from edgekd.phases import Augment
-from edgekd.record import Preprocess
+from edgekd.preprocess import Preprocess
 from tests.label.conftest import noise
 
 AUGMENT = Augment(crop=2)

@@ -16,7 +16,8 @@ from edgekd.data import source
 from edgekd.errors import EdgekdError, MissingError, RunError, UsageError
 from edgekd.events import Event, Note
 from edgekd.label import Labelled, Rules, label
-from edgekd.recipe import Recipe, Stated, Teacher
+from edgekd.preprocess import Stated
+from edgekd.recipe import Recipe, Teacher
 from tests.compress import jobs
 from tests.label.conftest import NETS, noise, teachers
 from tests.toys import METADATA, brightness

@@ -9,7 +9,7 @@ from torchvision.models import SwinTransformer, VisionTransformer
 from edgekd.models.deit import Deit
 from edgekd.models.load import build
 from edgekd.models.network import Network
-from edgekd.record import Preprocess
+from edgekd.preprocess import Preprocess
 
 
 def network(name: str) -> Network:

@@ -11,7 +11,7 @@ from onnx import TensorProto, helper, numpy_helper
 from torch import Tensor, nn
 
 from edgekd.models.network import Network
-from edgekd.record import Preprocess
+from edgekd.preprocess import Preprocess
 
 IMAGENET = Preprocess(mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225))
 AS_THEY_ARE = Preprocess(mean=(0.0,), std=(1.0,))

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from edgekd.errors import MissingError, MissingExtra
 from edgekd.models.blackbox import BlackBox, OnnxTeacher, onnx_teacher
-from edgekd.record import Preprocess
+from edgekd.preprocess import Preprocess
 from tests.models.nets import AS_THEY_ARE, GREY_AS_THEY_ARE, IMAGENET, linear_file, matrix, noise, saved
 
 BATCHES: dict[str, int | str] = {"open": "batch", "one": 1, "four": 4}

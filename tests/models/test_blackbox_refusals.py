@@ -8,7 +8,7 @@ from onnx import TensorProto, helper
 
 from edgekd.errors import UsageError
 from edgekd.models.blackbox import onnx_teacher
-from edgekd.record import Preprocess
+from edgekd.preprocess import Preprocess
 from tests.models.nets import AS_THEY_ARE, IMAGENET, linear_file, passing_file, saved
 
 

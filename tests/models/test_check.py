@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from edgekd.errors import UsageError
 from edgekd.models.check import check_brought
 from edgekd.models.network import Network, reorder
-from edgekd.record import Preprocess
+from edgekd.preprocess import Preprocess
 from tests.models.nets import AS_THEY_ARE, GREY_AS_THEY_ARE, IMAGENET
 
 NAMES = ["owl", "ant", "yak", "bee", "fox", "cat", "hen", "dog"]

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from edgekd.models.count import macs
 from edgekd.models.network import Network
 from edgekd.models.small import factory
-from edgekd.record import Preprocess
+from edgekd.preprocess import Preprocess
 from tests.models.nets import AS_THEY_ARE, tiny
 
 

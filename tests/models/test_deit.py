@@ -14,7 +14,7 @@ from edgekd.models.deit import Deit, _Attention, _positions
 from edgekd.models.load import build
 from edgekd.models.network import Network
 from edgekd.models.small import factory
-from edgekd.record import Preprocess
+from edgekd.preprocess import Preprocess
 
 CLASSES = 3
 

@@ -12,7 +12,7 @@ from torch import nn
 from edgekd import __version__
 from edgekd.models.blackbox import OnnxTeacher
 from edgekd.models.load import Network, build, fingerprint, load_weights, parameters, reorder, save_weights
-from edgekd.record import Preprocess
+from edgekd.preprocess import Preprocess
 from tests.models.nets import AS_THEY_ARE, IMAGENET, Tiny, linear_file, noise, tiny, userfile
 from tests.needs import need_data
 

@@ -8,7 +8,7 @@ import torch
 
 from edgekd.errors import MissingError, UsageError
 from edgekd.models.load import Network, build, save_weights
-from edgekd.record import Preprocess
+from edgekd.preprocess import Preprocess
 from tests.models.nets import AS_THEY_ARE, IMAGENET, Tiny, linear_file, tiny, userfile
 
 

@@ -9,7 +9,7 @@ from torch import nn
 
 from edgekd.errors import UsageError
 from edgekd.models.network import Network, fit, input_size, reorder
-from edgekd.record import Preprocess
+from edgekd.preprocess import Preprocess
 from tests.models.nets import AS_THEY_ARE, IMAGENET, Tiny, Watched, noise, tiny
 
 

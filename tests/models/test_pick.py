@@ -11,7 +11,7 @@ from edgekd.models.count import macs
 from edgekd.models.network import Network
 from edgekd.models.pick import LARGE, SMALL, pick_student
 from edgekd.models.small import factory
-from edgekd.record import Preprocess
+from edgekd.preprocess import Preprocess
 
 CIFAR = (32, 32, 3)
 

@@ -14,7 +14,7 @@ from edgekd.models.load import build
 from edgekd.models.network import Network
 from edgekd.models.tapped import Tapped, _Hooked
 from edgekd.models.taps import find, landmarks, taps
-from edgekd.record import Preprocess
+from edgekd.preprocess import Preprocess
 from tests.models.insides import fickle, network, transformer
 from tests.toys import brightness
 

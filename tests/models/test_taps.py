@@ -11,7 +11,7 @@ from edgekd.models.deit import Deit
 from edgekd.models.load import build
 from edgekd.models.network import Network
 from edgekd.models.taps import attention_layers, find, landmarks, suggested, suggested_heads, taps
-from edgekd.record import Preprocess
+from edgekd.preprocess import Preprocess
 from tests.models.insides import network, transformer
 from tests.toys import brightness
 

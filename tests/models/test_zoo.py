@@ -14,7 +14,7 @@ from edgekd.errors import MissingError, UsageError
 from edgekd.models.heads import find_head, outputs
 from edgekd.models.load import Network, build, save_weights
 from edgekd.models.zoo import published_preprocess, torchvision_body, torchvision_names
-from edgekd.record import Preprocess
+from edgekd.preprocess import Preprocess
 from tests.models.nets import IMAGENET, noise
 
 FAMILIES = [

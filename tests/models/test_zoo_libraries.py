@@ -15,8 +15,8 @@ from edgekd.errors import MissingError, MissingExtra, UsageError
 from edgekd.models.heads import outputs
 from edgekd.models.load import build, save_weights
 from edgekd.models.zoo import hf_body, published_classes, published_preprocess, timm_body
+from edgekd.preprocess import Preprocess
 from edgekd.recipe import Teacher
-from edgekd.record import Preprocess
 from tests.models.nets import Tiny, noise
 
 

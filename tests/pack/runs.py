@@ -10,9 +10,10 @@ from numpy.typing import NDArray
 
 from edgekd.data import source
 from edgekd.files import sha256_file
+from edgekd.preprocess import Preprocess
 from edgekd.recipe import Recipe
 from edgekd.recipefile import encode_recipe, recipe_table
-from edgekd.record import Artifact, DataSummary, Preprocess, Report
+from edgekd.record import Artifact, DataSummary, Report
 from edgekd.reportfile import encode_report
 from edgekd.run import Manifest
 from edgekd.scores import Metric, Score

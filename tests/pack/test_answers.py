@@ -11,7 +11,7 @@ from edgekd.device.host import connect
 from edgekd.device.predict import open_predict
 from edgekd.errors import DeviceError, UsageError
 from edgekd.pack.answers import answered, sized
-from edgekd.record import Preprocess
+from edgekd.preprocess import Preprocess
 from tests.device.nets import classifier, passing
 
 PIXELS = np.random.default_rng(1).integers(0, 256, (5, 6, 4, 3), np.uint8)

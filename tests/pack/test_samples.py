@@ -16,7 +16,7 @@ from PIL import Image
 
 from edgekd.cli.predict import read_picture
 from edgekd.pack import pack
-from edgekd.record import Preprocess
+from edgekd.preprocess import Preprocess
 from tests.device.nets import classifier
 from tests.needs import need_tool
 from tests.pack.runs import finished

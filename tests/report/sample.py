@@ -8,8 +8,9 @@ import msgspec
 from edgekd import stats
 from edgekd.budget import judge
 from edgekd.measurements import Host, Launch, Measurement, Ratio, State, Timing
+from edgekd.preprocess import Preprocess
 from edgekd.recipe import Limit
-from edgekd.record import Artifact, CurvePoint, DataSummary, Network, Precision, Preprocess, Report, Role, Training
+from edgekd.record import Artifact, CurvePoint, DataSummary, Network, Precision, Report, Role, Training
 from edgekd.scores import Metric, Score
 
 IMAGES = 2000
