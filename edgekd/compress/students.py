@@ -91,9 +91,24 @@ def check(story: Story) -> None:
     task_of(labels).check_phases(phases_of(story), len(story.classes))
     if _largest_alone(story) and _distils(story):
         leading.check(phases_of(story), len(story.classes), corrected=story.recipe.train.prior != "data")
+    _tell(story)
+    if story.recipe.by_answers and not story.recipe.student:
+        raise UsageError("a student is picked by its teacher's size, and stored answers have none. Name one with --student MODEL.")
+    if story.previous is not None:
+        return  # its students were looked at when it was read
+    for model in story.recipe.assistants:
+        _learner(story, Student(model=model), "an assistant")
+    names = [_learner(story, spec).name for spec in story.recipe.student or ()]
+    for name in names:
+        if names.count(name) > 1:
+            raise UsageError(f"students need names of their own, and two are called {name}. Leave one out, or rename its function.")
+
+
+def _tell(story: Story) -> None:
+    """Say what was decided for phases that leave it open, or that do not fit so many classes or labels."""
     phases = termed(story.recipe.phase, many=_many(story))
-    _tell_balanced(story)
-    if several(labels) and phases_of(story) != phases:
+    severally = several(story.images.train.labels)
+    if severally and phases_of(story) != phases:
         story.note(
             "with several labels an image each logit is compared for itself: soft losses take logits as they are and not standardised, with "
             f"{1 / STANDARDISED:g} of the weight, and a subset by 'mixed' is chosen at random"
@@ -110,20 +125,6 @@ def check(story: Story) -> None:
         )
     elif _many(story) and phases != story.recipe.phase and _distils(story):
         story.note(f"of {len(story.classes)} classes a phase that names no terms teaches by dist and labels: of many they teach better than kd")
-    if story.recipe.by_answers and not story.recipe.student:
-        raise UsageError("a student is picked by its teacher's size, and stored answers have none. Name one with --student MODEL.")
-    if story.previous is not None:
-        return  # its students were looked at when it was read
-    for model in story.recipe.assistants:
-        _learner(story, Student(model=model), "an assistant")
-    names = [_learner(story, spec).name for spec in story.recipe.student or ()]
-    for name in names:
-        if names.count(name) > 1:
-            raise UsageError(f"students need names of their own, and two are called {name}. Leave one out, or rename its function.")
-
-
-def _tell_balanced(story: Story) -> None:
-    """Say which phases a uniform prior balances."""
     balanced = [phase.name for phase, asked in zip(phases_of(story), story.recipe.phase, strict=True) if phase.subset != asked.subset]
     if story.recipe.train.prior == "uniform" and balanced and _distils(story):
         story.note(f'prior = "uniform": in {" and ".join(balanced)} the half of the images is shown that is nearest to balanced')
