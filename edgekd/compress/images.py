@@ -7,7 +7,6 @@ teacher wants its images is looked up here before it is built, since pictures ar
 from pathlib import Path
 
 import msgspec
-import onnx
 
 from edgekd import graph, units
 from edgekd.compress.previous import Old
@@ -17,6 +16,7 @@ from edgekd.data.target import Target
 from edgekd.data.target import load as load_target
 from edgekd.errors import EdgekdError, UsageError
 from edgekd.events import Emit
+from edgekd.models.blackbox import layout
 from edgekd.models.weights import read_metadata
 from edgekd.models.zoo import published_preprocess
 from edgekd.preprocess import Preprocess, carried_preprocess
@@ -37,18 +37,13 @@ def teachers_preprocess(teacher: Teacher, base: Path) -> Preprocess | None:
     found = known if teacher.preprocess is None else teacher.preprocess.over(known or Preprocess())
     if found is None or found.size is not None or not teacher.model.endswith(".onnx"):
         return found
-    return msgspec.structs.replace(found, size=_only_size(graph.read(base / teacher.model)))
+    return msgspec.structs.replace(found, size=_only_size(base / teacher.model))
 
 
-def _only_size(model: onnx.ModelProto) -> tuple[int, int] | None:
-    """Height and width in pixels of an ONNX file's input, (n, c, h, w) or (n, h, w, c), where it takes one size alone."""
-    weights = {tensor.name for tensor in model.graph.initializer}
-    given = [entry for entry in model.graph.input if entry.name not in weights]
-    sides = [side.dim_value for side in given[0].type.tensor_type.shape.dim] if given else []
-    if len(sides) != 4:
-        return None
-    height, width = sides[2:] if sides[1] in (1, 3) else sides[1:3]
-    return (height, width) if height and width else None
+def _only_size(file: Path) -> tuple[int, int] | None:
+    """Height and width in pixels of an ONNX file's first input, where it takes one size alone."""
+    shape = next((tensor.shape for tensor in graph.summary(file).inputs), None)
+    return layout(shape, file)[2] if shape is not None and len(shape) == 4 else None
 
 
 def weights_preprocess(spec: Teacher | Student, base: Path) -> Preprocess | None:

@@ -177,7 +177,7 @@ def _answers(
     )
     remembered.at_once = asked(place, remembered.missing(train.views) * len(data))
     asked_again = [phase.name for phase in phases if phase.compares_insides]
-    if asked_again:
+    if ranks.main and asked_again:
         emit(Note(text=f"{teacher.name} answers live in {', '.join(asked_again)}, whose terms look inside it"))
     if ranks.main and len(asked_again) < len(phases):
         emit(Note(text=f"{teacher.name}'s {remembered.told(train.views)}"))

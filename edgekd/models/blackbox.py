@@ -44,7 +44,7 @@ class BlackBox(nn.Module):
         self.metadata: dict[str, str] = dict(self.session.get_modelmeta().custom_metadata_map)
         entry = _only_input(self.session, path)
         self.input, self.kind = entry.name, np.dtype(_TYPES[entry.type])
-        self.batch, self.channels, self.size, self.last = _layout(entry.shape, path)
+        self.batch, self.channels, self.size, self.last = layout(entry.shape, path)
         self.integer = self.kind == np.uint8
         self.output = _output(self.session, path)
         self.softmax = False
@@ -154,8 +154,12 @@ def _only_input(session: Any, path: Path) -> Any:
     return entries[0]
 
 
-def _layout(shape: Sequence[Any], path: Path) -> tuple[int | None, int, tuple[int, int] | None, bool]:
-    """Batch, channels, height and width (None where open), and whether channels come last, of an input's shape."""
+def layout(shape: Sequence[Any], path: Path) -> tuple[int | None, int, tuple[int, int] | None, bool]:
+    """Batch, channels, height and width (None where open), and whether channels come last, of an input's shape.
+
+    Raises:
+        UsageError: neither 1 nor 3 channels.
+    """
     known = [side if isinstance(side, int) and side > 0 else None for side in shape]
     for place, rest in ((1, (2, 3)), (3, (1, 2))):
         channels, height, width = known[place], known[rest[0]], known[rest[1]]

@@ -15,6 +15,7 @@ from edgekd.models.zoo import published_classes
 from edgekd.preprocess import Preprocess, Stated, carried_preprocess
 from edgekd.recipe import Limit, Recipe, Teacher
 from tests.compress.jobs import recipe, run, workplace
+from tests.compress.test_ensemble import halves
 from tests.toys import brightness
 
 
@@ -104,6 +105,9 @@ def test_a_teachers_size_is_known_before_it_is_built(base: Path) -> None:
     assert stated == msgspec.structs.replace(published, mean=(0.1,), std=(0.2,))
     sized = teachers_preprocess(Teacher(model="resnet18", weights="pretrained", preprocess=Stated(size=(64, 64))), base)
     assert sized == msgspec.structs.replace(published, size=(64, 64), crop=None, resize=None)
+    file = halves(base / "halves.onnx").name
+    taken = teachers_preprocess(Teacher(model=file, preprocess=Stated(mean=(0.1,), std=(0.2,))), base)
+    assert taken == Preprocess(size=(12, 10), mean=(0.1,), std=(0.2,), colour="grey")
     carried = teachers_preprocess(Teacher(model=brightness(base / "teacher.onnx").name), base)
     assert carried is not None
     assert carried.size == (4, 4)
