@@ -1,10 +1,11 @@
 """Every method of the distiller by name, against the same student alone and by plain KD: the same steps, views and seeds; last epoch.
 
     python -m benchmarks.methods --teach [--quick]    CIFAR-100's teacher, first of all; kept in results/methods-teacher.safetensors
-    python -m benchmarks.methods [--sets cifar100 cifar10] [--methods …] [--seeds 0 1 2] [--minutes 100] [--quick]
+    python -m benchmarks.methods [--sets cifar100 cifar10 cifar10-transformer] [--methods …] [--seeds 0 1 2] [--minutes 100] [--quick]
 
 CPU scale: 10 epochs, resnet56 → resnet8 on CIFAR-10 with the published teacher, resnet56b → resnet8b on CIFAR-100. That teacher is taught here, in
-12 epochs, from the published resnet56 of CIFAR-10: no image of CIFAR-100 is in that, and no student begins there. All learn in bf16, which two cores
+12 epochs, from the published resnet56 of CIFAR-10: no image of CIFAR-100 is in that, and no student begins there. A transformer of four blocks
+learns CIFAR-10, too: from the same resnet56, and from a larger transformer that it taught. All learn in bf16, which two cores
 compute twice as fast as fp32 where they have it, and slowly elsewhere. The weights of a method are its paper's where they are stated for such
 networks; where there is a choice, it is made by a run of 3 epochs each on validation images (seed 10, no test image). Test images are read once per
 trained student. Each row is written when its run ends, and a run goes on where it was stopped; processes side by side share the rows. Another
@@ -38,12 +39,13 @@ from edgekd.distill.teacher import Live
 from edgekd.errors import RunError
 from edgekd.evaluate import evaluate
 from edgekd.files import sha256_file, sha256_json
+from edgekd.models.attention import attends
 from edgekd.models.load import Network, build, save_weights
 from edgekd.phases import DEFAULT, TWO_PHASES, Optimizer, Phase, Temperature, Train, termed
 from edgekd.preprocess import Preprocess
 from edgekd.recipefile import read_recipe
 from edgekd.record import How, Training
-from edgekd.terms import Attention, Contrast, Dist, Dkd, Feature, Kd, Label, Levels, Relation, Review, Term
+from edgekd.terms import Attention, Contrast, Dist, Dkd, Feature, Heads, Kd, Label, Levels, Relation, Review, Term, Tokens, Values
 
 EPOCHS, CHOICE_EPOCHS = 10.0, 3.0
 TEACHER_EPOCHS, TEACHER_RATE = 12.0, 0.05
@@ -92,13 +94,15 @@ WHO: dict[str, Who] = {
     "kd, by an assistant": "assistant",
     "kd, teacher and assistant": "mean",
     "kd, teacher and assistant, by confidence": "confidence",
+    "heads": "assistant",
+    "values": "assistant",
 }
 """Who teaches, where it is not the teacher alone, asked about each view. `stored`: its answers to the plain images are all there is. `assistant`: a
-larger student that plain KD taught before, in as many epochs. The last two: both, their logits mixed by `edgekd.distill.mixture`'s rules."""
+larger student that plain KD taught before, in as many epochs. `mean`, `confidence`: both, their logits mixed by `edgekd.distill.mixture`'s rules."""
 METHODS: dict[str, tuple[Phases, ...]] = {
     "alone": (at_once(Label()),),
     "kd": (at_once(*KD),),
-    **{name: (at_once(*KD),) for name in WHO},
+    **{name: (at_once(*KD),) for name in WHO if name.startswith("kd")},
     "kd, T 6 → 0.8": (at_once(*KD, temperature=Temperature(start=6.0, end=0.8)),),
     "kd, T by teacher": (at_once(*KD, temperature=Temperature(start=6.0, end=2.0, shape="teacher-confidence")),),
     "kd, T by student": (at_once(*KD, temperature=Temperature(start=6.0, end=0.8, shape="student-confidence")),),
@@ -118,11 +122,19 @@ METHODS: dict[str, tuple[Phases, ...]] = {
     "review": tuple(beside_kd(Review(weight=weight)) for weight in (1.0, 5.0)),
     "feature and kd": (shipped("features-at-once"),),
     "feature, then kd": (shipped("features-first"),),
+    "heads": (beside_kd(Heads()),),
+    "values": (beside_kd(Values()),),
+    "tokens, hard": (at_once(Tokens(weight=0.5), Label(weight=0.5)),),
+    "tokens, soft": (at_once(Tokens(weight=0.9, form="soft"), HARD),),
     "two phases": (TWO_PHASES,),
     "two phases, dist": (termed(DEFAULT, many=True),),
 }
 """Each with the settings that validation images choose from; two phases as the recipe has them by default. Attention's usual weight, 1000, is of
 means over a map's places: `edgekd.distill.features.attention` sums over them, and at this student's stages that is about 20."""
+ATTENDING = ("heads", "values", "tokens, hard", "tokens, soft")
+"""What only a transformer can learn by."""
+ACROSS = ("alone", "kd", "kd, by an assistant", *ATTENDING, "attention, sigmoid")
+"""What the transformer learns by. Its assistant attends as it does; `attention` compares its maps with a convolutional teacher's."""
 
 
 def scaled(phases: Phases, epochs: float) -> Phases:
@@ -144,6 +156,7 @@ class Setting:
     assistant: str
     student: str
     preprocess: Preprocess
+    methods: tuple[str, ...] = tuple(method for method in METHODS if method not in ATTENDING)
     few: bool = False
 
     @property
@@ -205,6 +218,7 @@ class Setting:
 SETTINGS = {
     "cifar100": Setting("cifar100", "resnet56b", TEACHER.name, "resnet20b", "resnet8b", CIFAR100),
     "cifar10": Setting("cifar10", "resnet56", "resnet56-4bfd9763.th", "resnet20", "resnet8", IMAGENET),
+    "cifar10-transformer": Setting("cifar10", "resnet56", "resnet56-4bfd9763.th", "cifar-deit-4-128", "cifar-deit-4-64-distilled", IMAGENET, ACROSS),
 }
 
 
@@ -227,7 +241,7 @@ def taught(
     """A network trained by these phases, going on from a checkpoint where there is one."""
     torch.manual_seed(seed)
     network = setting.network(name, weights)
-    settings = filled(train, images=len(setting.images.train), shape=(32, 32, 3), flip=True, brought=False)
+    settings = filled(train, images=len(setting.images.train), shape=(32, 32, 3), flip=True, brought=False, attends=attends(network.body))
     training = distill(
         network, teacher, data=setting.train, data_sha256=setting.images.sha256, valid=setting.valid, phases=phases,
         train=settings, folder=folder, memory=memory, how=how, seed=seed, emit=tell,
@@ -294,7 +308,7 @@ class Lesson:
     @property
     def memory(self) -> Path:
         """Of its set's teachers' answers."""
-        return WORK / NAME / f"memory-{self.name}{'-quick' if self.quick else ''}"
+        return WORK / NAME / f"memory-{self.setting.data}{'-quick' if self.quick else ''}"
 
     def learnt(self, *, test: bool) -> dict[str, Any]:
         """The student, trained and, where it counts, tested once."""
@@ -306,6 +320,8 @@ class Lesson:
         found: dict[str, Any] = dict(zip(PLACE, self.place, strict=True))
         found |= {"steps": training.steps, "epochs": self.epochs, "seconds": round(training.seconds, 1)}
         found |= {"epoch_s": round(training.seconds / self.epochs, 1), "valid_accuracy": accuracy(setting, network, "valid"), "commit": commit()}
+        if test and self.who == "assistant":
+            found["assistant_accuracy"] = accuracy(setting, setting.helper, "test")
         if test and not self.quick and (self.name, self.method, self.seed) == KEPT:
             save_weights(network, STUDENT, half=True)
         return {**found, "test_accuracy": accuracy(setting, network, "test")} if test else found
@@ -432,7 +448,7 @@ def main() -> None:
         setting = dataclasses.replace(SETTINGS[name], few=args.quick)
         top = {f"{name}, teacher": accuracy(setting, setting.master, "test")}
         current = functools.partial(stands, name=name, setting=setting, quick=args.quick)
-        runs = wanted(args.methods, args.seeds[:1] if args.quick else args.seeds)
+        runs = wanted([method for method in args.methods if method in setting.methods], args.seeds[:1] if args.quick else args.seeds)
         rows = kept(None, top, [], current=current, quick=args.quick)
         while time.monotonic() - begun < 60 * args.minutes and (found := claimed(name, setting, runs, rows, quick=args.quick)) is not None:
             lesson, test, handle = found

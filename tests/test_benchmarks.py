@@ -40,6 +40,7 @@ from edgekd.data.images import Images
 from edgekd.distill import alone
 from edgekd.distill.domain import SelfTeaching
 from edgekd.export.engine import Engine, EngineLayer
+from edgekd.models.attention import attends
 from edgekd.models.load import build
 from edgekd.phases import Augment, termed
 from edgekd.recipe import Recipe
@@ -207,6 +208,17 @@ def test_a_setting_is_chosen_once_all_are_tried() -> None:
     assert methods.chosen(tried, "cifar10", "dkd") == 1
     assert methods.chosen(tried[:1], "cifar10", "dkd") is None
     assert methods.chosen([], "cifar10", "kd") == 0
+
+
+def test_every_method_is_measured_somewhere() -> None:
+    """A transformer has the terms of attention layers and tokens, and a teacher that attends where those need one; convolutions have all others."""
+    measured = [set(setting.methods) for setting in methods.SETTINGS.values()]
+    assert set().union(*measured) == set(methods.METHODS)
+    transformer = methods.SETTINGS["cifar10-transformer"]
+    assert [set(methods.ATTENDING) <= found for found in measured] == [False, False, True]
+    networks = [build(name, classes=10, shape=(32, 32, 3)) for name in (transformer.student, transformer.assistant, transformer.teacher)]
+    assert list(map(attends, networks)) == [True, True, False]
+    assert {methods.WHO[method] for method in ("heads", "values")} == {"assistant"}
 
 
 def test_every_method_takes_the_same_steps() -> None:
