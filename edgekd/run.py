@@ -179,7 +179,14 @@ def _refuse_foreign(folder: Path, origin: str) -> None:
         raise RunError(f"{folder / _MANIFEST} is not edgekd's, so {folder} is no run. Choose another folder with --out.") from None
     own = (LOCK, _MANIFEST, "recipe.toml", "events.jsonl")
     if found != origin and any(f.name not in own and not f.name.startswith(PART) for f in folder.iterdir()):
-        raise RunError(f"{folder} holds the run of {found}, not of {origin}. Choose another folder with --out, or remove that one.")
+        theirs, ours = _from_here(found, folder), _from_here(origin, folder)
+        raise RunError(f"{folder} holds the run of {theirs}, not of {ours}. Choose another folder with --out, or remove that one.")
+
+
+def _from_here(origin: str, folder: Path) -> str:
+    """An origin as a person reads it: a recipe's path in it starts at the run's folder, theirs where they are."""
+    kind, _, path = origin.partition(" ")
+    return f"recipe {Path(os.path.relpath(folder / path)).as_posix()}" if kind == "recipe" else origin
 
 
 def _drop_torn_line(file: Path) -> None:

@@ -54,6 +54,15 @@ def test_another_recipe_s_run_is_refused(tmp_path: Path) -> None:
         opened(tmp_path / "r", origin="other.toml")
 
 
+def test_another_recipe_s_run_is_named_from_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its path is kept from the run's folder, so that both may move; a message says it from where the reader is."""
+    monkeypatch.chdir(tmp_path)
+    with opened(Path("runs") / "go", origin="recipe ../../go.toml") as it:
+        it.stage("teach", {"lr": 0.1})
+    with pytest.raises(RunError, match=r"runs/go holds the run of recipe go\.toml, not of recipe deep/other\.toml\."):
+        opened(Path("runs") / "go", origin="recipe ../../deep/other.toml")
+
+
 def test_another_recipe_s_run_that_came_to_nothing_is_no_hindrance(tmp_path: Path) -> None:
     """Whoever mistyped the data need not remove the folder first; once a stage was begun, it is that recipe's."""
     with opened(tmp_path / "r", origin="typo.toml"):

@@ -23,6 +23,8 @@ OF_ANSWERS = ("speedup", "accuracy", "map")
 OF_MACHINE = ("latency_p50", "memory")
 """Bounded on the host that measured, as no other can be held to its times."""
 
+_FAR, _FAR_SHARE = 0.2, 0.05
+"""How much further than its figure an interval may reach: a share of times and factors, points of scores. Beyond that its bound holds little back."""
 _LARGEST = 1e100
 """What an interval reaches beyond that is no figure to leave room to."""
 
@@ -41,6 +43,18 @@ class Tightening:
 def suggested(report: Report, margin: float) -> list[Limit]:
     """A limit on each file that ships, or on each bare file: what it came to, with the margin."""
     return [limit for whose, artifact in _bounded(report) for limit in _suggested(report, whose, artifact, margin)]
+
+
+def vague(report: Report, limits: Sequence[Limit]) -> Iterator[str]:
+    """What was measured so roughly that its bound leaves much more room than the margin: a sentence each."""
+    for limit in limits:
+        for claim in claims(limit):
+            for value, low, high in (each for each in _seen(report, limit, claim) if not isinstance(each, Unknown)):
+                unit, far = claim.rule.unit, high if claim.rule.side == "≤" else low
+                if abs(far - value) > (_FAR_SHARE if unit is SHARE else _FAR * abs(value)):
+                    told, reach = unit.text(value, unit.digits), unit.text(far, unit.digits)
+                    more = "Score it on more images" if unit is SHARE else "Measure longer, with nothing else running"
+                    yield f"{claim.quantity} = {claim.shown} leaves room for a wide interval: {told}, which may be {reach}. {more}, then tighten it."
 
 
 def tighter(reports: Sequence[Report], limits: Sequence[Limit], margin: float) -> Iterator[Tightening]:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
 
     from edgekd import record
+    from edgekd.compress.plan import Work
     from edgekd.recipe import Recipe
 
 Log = Annotated[
@@ -61,12 +62,7 @@ def compress(
     """
     job = job_from(recipe, flags, out)
     if dry_run:
-        from edgekd.compress import plan
-
-        with face.watching() as emit:
-            lines = plan(job.recipe, base=job.base, emit=emit)
-        face.result("\n".join(textwrap.fill(line, 80, subsequent_indent=" " * 10) for line in lines), {"plan": lines})
-        return
+        return _say(face, job, "compress")
     from edgekd.compress import compress as whole
 
     report = run_job(face, job, whole, log=log or (), settings=hosts.settings(), python=shlex.split(python or ""))
@@ -76,21 +72,25 @@ def compress(
         raise typer.Exit(exit_code(report.verdicts))
 
 
-def teach(recipe: RecipeFile = None, *, flags: Flags, out: Out = None, log: Log = None, face: Face) -> None:
+def teach(recipe: RecipeFile = None, *, flags: Flags, out: Out = None, log: Log = None, dry_run: DryRun = False, face: Face) -> None:
     """Teach the teacher, or evaluate the weights it came with."""
     job = job_from(recipe, flags, out)
+    if dry_run:
+        return _say(face, job, "teach")
     from edgekd import compress  # after what was typed has been read, as this takes seconds
 
     run_job(face, job, compress.teach, log=log or ())
 
 
-def distill(recipe: RecipeFile = None, *, flags: Flags, out: Out = None, log: Log = None, face: Face) -> None:
+def distill(recipe: RecipeFile = None, *, flags: Flags, out: Out = None, log: Log = None, dry_run: DryRun = False, face: Face) -> None:
     """Distil the teacher into each student.
 
     The teacher is taught first where it is not there yet. With --from, a student of another run
     learns on: its old self holds it to what it knew, and labels teach what is new.
     """
     job = job_from(recipe, flags, out)
+    if dry_run:
+        return _say(face, job, "distill")
     from edgekd import compress  # after what was typed has been read, as this takes seconds
 
     run_job(face, job, compress.distill, log=log or ())
@@ -133,6 +133,15 @@ def export(
     from edgekd import compress  # after what was typed has been read, as this takes seconds
 
     run_job(face, job, compress.export_files)
+
+
+def _say(face: Face, job: Job, work: "Work") -> None:
+    """What a job would do, and nothing else."""
+    from edgekd.compress import plan
+
+    with face.watching() as emit:
+        lines = plan(job.recipe, base=job.base, work=work, emit=emit)
+    face.result("\n".join(textwrap.fill(line, 80, subsequent_indent=" " * 10) for line in lines), {"plan": lines})
 
 
 def job_from(recipe_file: Path | None, flags: Flags, out: Path | None) -> Job:

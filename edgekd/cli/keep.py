@@ -31,7 +31,7 @@ def budget_init(paths: Kept, *, margin: Margin = "10 %", out: NewBudget = Path("
 
     Sizes, parameters and MACs of each file that ships, what it is faster and how often it is right; times only for the machine that took them.
     """
-    from edgekd.budget.margin import suggested
+    from edgekd.budget.margin import suggested, vague
     from edgekd.errors import MissingError, UsageError
     from edgekd.files import write_atomic
     from edgekd.gate.written import first_budget
@@ -40,12 +40,15 @@ def budget_init(paths: Kept, *, margin: Margin = "10 %", out: NewBudget = Path("
         raise UsageError(f"{out} is there already, and its limits would be lost. Lower them with `edgekd budget tighten`, or choose another --out.")
     share = _margin(margin)
     reports = _reports(paths, out)
-    limits = [limit for report in reports for limit in suggested(report, share)]
+    found = [(report, suggested(report, share)) for report in reports]
+    limits = [limit for _, own in found for limit in own]
     if not limits:
         raise MissingError(f"{', '.join(map(str, paths))} has no file to bound: nothing ships there. Name a run that is done, or .onnx files.")
     text = first_budget(limits, [_beside(path, out) for path in paths], share)
     write_atomic(out, text)
-    face.result(f"{text}\nwrote {out}; check with: edgekd check", {"file": str(out), "limits": limits})
+    notes = [note for report, own in found for note in vague(report, own)]
+    said = "".join(f"{note}\n" for note in notes)
+    face.result(f"{text}\n{said}wrote {out}; check with: edgekd check", {"file": str(out), "limits": limits, "notes": notes})
 
 
 def budget_tighten(paths: Measured = None, *, margin: Margin = "10 %", budget: OldBudget = None, face: Face) -> None:

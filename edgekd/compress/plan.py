@@ -9,7 +9,7 @@ import math
 import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from edgekd import graph, target, units
 from edgekd.compress import checks, continued, files, students
@@ -42,8 +42,12 @@ Begun = tuple[Network, tuple[Phase, ...] | None]
 """A network as it would begin, and the phases that it would be taught in; None: not at all."""
 
 
-def plan(recipe: Recipe, *, base: Path, emit: Emit = silent) -> list[str]:
-    """The lines of a dry run; `emit` hears how the images are read.
+Work = Literal["compress", "distill", "teach"]
+"""How far a run goes: to its files, to its students, to its teacher."""
+
+
+def plan(recipe: Recipe, *, base: Path, work: Work = "compress", emit: Emit = silent) -> list[str]:
+    """The lines of a dry run of so much work; `emit` hears how the images are read.
 
     Raises:
         EdgekdError: what the run itself would refuse before training.
@@ -57,7 +61,7 @@ def plan(recipe: Recipe, *, base: Path, emit: Emit = silent) -> list[str]:
             warned.append(event.text)
 
     with looking(recipe, base, hear) as story:
-        lines = list(_lines(story))
+        lines = list(_lines(story, work))
         return [*lines, *(f"warning   {text}" for text in warned if text not in story.report.notes)]
 
 
@@ -69,7 +73,7 @@ def looking(recipe: Recipe, base: Path, emit: Emit = silent) -> Iterator[Story]:
         yield story
 
 
-def _lines(story: Story) -> Iterator[str]:
+def _lines(story: Story, work: Work) -> Iterator[str]:
     checks.check(story)
     recipe, images = story.recipe, story.images
     height, width, channels = story.shape
@@ -83,12 +87,12 @@ def _lines(story: Story) -> Iterator[str]:
     if old is not None:
         again = f"{len(old.replayed)} old images are shown again" if old.replayed is not None else "no old images are shown again"
         yield f"from      {old.options.run}, which knew {len(old.old.classes)} classes; {again}"
-    seconds = 0.0
-    planned = _planned(story, old)
+    seconds, with_files = 0.0, _WITH_FILES if work == "compress" else ()
+    planned = _planned(story, old, work)
     for role, (network, taught), learners in planned:
         count = counted(network, story.shape)
         yield f"{role:9} {network.name}: {units.count_text(count.params)} parameters, {units.count_text(count.macs)} MACs"
-        if role in _WITH_FILES:
+        if role in with_files:
             yield f"          {'its own file of' if isinstance(network, OnnxTeacher) else 'files of about'} {_sizes(recipe, network, count)}"
         if taught is not None and not isinstance(network, OnnxTeacher):
             times = 1 + (len(students.ways_alone(taught)) if recipe.alone and role == "student" else 0)
@@ -106,18 +110,22 @@ def _lines(story: Story) -> Iterator[str]:
             took, line = _answering(story, network, learners)
             seconds += took
             yield f"          {line}"
-        if role in _WITH_FILES:
+        if role in with_files:
             yield from (f"          {floor_text(name, floor)}" for name, floor in floors(story, count).items())
-    yield f"memory    {_memory(story, planned[0], answering=sum(learners > 0 for _, _, learners in planned))}"
-    yield f"time      about {units.seconds_text(seconds)} of training, answers included, then export, scores and times of every file"
+    if planned:
+        yield f"memory    {_memory(story, planned[0], answering=sum(learners > 0 for _, _, learners in planned))}"
+    rest = ", then export, scores and times of every file" if with_files else ""
+    yield f"time      about {units.seconds_text(seconds)} of training{'' if work == 'teach' else ', answers included'}{rest}"
     yield from (f"note      {note}" for note in story.report.notes)
 
 
-def _planned(story: Story, old: Archive | None) -> list[tuple[str, Begun, int]]:
+def _planned(story: Story, old: Archive | None, work: Work) -> list[tuple[str, Begun, int]]:
     """Every network in the order in which it learns: its role, itself, and how many learn from it."""
     if old is not None and story.recipe.teacher is None:
-        return [("student", (one, continued.phases_of(story, taught=False)), 0) for one in continued.planned(story, old)]
+        return [("student", (one, continued.phases_of(story, taught=False)), 0) for one in continued.planned(story, old) if work != "teach"]
     first = None if story.recipe.by_answers else teachers.planned(story)
+    if work == "teach":
+        return [*([] if first is None else [("teacher", first, 0)]), *(("with", begun, 0) for begun in teachers.planned_beside(story))]
     of = None if first is None else first[0]
     phases, learners = students.phases_of(story), students.planned(story, of) if old is None else continued.planned(story, old)
     assistants = students.planned_between(story)

@@ -202,7 +202,9 @@ def from_datasets(sets: Mapping[str, Any], classes: tuple[str, ...] | None, name
         return _picture(_item(sets[split], number, f"{name}, {split}")[0], f"{name}, {split}")
 
     scan = pictures.scan(len(items), open_, lambda item: f"{name}, {items[item][0]} image {items[item][1]}", wanted, emit)
-    every = Images(np.concatenate(list(labels.values()))[scan.kept], np.arange(len(scan.kept)), scan.shape, scan.pixels, scan.reader)
+    every = Images(
+        np.concatenate(list(labels.values()))[scan.kept], np.arange(len(scan.kept)), scan.shape, scan.pixels, scan.reader, digests=scan.digests
+    )
     owner = np.array([items[item][0] for item in scan.kept])
     if "train" not in owner:
         first = next(bad for bad in scan.bad if bad.startswith(f"{name}, train "))

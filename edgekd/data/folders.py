@@ -79,7 +79,7 @@ def from_rows(rows: Iterable[Row], name: str, wanted: Wanted, emit: Emit, classe
     kept = [rows[number] for number in scan.kept]
     number_of = {label: number for number, label in enumerate(names)}
     labels = np.array([row.marks or number_of[row.label] for row in kept], dtype=np.int64)
-    every = Images(labels, np.arange(len(kept)), scan.shape, scan.pixels, scan.reader)
+    every = Images(labels, np.arange(len(kept)), scan.shape, scan.pixels, scan.reader, digests=scan.digests)
     owner = np.array([row.split for row in kept])
     splits = {split: every.take(np.flatnonzero(owner == split)) for split in sorted(set(owner.tolist()))}
     if "train" not in splits:

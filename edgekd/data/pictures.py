@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
 from edgekd.data import memory, ondisk
@@ -55,7 +56,7 @@ class Wanted:
 class Scan:
     """Pictures that read: their numbers `kept` (k,), and `pixels` (k, h, w, c) or a `reader` by place among the kept.
 
-    `content` is a hash of their pixels, `bad` names the pictures that do not read.
+    `content` is a hash of their pixels, `digests` of each one's (k,), `bad` names the pictures that do not read.
     """
 
     kept: Integers
@@ -64,6 +65,7 @@ class Scan:
     reader: Reader | None
     content: str
     bad: tuple[str, ...]
+    digests: NDArray[np.void]
 
 
 def scan(count: int, open_: Open, name: Callable[[int], str], wanted: Wanted, emit: Emit) -> Scan:
@@ -95,12 +97,13 @@ def scan(count: int, open_: Open, name: Callable[[int], str], wanted: Wanted, em
         raise MissingError(f"none of the {count} image files can be read; the first is {names[0]}. Are they pictures, and whole?")
     if names:
         emit(Note(text=f"{len(names)} of {count} images cannot be read and are left out: {_some(names)}", level="warning"))
-    content = hashlib.sha256(b"".join(digest for digest in digests if digest is not None)).hexdigest()
+    joined = b"".join(digest for digest in digests if digest is not None)
+    content, each = hashlib.sha256(joined).hexdigest(), np.frombuffer(joined, "V32")
     if pixels is None:
-        return Scan(kept, shape, None, _reader(kept, open_, name, shape, wanted.crop_fraction), content, names)
+        return Scan(kept, shape, None, _reader(kept, open_, name, shape, wanted.crop_fraction), content, names, each)
     if not resident:
-        return Scan(kept, shape, None, lambda index: np.asarray(pixels[kept[index]]), content, names)
-    return Scan(kept, shape, pixels if not names else pixels[kept], None, content, names)
+        return Scan(kept, shape, None, lambda index: np.asarray(pixels[kept[index]]), content, names, each)
+    return Scan(kept, shape, pixels if not names else pixels[kept], None, content, names, each)
 
 
 def fit(picture: Image.Image, shape: Shape, crop_fraction: float = 1.0) -> Pixels:

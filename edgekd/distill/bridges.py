@@ -11,6 +11,7 @@ section 3.2) for fusing stages.
 
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
@@ -29,7 +30,7 @@ def bridge(term: Feature | Attention | Relation | Contrast | Review, pairs: Sequ
     """The module for a term's pairs of taps.
 
     Raises:
-        UsageError: a tap is of a kind that the term cannot compare.
+        UsageError: a tap is of a kind that the term cannot compare; stages to be fused stand the wrong way round.
     """
     kind = type(term).__name__.lower()
     maps = isinstance(term, (Attention, Review))
@@ -52,6 +53,12 @@ def bridge(term: Feature | Attention | Relation | Contrast | Review, pairs: Sequ
         return Vectors()
     if isinstance(term, Contrast):
         return Embedded(pairs, term.width)
+    for (before, _), (after, _) in pairwise(pairs):
+        if after.shape[1] > before.shape[1]:
+            raise UsageError(
+                f"the term review takes its pairs from the shallowest stage to the deepest; {after.name} is {after.shape} and stands behind "
+                f"{before.name}, {before.shape}. Turn them around."
+            )
     return Fused(pairs)
 
 

@@ -1,12 +1,14 @@
 """Bounds from what was measured, with room to spare."""
 
+import re
+
 import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from edgekd.budget import judge
-from edgekd.budget.margin import bound_text, suggested, tighter
+from edgekd.budget.margin import bound_text, suggested, tighter, vague
 from edgekd.budget.rules import BYTES, COUNT, RULES
 from edgekd.recipe import Limit
 from edgekd.record import Report
@@ -59,6 +61,27 @@ def test_where_nothing_ships_students_are_bounded() -> None:
     """By their full names; a report without any has nothing to suggest."""
     assert {limit.artifact for limit in suggested(replace(REPORT, shipped={}), 0.1)} == {each.name for each in REPORT.artifacts[3:]}
     assert suggested(replace(REPORT, shipped={}, artifacts=REPORT.artifacts[:3]), 0.1) == []
+
+
+def test_a_bound_on_a_rough_measurement_is_told() -> None:
+    """Its interval is in the bound, which then holds little back; a figure that is known well says nothing."""
+    assert list(vague(REPORT, suggested(REPORT, 0.1))) == []
+    measured = next(each for each in REPORT.measurements if each.artifact == SHIPPED)
+    launches = [
+        replace(launch, rounds=[[ms * factor for ms in block] for block in launch.rounds])
+        for launch, factor in zip(measured.timing.launches, (1.0, 1.5, 2.0), strict=True)
+    ]
+    rough = replace(measured, timing=replace(measured.timing, launches=launches))
+    report = replace(REPORT, measurements=[rough if each is measured else each for each in REPORT.measurements])
+    (told,) = vague(report, suggested(report, 0.1))
+    assert re.fullmatch(
+        r"latency_p50 = \S+ ms leaves room for a wide interval: \S+ ms, which may be \S+ ms\. Measure longer, .*, then tighten it\.", told
+    )
+    few = replace(
+        REPORT, scores=[replace(each, metrics={**each.metrics, "accuracy": replace(each.metrics["accuracy"], low=0.7)}) for each in REPORT.scores]
+    )
+    (told,) = vague(few, suggested(few, 0.1))
+    assert re.match(r"accuracy = \d\S* % leaves room for a wide interval: .* which may be 70\.0 %\. Score it on more images", told)
 
 
 def test_bounds_with_room_are_tightened() -> None:

@@ -47,7 +47,7 @@ def calls(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Calls:
 
     for name in ("compress", "teach", "distill", "export_files", "evaluate_files", "bench_files"):
         setattr(module, name, verb(name))
-    module.plan = lambda recipe, *, base, emit: [f"{recipe.data} in {base}", f"note      {'word ' * 30}"]  # type: ignore[attr-defined]
+    module.plan = lambda recipe, *, base, work, emit: [f"{work} {recipe.data} in {base}", f"note      {'word ' * 30}"]  # type: ignore[attr-defined]
     monkeypatch.setitem(sys.modules, "edgekd.compress", module)
     monkeypatch.setattr("edgekd.compress", module, raising=False)
     monkeypatch.chdir(tmp_path)
@@ -105,13 +105,14 @@ def test_the_folder_is_ones_own_choice(calls: Calls) -> None:
     assert calls[0][2]["folder"] == Path("here")
 
 
-def test_a_dry_run_only_says(calls: Calls) -> None:
+@pytest.mark.parametrize("verb", ["compress", "distill", "teach"])
+def test_a_dry_run_only_says(calls: Calls, verb: str) -> None:
     """Lines of 80 columns, or a document."""
-    said = runner.invoke(app, ["compress", "--dry-run"]).stdout
-    assert said.startswith("digits in ")
+    said = runner.invoke(app, [verb, "--dry-run"]).stdout
+    assert said.startswith(f"{verb} digits in ")
     assert max(map(len, said.splitlines())) <= 80
     assert said.splitlines()[-1].startswith(" " * 10 + "word")
-    assert list(json.loads(runner.invoke(app, ["compress", "--dry-run", "--json"]).stdout)) == ["plan"]
+    assert list(json.loads(runner.invoke(app, [verb, "--dry-run", "--json"]).stdout)) == ["plan"]
     assert calls == []
 
 

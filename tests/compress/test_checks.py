@@ -1,13 +1,15 @@
 """What cannot be done later is refused before anything is taught, by a dry run as by the run itself."""
 
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
 from edgekd import compress as verbs
+from edgekd.compress.plan import Work
 from edgekd.errors import UsageError
 from edgekd.phases import Phase
-from edgekd.recipe import Limit, Recipe
+from edgekd.recipe import Limit, Recipe, Teacher
 from edgekd.terms import FeatureTerm, Heads, Tokens
 from tests.compress.jobs import recipe, workplace
 
@@ -46,3 +48,17 @@ def test_limits_that_nothing_will_be_measured_for(base: Path) -> None:
         "note      a limit is on jetson-orin-nano, and this run measures on cpu: add it under [on], or with --on",
         "note      a limit is on the recall of cat, which is no class of npz:images.npz",
     ]
+
+
+def test_a_dry_run_of_one_step_says_no_more(base: Path) -> None:
+    """Teaching has no students and no files, distilling no files; what both do is said alike."""
+    job = recipe(teacher=Teacher(model="nets.py:wide"))
+    said = {work: verbs.plan(job, base=base, work=work) for work in get_args(Work)}
+    roles = {work: [line.split()[0] for line in lines if line[0] != " "] for work, lines in said.items()}
+    assert (roles["teach"], roles["distill"]) == (["data", "teacher", "memory", "time"], ["data", "teacher", "student", "memory", "time"])
+    assert {work: any("files of about" in line for line in lines) for work, lines in said.items()} == {
+        "compress": True,
+        "distill": False,
+        "teach": False,
+    }
+    assert [any("its answers" in line for line in said[work]) for work in ("teach", "distill", "compress")] == [False, True, True]

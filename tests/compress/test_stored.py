@@ -48,6 +48,11 @@ def test_the_students_learn_what_was_answered(base: Path) -> None:
     assert any("learn from the answers that stand beside" in note and "first choice is the label of" in note for note in report.notes)
 
 
+def test_a_dry_run_of_teaching_has_nobody_to_teach(base: Path) -> None:
+    """Nor memory to need for it."""
+    assert [line.split()[0] for line in plan(stored(), base=base, work="teach") if line[0] != " "] == ["data", "time"]
+
+
 def test_it_goes_on_and_other_answers_teach_anew(base: Path) -> None:
     """A second run takes the student from the shelf; where one answer differs, it does not."""
 

@@ -1,11 +1,14 @@
 """edgekd.data.source: from a spec to train, validation and test."""
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
+from edgekd.data import memory, ondisk
 from edgekd.data.source import Images, Source, class_counts, load
 from edgekd.errors import MissingError, UsageError
 from edgekd.events import Event, Note
@@ -397,3 +400,22 @@ def test_test_images_that_were_learnt_from_are_doubted(tmp_path: Path) -> None:
         said = [event for event in told if isinstance(event, Note) and "every accuracy here looks better" in event.text]
         assert bool(found.notes) == bool(said) == doubted
         assert all(event.level == "warning" for event in said)
+
+
+@pytest.mark.parametrize("disk", [True, False])
+def test_pictures_outside_memory_are_held_against_each_other_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, disk: bool) -> None:
+    """By what was seen when each was read, whether they then lie decoded on disk or stay where they are."""
+    monkeypatch.setattr(memory, "fits", lambda _: False)
+    if not disk:
+        monkeypatch.setattr(ondisk, "reserved", lambda shape, emit: None)
+    rng = np.random.default_rng(0)
+    for split, count in (("train", 12), ("test", 4)):
+        for name in ("a", "b"):
+            (tmp_path / "photos" / split / name).mkdir(parents=True)
+            for number in range(count):
+                Image.fromarray(rng.integers(0, 256, (8, 8, 3), np.uint8)).save(tmp_path / "photos" / split / name / f"{number}.png")
+    assert load("folder:photos", base=tmp_path).notes == ()
+    for number in range(3):
+        shutil.copy(tmp_path / "photos" / "train" / "a" / f"{number}.png", tmp_path / "photos" / "test" / "a" / f"again{number}.png")
+    (note,) = load("folder:photos", base=tmp_path).notes
+    assert note.startswith("3 of 11 test images are also among those to learn from")

@@ -63,6 +63,13 @@ def test_a_fused_stage_knows_the_deeper_ones() -> None:
     assert torch.equal(before[1], shallower[1])
 
 
+def test_stages_the_wrong_way_round_are_refused() -> None:
+    """A deeper stage would be fused with what is no deeper than it."""
+    with pytest.raises(UsageError, match=r"from the shallowest stage to the deepest; a is \(4, 8, 8\) and stands behind b, \(8, 4, 4\)\. Turn"):
+        bridge(Review(), STAGES[::-1])
+    bridge(Review(), [STAGES[0], STAGES[0]])
+
+
 def test_resizing_averages_down_and_interpolates_up() -> None:
     """A constant stays what it is; vectors are left alone."""
     small, large, words = torch.full((1, 1, 2, 2), 3.0), torch.full((1, 1, 4, 4), 3.0), torch.ones(1, 5)
