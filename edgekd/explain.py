@@ -5,6 +5,7 @@ In: msgspec's error, the struct that was asked for, and the table. Out: one sent
 
 import difflib
 import re
+from collections.abc import Iterator
 from typing import Any
 
 import msgspec
@@ -34,11 +35,39 @@ def _unknown_key(key: str, where: str, kind: type[msgspec.Struct], table: Any) -
     known = sorted(_keys(meant))
     near = difflib.get_close_matches(key, known, n=1, cutoff=0.5)
     hint = f"did you mean {near[0]!r}?" if near else f"known keys: {', '.join(known)}"
+    if not where and (deeper := _deeper(key, meant, near[0] if near else "")):
+        hint = f"did you mean {deeper}?"
     others = [k for k in candidates if k not in meant and key in _keys([k])]
     if others:
         owners = " and ".join(f'{k.tag_field} = "{k.tag}"' for k in others)
         return f"it belongs to {owners}; {hint}"
     return hint
+
+
+def _deeper(key: str, kinds: list[Any], here: str) -> str:
+    """A key of tables within that is more like `key` than `here` is, and whose: the outermost by their paths. Empty where none has one."""
+    found = list(_inside(kinds, ""))
+    near = difflib.get_close_matches(key, sorted({name for _, name in found}), n=1, cutoff=0.75)
+    if not near or _alike(key, near[0]) <= _alike(key, here):
+        return ""
+    owners = sorted({path for path, name in found if name == near[0]})
+    outermost = min(path.count(".") for path in owners)
+    return f"{near[0]!r} of {' or '.join(path for path in owners if path.count('.') == outermost)}"
+
+
+def _inside(kinds: list[Any], path: str) -> Iterator[tuple[str, str]]:
+    """Path and key of all that stands in the tables of a table."""
+    for field in (field for kind in kinds for field in kind.fields):
+        leaves = _leaves(field.type)
+        structs = [leaf for part in leaves for leaf in [part, *(inner for item in _items(part) for inner in _leaves(item))]]
+        tables = [leaf for leaf in structs if isinstance(leaf, msgspec.inspect.StructType)]
+        inside = f"{path}.{field.encode_name}" if path else field.encode_name
+        yield from ((inside, name) for name in sorted(_keys(tables)))
+        yield from _inside(tables, inside)
+
+
+def _alike(one: str, other: str) -> float:
+    return difflib.SequenceMatcher(None, one, other).ratio()
 
 
 def _keys(kinds: list[msgspec.inspect.StructType]) -> set[str]:

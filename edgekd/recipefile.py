@@ -11,6 +11,7 @@ import tomli_w
 
 from edgekd.errors import MissingError, RecipeError
 from edgekd.explain import explain
+from edgekd.phases import FEW_TERMS, MANY_CLASSES, MANY_TERMS
 from edgekd.recipe import Recipe
 from edgekd.terms import Term
 from edgekd.toml import decode
@@ -55,6 +56,24 @@ def encode_recipe(recipe: Recipe) -> str:
         if not phase.terms:
             del written["terms"]
     return tomli_w.dumps(table)
+
+
+def left_open(recipe: Recipe) -> str:
+    """What phases that name no terms teach by, as a comment in TOML; empty where all name some. Which terms they get, the data decide."""
+    names = [phase.name for phase in recipe.phase if not phase.terms]
+    if not names:
+        return ""
+    few, many = (f"[{', '.join(map(_inline, terms))}]" for terms in (FEW_TERMS, MANY_TERMS))
+    return (
+        f"\n# {' and '.join(names)} name{'s' if len(names) == 1 else ''} no terms; the data decide.\n"
+        f"#   fewer than {MANY_CLASSES} classes: terms = {few}\n"
+        f"#   {MANY_CLASSES} classes and more: terms = {many}\n"
+        "#   more than 1,000 classes, or several labels an image: kd and label, of logits as they are"
+    )
+
+
+def _inline(term: Term) -> str:
+    return f"{{ {', '.join(tomli_w.dumps({key: value}).strip() for key, value in _differing(term).items())} }}"
 
 
 def _differing(term: Term) -> dict[str, Any]:

@@ -33,6 +33,8 @@ class Drawing(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     ("table", "words"),
     [
         ({"shaps": []}, "unknown key 'shaps'; did you mean 'shapes'?"),
+        ({"radios": 1}, "unknown key 'radios'; did you mean 'radius' of named or shapes?"),
+        ({"scael": 1}, "unknown key 'scael'; did you mean 'scale'?"),
         ({"zzz": 1}, "unknown key 'zzz'; known keys: named, pen, scale, shapes"),
         ({"shapes": [{"form": "circle", "radios": 1}]}, "unknown key 'radios' in shapes[0]; did you mean 'radius'?"),
         (

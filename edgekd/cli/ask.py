@@ -27,10 +27,10 @@ def recipe(recipe: RecipeFile = None, *, flags: Flags, schema: Schema = False, f
         face.result(msgspec.json.format(msgspec.json.encode(document), indent=2).decode(), document)
         return
     from edgekd.cli.jobs import job_from
-    from edgekd.recipefile import encode_recipe
+    from edgekd.recipefile import encode_recipe, left_open
 
     asked = job_from(recipe, flags, None).recipe
-    face.result(encode_recipe(asked), asked)
+    face.result(encode_recipe(asked) + left_open(asked), asked)
 
 
 def targets(context: typer.Context, *, face: Face) -> None:

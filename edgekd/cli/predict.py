@@ -3,12 +3,15 @@
 import contextlib
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from edgekd.cli.carried import class_names, metadata, opened, preprocess_of
 from edgekd.cli.face import Face
+
+if TYPE_CHECKING:
+    from edgekd.events import Emit
 
 File = Annotated[Path, typer.Argument(metavar="FILE.onnx", help="A classifier that carries its Preprocess, as edgekd exports it.")]
 Pictures = Annotated[list[Path], typer.Argument(metavar="IMAGE", help="Picture files of any size.")]
@@ -21,7 +24,8 @@ TOP = 5
 
 def predict(file: File, image: Pictures, *, teacher: TeacherFile = None, face: Face) -> None:
     """Say what pictures show, with the teacher's answer beside it."""
-    other = teacher or _teacher_of(file)
+    with face.watching() as emit:
+        other = teacher or _teacher_of(file, emit)
     files = [file] if other is None else [file, other]
     with contextlib.ExitStack() as stack:
         networks = [stack.enter_context(_answering(path)) for path in files]
@@ -76,15 +80,20 @@ def read_picture(path: Path, preprocess: Any) -> Any:
         raise UsageError(f"{path} cannot be read: {reason}. Give PNG, JPEG or another format that Pillow reads.") from None
 
 
-def _teacher_of(file: Path) -> Path | None:
-    """The teacher's fp32 file of the run that a file lies in; None for a teacher's own and for files of no run."""
+def _teacher_of(file: Path, emit: "Emit") -> Path | None:
+    """The teacher's fp32 file of the run that a file lies in; None for a teacher's own, for files of no run, and for what an earlier recipe made."""
+    from edgekd.events import Note
     from edgekd.reportfile import read_report
 
-    for folder in file.resolve().parents:
-        if (folder / "report.json").is_file():
-            found = [folder / a.path for a in read_report(folder).artifacts if a.role == "teacher" and a.precision in ("fp32", "as-is")]
-            return next((path for path in found if path.is_file() and path.resolve() != file.resolve()), None)
-    return None
+    folder = next((folder for folder in file.resolve().parents if (folder / "report.json").is_file()), None)
+    if folder is None:
+        return None
+    artifacts = read_report(folder).artifacts
+    if file.resolve() not in [(folder / artifact.path).resolve() for artifact in artifacts]:
+        emit(Note(text=f"{file} is none of the files that the report of {folder.name} tells of: its teacher is not known. Name one with --teacher."))
+        return None
+    found = [folder / artifact.path for artifact in artifacts if artifact.role == "teacher" and artifact.precision in ("fp32", "as-is")]
+    return next((path for path in found if path.is_file() and path.resolve() != file.resolve()), None)
 
 
 def _beside(image: str, names: Sequence[str], answers: Sequence[Sequence[Mapping[str, Any]]]) -> str:

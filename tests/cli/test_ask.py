@@ -9,6 +9,7 @@ from typer.testing import CliRunner
 from edgekd import target
 from edgekd.cli.app import app
 from edgekd.cli.doctor import swap_lines
+from edgekd.phases import FEW_TERMS, MANY_TERMS
 from edgekd.recipe import Recipe
 from edgekd.recipefile import decode_recipe
 
@@ -20,6 +21,17 @@ def test_the_recipe_in_force_reads_back() -> None:
     assert decode_recipe(runner.invoke(app, ["recipe"]).stdout) == Recipe()
     printed = runner.invoke(app, ["recipe", "--seed", "3", "--set", "train.batch=64"]).stdout
     assert (decode_recipe(printed).seed, decode_recipe(printed).train.batch) == (3, 64)
+
+
+def test_the_recipe_in_force_says_what_it_leaves_open() -> None:
+    """The terms that its phases get, which read back as they stand; nothing where all phases name theirs."""
+    printed = runner.invoke(app, ["recipe", "--set", 'phase.1.terms=[{loss="kd"}]']).stdout
+    assert "# transfer names no terms; the data decide." in printed
+    found = [line.partition("terms = ")[2] for line in printed.splitlines() if line.startswith("#") and "terms = " in line]
+    kept = [decode_recipe(f'[[phase]]\nname = "one"\nepochs = 1\nterms = {terms}').phase[0].terms for terms in found]
+    assert kept == [FEW_TERMS, MANY_TERMS]
+    both = runner.invoke(app, ["recipe", "--set", 'phase.0.terms=[{loss="kd"}]', "--set", 'phase.1.terms=[{loss="kd"}]']).stdout
+    assert "#" not in both
 
 
 def test_the_recipe_of_a_file(tmp_path: Path) -> None:

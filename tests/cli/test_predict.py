@@ -70,6 +70,10 @@ def test_predict_finds_the_teacher_of_its_run(folder: Path) -> None:
     teacher = json.loads(ran("predict", "run/export/t.onnx", "bright.png", "--json").stdout)
     assert "teacher" in student[0]
     assert "teacher" not in teacher[0]
+    brightness(run / "export" / "old.onnx")
+    old = ran("predict", "run/export/old.onnx", "bright.png", "--json")
+    assert "teacher" not in json.loads(old.stdout)[0]
+    assert "run/export/old.onnx is none of the files that the report of run tells of" in " ".join(old.stderr.split())
 
 
 def test_what_is_no_picture_is_named(folder: Path) -> None:
