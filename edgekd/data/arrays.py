@@ -1,12 +1,11 @@
 """Images that come as arrays: the built-in digits, npz files, and what a user's function returns.
 
-In: a spec's remainder. Out: `Found`. Arrays stay in memory; map-style data sets go through `pictures`.
+In: a spec's remainder. Out: `Found`. Arrays stay in memory; map-style data sets go through `datasets`.
 npz files follow Keras' convention: x_train, y_train, x_test, y_test and, optionally, x_valid, y_valid and classes. Where an image may have several
 labels, y is a matrix (`matrices`).
 """
 
 import hashlib
-import operator
 import zipfile
 import zlib
 from collections.abc import Collection, Mapping, Sequence
@@ -20,7 +19,8 @@ from PIL import Image
 
 from edgekd import userfile
 from edgekd.data import matrices, pictures
-from edgekd.data.images import Found, Images, Integers, Pixels
+from edgekd.data.datasets import from_datasets
+from edgekd.data.images import Found, Images, Integers, Pixels, check_labels
 from edgekd.data.pictures import Wanted
 from edgekd.data.splits import hold_out
 from edgekd.errors import MissingError, UsageError
@@ -181,60 +181,6 @@ def from_arrays(
     return Found(classes, splits["train"], digest.hexdigest(), splits.get("valid"), splits.get("test"), lacks)
 
 
-def from_datasets(sets: Mapping[str, Any], classes: tuple[str, ...] | None, name: str, wanted: Wanted, emit: Emit, flip: bool = True) -> Found:
-    """Splits from map-style data sets of (picture, label).
-
-    Raises:
-        UsageError: an item is not a (picture, label) pair, the labels do not fit the classes, or several are wanted of an image.
-        MissingError: no training image can be read.
-    """
-    if wanted.several:
-        raise UsageError(
-            f'the data sets of {name} give one label an image; with task = "multilabel" give arrays: x_train, y_train, x_test, y_test, where y is a '
-            "matrix of 0 and 1."
-        )
-    labels = {split: _labels(data, f"{name}, {split}") for split, data in sets.items()}
-    classes = check_labels(labels, classes, name)
-    items = [(split, number) for split, data in sets.items() for number in range(len(data))]
-
-    def open_(item: int) -> Image.Image:
-        split, number = items[item]
-        return _picture(_item(sets[split], number, f"{name}, {split}")[0], f"{name}, {split}")
-
-    scan = pictures.scan(len(items), open_, lambda item: f"{name}, {items[item][0]} image {items[item][1]}", wanted, emit)
-    every = Images(
-        np.concatenate(list(labels.values()))[scan.kept], np.arange(len(scan.kept)), scan.shape, scan.pixels, scan.reader, digests=scan.digests
-    )
-    owner = np.array([items[item][0] for item in scan.kept])
-    if "train" not in owner:
-        first = next(bad for bad in scan.bad if bad.startswith(f"{name}, train "))
-        raise MissingError(f"none of the training images of {name} can be read; the first is {first}.")
-    splits = {split: every.take(np.flatnonzero(owner == split)) for split in sets}
-    lacks = f"{name} has no test images: it has {', '.join(sets)}; --test SPEC names unseen images."
-    return Found(classes, splits["train"], scan.content, splits.get("valid"), splits.get("test"), lacks, None, flip, scan.bad)
-
-
-def check_labels(labels: Mapping[str, Integers], classes: tuple[str, ...] | None, name: str) -> tuple[str, ...]:
-    """The class names, after checking that labels count from 0 without gaps (or fit the names that were given).
-
-    Raises:
-        UsageError: they do not, or there are none.
-    """
-    every = np.unique(np.concatenate(list(labels.values())))
-    if len(every) == 0 or len(labels["train"]) == 0:
-        raise UsageError(f"{name} has no training images.")
-    if classes is None:
-        if every[0] != 0 or every[-1] != len(every) - 1:
-            shown = ", ".join(str(value) for value in every[:6].tolist()) + (", …" if len(every) > 6 else "")
-            raise UsageError(
-                f"labels count from 0 without gaps, one number a class; {name} has {shown}. Renumber them, or name all classes in `classes`."
-            )
-        classes = tuple(str(value) for value in range(len(every)))
-    elif every[0] < 0 or every[-1] >= len(classes):
-        raise UsageError(f"{name} names {len(classes)} classes, so labels run from 0 to {len(classes) - 1}; got {every[0]} to {every[-1]}.")
-    return classes
-
-
 def _split(arrays: Mapping[str, NDArray[Any]], split: str, name: str, several: bool) -> tuple[Pixels, Integers]:
     """One split's pixels (n, h, w, c) and labels, (n,) or, where an image may have several, (n, labels); checked."""
     for key in (f"x_{split}", f"y_{split}"):
@@ -288,43 +234,3 @@ def _array(value: Any, key: str, name: str) -> NDArray[Any]:
         return np.asarray(value)
     except (TypeError, ValueError) as error:
         raise UsageError(f"{key} of {name} does not make one array: {error}.") from None
-
-
-def _labels(data: Any, name: str) -> Integers:
-    """All labels of a map-style data set: from its list of them where it keeps one, else by reading every item."""
-    if not (hasattr(data, "__len__") and hasattr(data, "__getitem__")):
-        raise UsageError(f"{name}: a data set has a length and gives (picture, label) by number; {type(data).__name__} does not.")
-    for key in ("targets", "labels", "_labels"):
-        values = getattr(data, key, None)
-        if values is not None and np.ndim(values) == 1 and len(values) == len(data) and np.issubdtype(np.asarray(values).dtype, np.integer):
-            return np.asarray(values).astype(np.int64)
-    labels = []
-    for number in range(len(data)):
-        try:
-            item = _item(data, number, name)
-        except OSError as error:
-            raise UsageError(f"{name}: item {number} has no label that can be read: {error}. With labels in `targets` it is left out.") from None
-        try:
-            labels.append(operator.index(item[1]))
-        except TypeError:
-            raise UsageError(f"{name}: labels are one whole number an image; item {number} has {item[1]!r}.") from None
-    return np.array(labels, dtype=np.int64)
-
-
-def _item(data: Any, number: int, name: str) -> Any:
-    item = data[number]
-    if not isinstance(item, (tuple, list)) or len(item) != 2:
-        raise UsageError(f"{name}: each item must be (picture, label); item {number} is {type(item).__name__}.")
-    return item
-
-
-def _picture(value: Any, name: str) -> Image.Image:
-    if isinstance(value, Image.Image):
-        value.load()  # it is the data set's own: closing it after this leaves its pixels
-        return value
-    pixels = np.asarray(value)
-    if pixels.dtype != np.uint8 or pixels.ndim not in (2, 3) or (pixels.ndim == 3 and pixels.shape[2] not in (1, 3)):
-        raise UsageError(
-            f"{name}: a picture is Pillow's, or uint8 (height, width[, 1 or 3]); got {pixels.dtype} {pixels.shape}. Take transforms off."
-        )
-    return pictures.as_picture(pixels)

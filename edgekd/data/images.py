@@ -5,12 +5,14 @@ Pixels are uint8 (n, h, w, c) with c = 1 or 3. Nothing here augments, normalises
 """
 
 import hashlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
+
+from edgekd.errors import UsageError
 
 Pixels: TypeAlias = NDArray[np.uint8]
 Integers: TypeAlias = NDArray[np.int64]
@@ -115,6 +117,27 @@ def class_counts(labels: Integers, classes: int) -> Integers:
     if labels.ndim == 2:
         return np.asarray((labels == 1).sum(axis=0), np.int64)
     return np.bincount(labels, minlength=classes).astype(np.int64)
+
+
+def check_labels(labels: Mapping[str, Integers], classes: tuple[str, ...] | None, name: str) -> tuple[str, ...]:
+    """The class names, after checking that labels count from 0 without gaps (or fit the names that were given).
+
+    Raises:
+        UsageError: they do not, or there are none.
+    """
+    every = np.unique(np.concatenate(list(labels.values())))
+    if len(every) == 0 or len(labels["train"]) == 0:
+        raise UsageError(f"{name} has no training images.")
+    if classes is None:
+        if every[0] != 0 or every[-1] != len(every) - 1:
+            shown = ", ".join(str(value) for value in every[:6].tolist()) + (", …" if len(every) > 6 else "")
+            raise UsageError(
+                f"labels count from 0 without gaps, one number a class; {name} has {shown}. Renumber them, or name all classes in `classes`."
+            )
+        classes = tuple(str(value) for value in range(len(every)))
+    elif every[0] < 0 or every[-1] >= len(classes):
+        raise UsageError(f"{name} names {len(classes)} classes, so labels run from 0 to {len(classes) - 1}; got {every[0]} to {every[-1]}.")
+    return classes
 
 
 def shared(tests: Images, learnt: Sequence[Images]) -> int:

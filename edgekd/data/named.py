@@ -12,7 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from edgekd.data.arrays import from_arrays, from_datasets
+from edgekd.data.arrays import from_arrays
+from edgekd.data.datasets import from_datasets
 from edgekd.data.images import Found
 from edgekd.data.pictures import Wanted
 from edgekd.errors import MissingError, MissingExtra, UsageError

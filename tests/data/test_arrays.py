@@ -206,14 +206,6 @@ def test_a_function_may_return_data_sets(tmp_path: Path) -> None:
     assert found.classes == ("0", "1")
 
 
-def test_pictures_that_do_not_read_are_left_out(tmp_path: Path) -> None:
-    """Where labels are listed; with the split and number named."""
-    found = returned(tmp_path, "return {'train': Pairs((grey(7), 0), OSError('gone'), (grey(8), 0), (grey(9), 1), targets=[0, 1, 0, 1])}")
-    assert found.unreadable == ("data.py:make, train image 1",)
-    assert found.train.labels.tolist() == [0, 0, 1]
-    assert found.lacks_test == "data.py:make has no test images: it has train; --test SPEC names unseen images."
-
-
 @pytest.mark.parametrize(
     ("code", "message"),
     [
@@ -222,16 +214,6 @@ def test_pictures_that_do_not_read_are_left_out(tmp_path: Path) -> None:
         ("{'x_train': [grey(0), grey(0, 5)], 'y_train': [0, 1]}", r"x_train of data\.py:make does not make one array"),
         ("{'train': Pairs((grey(0), 0)), 'classes': [['a'], ['b', 'c']]}", r"classes of data\.py:make does not make one array"),
         ("{'train': Pairs((grey(0), 0)), 'classes': 'cat'}", r"a list of different names, got 0 dimension"),
-        ("{'train': iter([])}", r"make, train: a data set has a length and gives \(picture, label\) by number; list_iterator does not"),
-        ("{'train': Pairs(grey(0))}", r"make, train: each item must be \(picture, label\); item 0 is ndarray"),
-        ("{'train': Pairs(grey(0), targets=[0])}", r"make, train: each item must be \(picture, label\); item 0 is ndarray"),
-        ("{'train': Pairs((grey(0), 0), (grey(0), 0.5))}", r"labels are one whole number an image; item 1 has 0\.5"),
-        ("{'train': Pairs((grey(0), 'cat'), targets=['cat'])}", r"labels are one whole number an image; item 0 has 'cat'"),
-        ("{'train': Pairs((grey(0), 0), OSError('gone'))}", r"item 1 has no label that can be read: gone\. With labels in `targets`"),
-        ("{'train': Pairs((grey(0) / 255, 0))}", r"a picture is Pillow's, or uint8 .*; got float64 \(4, 4\)\. Take transforms off"),
-        ("{'train': Pairs((grey(0)[None], 0))}", r"a picture is Pillow's, or uint8 .*; got uint8 \(1, 4, 4\)"),
-        ("{'train': Pairs(), 'test': Pairs((grey(0), 0))}", r"data\.py:make has no training images"),
-        ("{'train': Pairs((grey(0), 0), (grey(0), 2))}", r"labels count from 0 without gaps, .* has 0, 2"),
         ("{'train': Pairs((grey(0), 2)), 'classes': ['a', 'b']}", r"names 2 classes, so labels run from 0 to 1; got 2 to 2"),
     ],
 )
@@ -239,12 +221,6 @@ def test_what_a_function_may_not_return(tmp_path: Path, code: str, message: str)
     """Each mistake has its own words."""
     with pytest.raises(UsageError, match=message):
         returned(tmp_path, f"return {code}")
-
-
-def test_training_pictures_of_which_none_reads(tmp_path: Path) -> None:
-    """Readable test pictures alone are no data set."""
-    with pytest.raises(MissingError, match=r"none of the training images of data\.py:make can be read; the first is data\.py:make, train image 0"):
-        returned(tmp_path, "return {'test': Pairs((grey(0), 0), OSError(), targets=[0, 0]), 'train': Pairs(OSError(), targets=[0])}")
 
 
 def test_a_teachers_logits_stay_beside_its_labels(tmp_path: Path) -> None:
