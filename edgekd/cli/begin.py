@@ -159,7 +159,7 @@ def _target_rows(sight: "Sight") -> Iterator[tuple[str, str]]:
 
 def _students(sight: "Sight") -> str:
     from edgekd import units
-    from edgekd.report.columns import Column, Table
+    from edgekd.report.cells import Column, Table
     from edgekd.report.text import drawn, without_middle
 
     rows = sight.students

@@ -12,7 +12,7 @@ from edgekd.cli.options import Flags
 
 if TYPE_CHECKING:
     from edgekd.label import Labelled, Rules
-    from edgekd.report.columns import Table
+    from edgekd.report.cells import Table
 
 Data = Annotated[str, typer.Argument(metavar="DATA", help="folder:DIR (every picture below it), or npz:FILE (an array x of uint8 images).")]
 Out = Annotated[Path | None, typer.Option("--out", metavar="DIR", help="The folder of the result.  [default: runs/label- and the data's name]")]
@@ -101,7 +101,7 @@ def told(result: "Labelled") -> str:
 
 def _images(result: "Labelled") -> "Table":
     from edgekd.label.rules import REASONS
-    from edgekd.report.columns import Column, Table
+    from edgekd.report.cells import Column, Table
     from edgekd.units import percent_text
 
     rows = [("kept", result.kept), *((f"{reason}: {REASONS[reason]}", number) for reason, number in result.rejected.items())]
@@ -114,7 +114,7 @@ def _images(result: "Labelled") -> "Table":
 
 
 def _classes(result: "Labelled") -> "Table":
-    from edgekd.report.columns import Column, Table
+    from edgekd.report.cells import Column, Table
     from edgekd.units import percent_text
 
     names = list(result.classes)

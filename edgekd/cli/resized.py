@@ -12,7 +12,7 @@ from edgekd.cli.options import Flags
 if TYPE_CHECKING:
     from edgekd.evaluate import Predict
     from edgekd.preprocess import Preprocess
-    from edgekd.report.columns import Table
+    from edgekd.report.cells import Table
     from edgekd.scores import Score
 
 OWN = "edgekd"
@@ -95,7 +95,7 @@ def _told(score: "Score") -> dict[str, Any]:
 
 def _table(name: str, scores: "dict[str, Score]", held: tuple[int, ...]) -> "Table":
     from edgekd import units
-    from edgekd.report.columns import Column, Table
+    from edgekd.report.cells import Column, Table
 
     rows = [(library, score.lead, score.against) for library, score in scores.items()]
     lead = "mAP" if "map" in scores[OWN].metrics else "accuracy"

@@ -11,7 +11,7 @@ from edgekd.cli.options import Flags
 if TYPE_CHECKING:
     from edgekd import units
     from edgekd.bench.why import Change, Part, Why
-    from edgekd.report.columns import Column, Table
+    from edgekd.report.cells import Column, Table
 
 WIDTH = 80
 SHOWN = 20
@@ -62,7 +62,7 @@ def _head(why: "Why") -> str:
 
 def _layers(why: "Why", most: int | None) -> "Table":
     from edgekd import units
-    from edgekd.report.columns import Column
+    from edgekd.report.cells import Column
 
     parts = why.parts[:most]
     columns = [
@@ -88,7 +88,7 @@ def _rest(parts: "Sequence[Part]", most: int | None) -> str:
 
 def _changes(differing: "Sequence[Change]", most: int | None) -> "Table":
     from edgekd import units
-    from edgekd.report.columns import Column
+    from edgekd.report.cells import Column
 
     shown = differing[:most]
     columns = [
@@ -119,7 +119,7 @@ def _shared(value: float | None, share: float | None, text: "units.Text") -> str
 
 def _table(title: str, note: str, first: str, names: Sequence[str], columns: "list[Column]") -> "Table":
     """Names are cut so that all columns stand in one table."""
-    from edgekd.report.columns import Column, Table
+    from edgekd.report.cells import Column, Table
     from edgekd.report.text import without_middle
 
     room = WIDTH - sum(2 + max(len(cell) for cell in (column.head, *column.cells)) for column in columns)

@@ -10,7 +10,8 @@ from edgekd.budget import figures
 from edgekd.budget.figures import Ask, Seen, Unknown
 from edgekd.record import Artifact, Report, Verdict
 from edgekd.report import words
-from edgekd.report.columns import SHIPS, Table, bare, led, measured_targets, reference, said, tables
+from edgekd.report.cells import SHIPS, Table, bare, led, measured_targets, reference, said
+from edgekd.report.columns import tables
 from edgekd.report.markup import NONE, Markup, folded, lines, name, plain, tag
 from edgekd.report.rows import Row, by_network, cell, head
 from edgekd.report.text import STATES, firm, verdict_text

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from edgekd import units
 from edgekd.budget.compare import Change, is_share
 from edgekd.budget.rules import unit_of
-from edgekd.report.columns import Column, Table
+from edgekd.report.cells import Column, Table
 
 
 def changes_table(changes: Sequence[Change], notes: Sequence[str] = ()) -> Table:

@@ -8,7 +8,7 @@ from edgekd import units
 from edgekd.record import Artifact, Report
 from edgekd.report import axes, groups
 from edgekd.report.axes import Axis
-from edgekd.report.columns import reference
+from edgekd.report.cells import reference
 from edgekd.report.markup import NONE, Markup, folded, framed, grid, lines, name, percent, plain, tag
 from edgekd.report.pictures import keyed, mark
 from edgekd.report.rows import PICTURED, cell, head, scale, strip

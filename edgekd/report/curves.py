@@ -10,7 +10,7 @@ from edgekd import units
 from edgekd.record import CurvePoint, Network, Report
 from edgekd.report import axes
 from edgekd.report.axes import Axis
-from edgekd.report.columns import led
+from edgekd.report.cells import led
 from edgekd.report.markup import NONE, Markup, folded, grid, name, plain, tag
 from edgekd.report.pictures import anchored, frame, legend, short, stretched
 

@@ -12,8 +12,9 @@ from importlib import resources
 from edgekd.record import Report
 from edgekd.report import words
 from edgekd.report.answer import answer
+from edgekd.report.cells import capital, led, measured_targets
 from edgekd.report.classes import recalls
-from edgekd.report.columns import capital, kept_tables, led, measured_targets, tables
+from edgekd.report.columns import kept_tables, tables
 from edgekd.report.confusions import confusions
 from edgekd.report.curves import training
 from edgekd.report.disagreements import disagreements

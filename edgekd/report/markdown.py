@@ -9,7 +9,8 @@ import tomli_w
 from edgekd import units
 from edgekd.record import Report, Verdict
 from edgekd.report import words
-from edgekd.report.columns import Table, tables
+from edgekd.report.cells import Table
+from edgekd.report.columns import tables
 from edgekd.report.text import STATES
 from edgekd.report.verdicts import before, by_trouble, change, counts
 

@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterable, Sequence
 from typing import NewType
 
-from edgekd.report.columns import Table
+from edgekd.report.cells import Table
 from edgekd.report.text import firm
 
 Markup = NewType("Markup", str)

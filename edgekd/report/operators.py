@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from edgekd import stats, units
 from edgekd.measurements import Measurement
 from edgekd.record import Report
-from edgekd.report.columns import Column, Table
+from edgekd.report.cells import Column, Table
 from edgekd.report.text import without_middle
 
 _SLOWEST = 10

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from edgekd import units
 from edgekd.measurements import Host, Measurement
 from edgekd.record import Artifact, Report
-from edgekd.report.columns import led
+from edgekd.report.cells import led
 from edgekd.report.markdown import recipe_text
 from edgekd.report.markup import NONE, Markup, folded, grid, lines, name, plain, tag
 

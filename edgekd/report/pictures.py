@@ -14,7 +14,7 @@ from edgekd.budget.figures import Ask, Unknown
 from edgekd.record import Artifact, Report
 from edgekd.report import axes
 from edgekd.report.axes import Axis
-from edgekd.report.columns import capital, led, reference
+from edgekd.report.cells import capital, led, reference
 from edgekd.report.markup import NONE, Markup, clean, percent, plain, tag
 from edgekd.report.text import without_middle
 

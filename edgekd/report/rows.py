@@ -16,7 +16,7 @@ from edgekd.measurements import Measurement
 from edgekd.record import Artifact, Report
 from edgekd.report import axes
 from edgekd.report.axes import Axis
-from edgekd.report.columns import bare, capital, led, reference
+from edgekd.report.cells import bare, capital, led, reference
 from edgekd.report.markup import NONE, Markup, framed, lines, name, percent, plain, tag
 from edgekd.report.pictures import anchored, stretched
 from edgekd.report.text import firm

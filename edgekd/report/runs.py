@@ -17,7 +17,7 @@ from edgekd.budget.figures import Ask, Figure, Unknown
 from edgekd.errors import UsageError
 from edgekd.measurements import Host
 from edgekd.record import Artifact, Report
-from edgekd.report.columns import SHIPS, Column, Table, measured_targets, reference
+from edgekd.report.cells import SHIPS, Column, Table, measured_targets, reference
 from edgekd.report.text import without_middle
 
 _LONGEST = 40

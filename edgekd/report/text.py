@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 from edgekd import units
 from edgekd.record import Report, Verdict
 from edgekd.report import words
-from edgekd.report.columns import SHIPS, Column, Table, tables
+from edgekd.report.cells import SHIPS, Column, Table
+from edgekd.report.columns import tables
 from edgekd.report.verdicts import before, change
 
 if TYPE_CHECKING:

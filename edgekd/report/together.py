@@ -12,7 +12,7 @@ from edgekd.budget.choose import shipped_on
 from edgekd.record import Network
 from edgekd.report import axes
 from edgekd.report.axes import Axis
-from edgekd.report.columns import capital, led, measured_targets
+from edgekd.report.cells import capital, led, measured_targets
 from edgekd.report.curves import line, thinned
 from edgekd.report.html import ALONE, moment, page, section
 from edgekd.report.markup import NONE, Markup, columned, grid, lines, name, plain, tag

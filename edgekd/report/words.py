@@ -11,7 +11,7 @@ from edgekd.budget import choose, figures
 from edgekd.budget.figures import Ask, Unknown
 from edgekd.record import Artifact, Report
 from edgekd.report import kept
-from edgekd.report.columns import led, reference
+from edgekd.report.cells import led, reference
 from edgekd.scores import Metric
 from edgekd.stats import Interval
 
