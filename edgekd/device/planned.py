@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from edgekd import __version__
-from edgekd.device.agent.offline import ANSWERS, EVERY_CORE, FILES, PLAN, VERSION, seal
+from edgekd.device.agent.folder import ANSWERS, EVERY_CORE, FILES, PLAN, VERSION, seal
 from edgekd.device.host import ANSWERING, Session, connect
 from edgekd.device.process import ANSWER_S, Agent
 from edgekd.errors import DeviceError, UsageError

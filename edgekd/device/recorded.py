@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from edgekd import __version__
-from edgekd.device.agent.offline import ANSWERS, FILES, check_files, failed, read_answers, read_plan
+from edgekd.device.agent.folder import ANSWERS, FILES, check_files, failed, read_answers, read_plan
 from edgekd.device.agent.protocol import RefusedError
 from edgekd.device.host import Session
 from edgekd.device.planned import passing_s

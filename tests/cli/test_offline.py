@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 from edgekd.bench import Bench
 from edgekd.bench.offline import Written
 from edgekd.cli.app import app
-from edgekd.device.agent.offline import PLAN
+from edgekd.device.agent.folder import PLAN
 from edgekd.errors import HostsLostError
 from edgekd.record import Report
 from tests.report.sample import sample_report

@@ -8,7 +8,8 @@ import pytest
 from typer.testing import CliRunner
 
 from edgekd.cli.app import app
-from edgekd.device.selftest import Check, Selftest
+from edgekd.device.selftest import Selftest
+from edgekd.device.tries import Check
 
 runner = CliRunner()
 FACTS: dict[str, Any] = {

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from edgekd.bench import Plan
 from edgekd.compress import offline, timing
 from edgekd.compress.story import Story
-from edgekd.device.agent.offline import ANSWERS
+from edgekd.device.agent.folder import ANSWERS
 from edgekd.device.host import connect
 from edgekd.device.predict import open_predict
 from edgekd.errors import UsageError

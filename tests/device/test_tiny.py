@@ -7,7 +7,7 @@ import onnxruntime
 import pytest
 
 from edgekd.device import tiny
-from edgekd.device.selftest import AGREES
+from edgekd.device.tries import AGREES
 
 
 @pytest.mark.parametrize("precision", ["fp32", "fp16"])

@@ -9,29 +9,19 @@ makes pointless.
 import hashlib
 import json
 import os
-import queue
-import signal
-import subprocess
 import sys
-import tempfile
-import threading
 import time
 from pathlib import Path
 from typing import Any, Callable, Dict, List, Optional, Set
 
 from . import machine
+from .child import Child
+from .folder import ANSWERS, EVERY_CORE, check_files, failed, read_answers, read_plan, seal
 from .protocol import Answer, RefusedError
 from .store import sha256_of
 
-VERSION = 1
-"""Of plan and answers: who writes and who reads must agree. 1: the first (2026-11)."""
-PLAN, ANSWERS, FILES = "plan.json", "answers.jsonl", "files"
 DECISIVE = ("start", "open", "state", "time", "rest")
 """Jobs without which a file has no measurement; what fails in another one costs no more than that."""
-EVERY_CORE = 1 << 16
-"""What a plan says for as many as the device turns out to have cores."""
-WORDS = 300
-"""Bytes of a dead agent's last words."""
 
 Step = Dict[str, Any]
 """`agent` (its number), `of` (whose it is, "" nobody's), `job`, `wishes`, `timeout_s`; the job `close` ends the agent."""
@@ -52,81 +42,6 @@ def main(folder: str, program: str) -> int:
         _say("Stopped. {}".format(again))
         return 130
     return 0
-
-
-# The folder -----------------------------------------------------------------------------------------------------------
-
-
-def seal(body: Any) -> str:
-    """The sha256 of a value's JSON with sorted keys."""
-    return hashlib.sha256(json.dumps(body, sort_keys=True, separators=(",", ":")).encode("utf-8")).hexdigest()
-
-
-def read_plan(folder: Path) -> Dict[str, Any]:
-    """The plan in a folder.
-
-    Raises:
-        RefusedError: there is none, it is of another version, or it was changed after it was written.
-    """
-    try:
-        plan = json.loads((folder / PLAN).read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        why = "there is no {}".format(PLAN) if isinstance(error, FileNotFoundError) else "its {} does not read".format(PLAN)
-        raise RefusedError(
-            "{} is no folder that edgekd bench --offline wrote: {}. Name one that is, or write it again.".format(folder, why)
-        ) from None
-    if not isinstance(plan, dict) or plan.get("offline") != VERSION:
-        told = plan.get("offline") if isinstance(plan, dict) else None
-        raise RefusedError("{} has a plan of version {}, and this edgekd reads version {}. Write it again.".format(folder, told, VERSION))
-    if plan.pop("seal", None) != seal(plan):
-        raise RefusedError("{} was changed after it was written. Write the folder again.".format(folder / PLAN))
-    return plan
-
-
-def check_files(folder: Path, plan: Dict[str, Any]) -> None:
-    """Hold the files to the hashes that they are named by.
-
-    Raises:
-        RefusedError: one is missing or is not what it was.
-    """
-    for name in plan["files"]:
-        file = folder / name
-        if not file.is_file():
-            raise RefusedError("{} is missing. Bring the whole folder, or write it again.".format(file))
-        if sha256_of(file) != file.stem:
-            raise RefusedError("{} is not the file that was written: its hash is another. Write the folder again.".format(file))
-
-
-def read_answers(folder: Path, plan: Dict[str, Any]) -> Dict[int, List[Optional[Answer]]]:
-    """The answers of each part that is done, by its number; {} where none is.
-
-    Raises:
-        RefusedError: they were changed, or answer another plan.
-    """
-    file = folder / ANSWERS
-    if not file.is_file():
-        return {}
-    body, _, last = file.read_bytes().rstrip(b"\n").rpartition(b"\n")
-    try:
-        lines = [json.loads(line.decode("utf-8")) for line in body.split(b"\n")]
-        whole = json.loads(last.decode("utf-8"))["seal"] == hashlib.sha256(body).hexdigest()
-        theirs = lines[0]["plan"] == seal(plan)
-    except (ValueError, KeyError, TypeError):
-        whole = False
-    remedy = "Take it away, and run the plan again on the device."
-    if not whole:
-        raise RefusedError("{} was changed after it was written, or is not whole. {}".format(file, remedy))
-    if not theirs:
-        raise RefusedError("{} answers another plan than the one beside it. {}".format(file, remedy))
-    return {line["part"]: line["answers"] for line in lines[1:]}
-
-
-def failed(answer: Answer) -> bool:
-    """Whether it tells of a failure, of the job or of the whole agent."""
-    return any(sign in answer for sign in ("error", "ended", "silent"))
-
-
-# The work -------------------------------------------------------------------------------------------------------------
 
 
 class Errand:
@@ -241,78 +156,6 @@ def _refuse_start(answer: Answer) -> None:
         raise RefusedError("{} has no {}. Install it there, or run the plan by a Python that has it.".format(python, answer["error"]))
     why = answer.get("error") or "it ended with code {}, {}".format(answer.get("ended"), answer.get("words") or "without a word")
     raise RefusedError("the runtime does not start in {}: {}".format(python, why))
-
-
-class Child:
-    """An agent as a child process in the folder. It ends itself when its stdin ends, and so never outlives this process."""
-
-    def __init__(self, program: str, folder: Path) -> None:
-        self._words = tempfile.TemporaryFile()
-        self._process = subprocess.Popen(
-            [sys.executable, program, "child"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._words, cwd=str(folder)
-        )
-        self._lines: "queue.Queue[bytes]" = queue.Queue()
-        self._asked = 0
-        threading.Thread(target=self._hear, daemon=True).start()
-
-    def ask(self, job: str, wishes: Dict[str, Any], timeout_s: float) -> Answer:
-        """The answer to a job; of an agent that died, `ended` with its exit code and `words`, of one that said nothing for so long, `silent`."""
-        assert self._process.stdin is not None
-        self._asked += 1
-        try:
-            self._process.stdin.write(json.dumps(dict(wishes, id=self._asked, job=job)).encode("utf-8") + b"\n")
-            self._process.stdin.flush()
-        except OSError:
-            return self._ended()
-        while True:
-            try:
-                line = self._lines.get(timeout=timeout_s)
-            except queue.Empty:
-                self._kill()
-                return {"silent": timeout_s}
-            if not line:
-                self._lines.put(line)
-                return self._ended()
-            answer: Answer = json.loads(line.decode("utf-8"))
-            if "hello" not in answer and "progress" not in answer:
-                return answer
-
-    def close(self) -> None:
-        """End it, and what it started."""
-        assert self._process.stdin is not None
-        try:
-            self._process.stdin.close()
-        except OSError:
-            pass  # what it never read
-        try:
-            self._process.wait(2.0)
-        except subprocess.TimeoutExpired:
-            self._kill()
-            self._process.wait()
-        self._words.close()
-
-    def _kill(self) -> None:
-        """End it at once with what it started, which is a group of its own as soon as it serves."""
-        try:
-            os.killpg(self._process.pid, signal.SIGKILL)
-        except (OSError, AttributeError):
-            self._process.kill()
-
-    def _hear(self) -> None:
-        assert self._process.stdout is not None
-        with self._process.stdout as lines:
-            for line in lines:
-                self._lines.put(line)
-        self._lines.put(b"")
-
-    def _ended(self) -> Answer:
-        try:
-            code = self._process.wait(5.0)
-        except subprocess.TimeoutExpired:
-            self._kill()
-            code = self._process.wait()
-        self._words.seek(0)
-        return {"ended": code, "words": " ".join(self._words.read().decode("utf-8", "replace").split())[-WORDS:]}
 
 
 def _say(text: str, moving: bool = False) -> None:

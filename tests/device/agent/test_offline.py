@@ -13,7 +13,8 @@ from typing import Any
 import pytest
 
 from edgekd.device.agent import machine
-from edgekd.device.agent.offline import ANSWERS, EVERY_CORE, PLAN, VERSION, Errand, main, read_answers, read_plan, seal
+from edgekd.device.agent.folder import ANSWERS, EVERY_CORE, PLAN, VERSION, read_answers, read_plan, seal
+from edgekd.device.agent.offline import Errand, main
 from edgekd.device.agent.protocol import RefusedError
 from tests.device.processes import PATIENCE_S, UNRULY, gone, python38
 from tests.device.sshd import descendants
