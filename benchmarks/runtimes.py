@@ -26,7 +26,7 @@ from edgekd.device.agent.block import block, settle
 from edgekd.device.agent.runtimes import How, opened
 from edgekd.export.optimised import conversions, in_int8, optimised
 from edgekd.models.load import build
-from edgekd.models.weights import read_metadata
+from edgekd.models.weightfile import read_metadata
 from edgekd.target import Target
 
 ORT, PLAIN, OPENVINO, EAGER, COMPILED = "onnxruntime", "onnxruntime, plain export", "openvino", "pytorch", "pytorch, compiled"

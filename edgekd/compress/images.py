@@ -17,7 +17,7 @@ from edgekd.data.target import load as load_target
 from edgekd.errors import EdgekdError, UsageError
 from edgekd.events import Emit
 from edgekd.models.blackbox import layout
-from edgekd.models.weights import read_metadata
+from edgekd.models.weightfile import read_metadata
 from edgekd.models.zoo import published_preprocess
 from edgekd.preprocess import Preprocess, carried_preprocess
 from edgekd.recipe import Recipe, Student, Teacher

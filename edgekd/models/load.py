@@ -19,8 +19,7 @@ from torch import Tensor, nn
 from edgekd import __version__
 from edgekd.errors import UsageError
 from edgekd.files import sha256_file, sha256_json, write_atomic
-from edgekd.models import weights as files
-from edgekd.models import zoo
+from edgekd.models import weightfile, zoo
 from edgekd.models.blackbox import OnnxTeacher, onnx_teacher
 from edgekd.models.count import macs
 from edgekd.models.heads import head_parameters
@@ -28,6 +27,7 @@ from edgekd.models.network import Network, reorder
 from edgekd.models.pick import pick_student
 from edgekd.models.settle import Asked, Shape, probe, settle
 from edgekd.models.small import factory
+from edgekd.models.weights import apply
 from edgekd.preprocess import PREPROCESS_KEY, Preprocess, carried_preprocess
 from edgekd.userfile import anchored, call, is_userfile
 
@@ -90,8 +90,8 @@ def build(
 
 
 def load_weights(network: Network, file: Path, key: str | None = None, *, replace_head: bool = False) -> list[str]:
-    """Read a file's weights into a network, in place; returns notes. Raises as `weights.read` and `weights.apply`."""
-    return files.apply(_trained(network.body), files.read(file, key), str(file), classes=network.classes, replace_head=replace_head)
+    """Read a file's weights into a network, in place; returns notes. Raises as `weightfile.read` and `weights.apply`."""
+    return apply(_trained(network.body), weightfile.read(file, key), str(file), classes=network.classes, replace_head=replace_head)
 
 
 def save_weights(network: Network, path: Path, *, half: bool = False) -> None:
@@ -203,7 +203,7 @@ def _onnx(asked: Asked) -> OnnxTeacher:
 def _rebuild(asked: Asked) -> Network:
     """The network that edgekd wrote into a safetensors file."""
     file = asked.base / asked.spec
-    metadata = files.read_metadata(file)
+    metadata = weightfile.read_metadata(file)
     inner = metadata.get("edgekd.model", "")
     if not inner or asked.weights is not None:
         raise UsageError(
@@ -225,4 +225,4 @@ def _rebuild(asked: Asked) -> Network:
 
 def _as_saved(asked: Asked, file: Path) -> Asked:
     """With the Preprocess that edgekd wrote beside the weights, where nothing else was stated."""
-    return asked if asked.preprocess is not None else replace(asked, preprocess=carried_preprocess(files.read_metadata(file), file))
+    return asked if asked.preprocess is not None else replace(asked, preprocess=carried_preprocess(weightfile.read_metadata(file), file))

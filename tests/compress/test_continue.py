@@ -15,7 +15,7 @@ from edgekd.errors import EdgekdError, MissingError, RecipeError, RunError, Usag
 from edgekd.events import Event, StageFinished, Trained
 from edgekd.files import sha256_file
 from edgekd.models.load import build
-from edgekd.models.weights import read_metadata
+from edgekd.models.weightfile import read_metadata
 from edgekd.phases import Optimizer
 from edgekd.recipe import Previous, Recipe, Student, Teacher
 from edgekd.recipefile import decode_recipe

@@ -10,7 +10,7 @@ from edgekd.compress import files
 from edgekd.compress.images import load_images, teachers_preprocess, weights_preprocess
 from edgekd.errors import UsageError
 from edgekd.events import Event, StageFinished, silent
-from edgekd.models.weights import read_metadata
+from edgekd.models.weightfile import read_metadata
 from edgekd.models.zoo import published_classes
 from edgekd.preprocess import Preprocess, Stated, carried_preprocess
 from edgekd.recipe import Limit, Recipe, Teacher

@@ -12,7 +12,8 @@ import torch
 from torch import Tensor, nn
 
 from edgekd.errors import UsageError
-from edgekd.models.weights import KEYS, SUFFIXES, apply, read, read_metadata
+from edgekd.models.weightfile import KEYS, SUFFIXES, read, read_metadata
+from edgekd.models.weights import apply
 from tests.models.nets import Tiny
 
 State = dict[str, Tensor]

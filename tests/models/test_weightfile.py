@@ -1,4 +1,4 @@
-"""edgekd.models.weights: files that are no checkpoint, or more than one, are refused with the remedy."""
+"""edgekd.models.weightfile: files that are no checkpoint, or more than one, are refused with the remedy."""
 
 import argparse
 import pickle
@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from edgekd.errors import MissingError, UsageError
-from edgekd.models.weights import read, read_metadata
+from edgekd.models.weightfile import read, read_metadata
 from tests.models.nets import Tiny
 
 
