@@ -18,7 +18,7 @@ from typing import Any
 import torch
 
 from benchmarks.result import commit, keep, saved_rows
-from edgekd import stats
+from edgekd import stats, timings
 from edgekd.device.agent import machine
 from edgekd.distill.asking import PIECES, choose_asking, copies
 from edgekd.models.load import build
@@ -42,7 +42,7 @@ def rows(name: str, rounds: int) -> list[Row]:
     ways = list(itertools.product([None, *(piece for piece in PIECES if piece < batch)], networks))
     times: dict[tuple[int | None, bool], list[float]] = {way: [] for way in ways}
     for at in range(rounds + 1):  # the first is to warm up
-        for way in stats.turns(ways, at % 2, rounds + 1, at):
+        for way in timings.turns(ways, at % 2, rounds + 1, at):
             began = time.perf_counter()
             with torch.inference_mode():
                 for piece in torch.split(images, way[0] or batch):

@@ -20,7 +20,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from edgekd import stats, target
+from edgekd import stats, target, timings
 from edgekd.device.agent import machine
 from edgekd.device.agent.block import block, settle
 from edgekd.device.agent.runtimes import How, opened
@@ -68,7 +68,7 @@ class Bout:
 
     def latency(self, way: Way) -> stats.Interval:
         """The median in ms."""
-        return stats.median_interval(self.samples[way])
+        return timings.median_interval(self.samples[way])
 
     def ratio(self, way: Way, other: Way) -> stats.Interval:
         """The one's latency over the other's: of each launch the median over its rounds, in each of which both had a turn."""
@@ -131,7 +131,7 @@ def _launch(folder: Path, files: Mapping[Way, Path], images: Floats, shape: tupl
         settle()
     samples: dict[Way, list[list[float]]] = {way: [] for way in runs}
     for at in range(plan.rounds):
-        for way in stats.turns(list(runs), number, plan.rounds, at):
+        for way in timings.turns(list(runs), number, plan.rounds, at):
             once = partial(runs[way], images[:1])
             samples[way].append(block(once, warm_ms=plan.warm_ms, min_ms=plan.block_ms, min_runs=plan.block_runs, max_ms=plan.most_ms))
             settle()

@@ -38,7 +38,7 @@ from benchmarks import runtimes
 from benchmarks.cifar10 import IMAGENET, images, teacher
 from benchmarks.result import WORK, commit, keep, saved_rows, tell
 from benchmarks.rivals import SGD, SOFT, TEMPERATURE, Photos, TorchDistill, Tutorial, plain
-from edgekd import stats
+from edgekd import stats, timings
 from edgekd.data.batches import Batches
 from edgekd.device.agent import machine
 from edgekd.distill import distill, filled
@@ -206,7 +206,7 @@ def sliced(found: Mapping[str, Lesson], slices: int, steps: int) -> dict[str, li
         lesson.learn(max(2, steps // 4))
         time.sleep(REST_S)
     for at in range(slices):
-        for name in stats.turns(list(found), at % 2, slices, at):
+        for name in timings.turns(list(found), at % 2, slices, at):
             times[name].append(seconds(found[name], steps))
             time.sleep(REST_S)
         print(f"  slice {at + 1} of {slices}: " + ", ".join(f"{name} {values[-1]:.1f} s" for name, values in times.items()), flush=True)

@@ -2,7 +2,6 @@
 
 import math
 import random
-import statistics
 
 import pytest
 from hypothesis import given, settings
@@ -202,41 +201,6 @@ def test_one_value_says_nothing_of_its_spread() -> None:
     assert stats.mean_interval([5.0]) == (5.0, -math.inf, math.inf)
 
 
-@given(st.lists(st.lists(_SAMPLES, min_size=1, max_size=5), min_size=1, max_size=4), st.floats(0.5, 2))
-@settings(max_examples=30, deadline=None)
-def test_median_interval_holds_its_median_and_scales(launches: list[list[list[float]]], factor: float) -> None:
-    """The interval lies within the samples, holds the median, and scales with the samples."""
-    value, low, high = stats.median_interval(launches, resamples=50)
-    samples = [sample for rounds in launches for block in rounds for sample in block]
-    assert value == statistics.median(samples)
-    assert min(samples) <= low <= value <= high <= max(samples)
-    scaled = stats.median_interval([[[sample * factor for sample in block] for block in rounds] for rounds in launches], resamples=50)
-    assert scaled == pytest.approx((value * factor, low * factor, high * factor))
-
-
-def test_few_rounds_give_the_whole_range() -> None:
-    """Under six rounds nothing narrower than the range of the samples is claimed."""
-    assert stats.median_interval([[[1.0, 2.0, 9.0]], [[2.0, 3.0]]]) == (2.0, 1.0, 9.0)
-
-
-def test_intervals_repeat_with_their_seed() -> None:
-    """The same seed draws the same resamples."""
-    launches = _launches(random.Random(3), 3, 6, 0.02)
-    assert stats.median_interval(launches, seed=1) == stats.median_interval(launches, seed=1)
-    assert stats.median_interval(launches, seed=1) != stats.median_interval(launches, seed=2)
-
-
-def test_percentile_interval_holds_its_percentile() -> None:
-    """The 95th percentile lies within, each launch's own too, and too few samples give none."""
-    launches = _launches(random.Random(4), 3, 8, 0.02)
-    found = stats.percentile_interval(launches, 95)
-    assert found is not None
-    value, low, high = found
-    assert value == stats.percentile([s for rounds in launches for block in rounds for s in block], 95)
-    assert low < value < high
-    assert stats.percentile_interval([[[1.0] * 100]], 95) is None
-
-
 def test_trimmed_interval_by_hand() -> None:
     """One of ten dropped at either end: the mean of 1 to 8, whose squares with 1 and 8 counted twice are 66.5, over 8 times 7 for the mean's."""
     mean, low, high = stats.trimmed_interval([0.0, 3.0, 2.0, 1.0, 4.0, 5.0, 6.0, 7.0, 100.0, 8.0], 0.1)
@@ -290,49 +254,3 @@ def test_a_ratio_refuses_what_has_none(ratios: list[float], message: str) -> Non
     """None at all, zeros and NaN have no mean."""
     with pytest.raises(ValueError, match=message):
         stats.mean_ratio(ratios)
-
-
-@given(st.integers(1, 7), st.integers(1, 5), st.integers(1, 12))
-def test_turns_are_balanced(contenders: int, launches: int, rounds: int) -> None:
-    """Each has one turn a round; over all rounds and launches each has each place about as often, and equally often where the rounds allow it."""
-    places = [[0] * contenders for _ in range(contenders)]
-    for launch in range(launches):
-        for number in range(rounds):
-            order = stats.turns(range(contenders), launch, rounds, number)
-            assert sorted(order) == list(range(contenders))
-            for place, contender in enumerate(order):
-                places[contender][place] += 1
-    for counts in places:
-        assert max(counts) - min(counts) <= (0 if rounds % contenders == 0 else min(launches, 2))
-
-
-def test_turns_change_who_follows_whom() -> None:
-    """Every other launch goes round the other way; nobody has no turns."""
-    assert [stats.turns("abc", 0, 3, number) for number in range(3)] == [list("abc"), list("bca"), list("cab")]
-    assert [stats.turns("abc", 1, 3, number) for number in range(3)] == [list("cba"), list("acb"), list("bac")]
-    assert stats.turns("", 0, 3, 1) == []
-
-
-@pytest.mark.parametrize(("launches", "rounds", "spread"), [(5, 8, 0.0), (5, 8, 0.02), (3, 10, 0.02), (1, 20, 0.0)])
-def test_intervals_hold_the_truth_as_often_as_they_say(launches: int, rounds: int, spread: float) -> None:
-    """In 150 simulated sessions the truth lies within in 90 % or more, though launches and rounds differ among themselves."""
-    draw = random.Random(launches * 100 + rounds)
-    truth = 1 + statistics.NormalDist().inv_cdf(0.75) * 0.05
-    held = [0, 0]
-    for _ in range(150):
-        median = stats.median_interval(_launches(draw, launches, rounds, spread), resamples=200)
-        ratio = stats.mean_ratio([math.exp(draw.gauss(0, 0.02 + spread)) for _ in range(max(2, launches))])
-        for position, ((_, low, high), true) in enumerate([(median, truth), (ratio, 1.0)]):
-            held[position] += low <= true <= high
-    assert min(held) >= 135
-
-
-def _launches(draw: random.Random, launches: int, rounds: int, spread: float) -> list[list[list[float]]]:
-    """Samples of 1 ms and more, whose launches and rounds have a pace of their own."""
-
-    def block(pace: float) -> list[float]:
-        pace += draw.gauss(0, 0.02)
-        return [pace + abs(draw.gauss(0, 0.05)) for _ in range(20)]
-
-    paces = [1 + draw.gauss(0, spread) for _ in range(launches)]
-    return [[block(pace) for _ in range(rounds)] for pace in paces]

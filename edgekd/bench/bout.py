@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from edgekd import stats
+from edgekd import stats, timings
 from edgekd.bench import opening
 from edgekd.bench.contender import Contender
 from edgekd.bench.operators import layer_times
@@ -132,7 +132,7 @@ class Bout:
 
     def _round(self, launch: int, number: int, deadline: float) -> None:
         """One block of each, in this round's order."""
-        order = stats.turns(self._alive(), launch, self._plan.rounds, number)
+        order = timings.turns(self._alive(), launch, self._plan.rounds, number)
         blocks_left = len(order) * (self._plan.rounds - number)
         for at, each in enumerate(order):
             left_ms = 1e3 * (deadline - self._session.now()) / (blocks_left - at)

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
-from edgekd import stats
+from edgekd import stats, timings
 from edgekd.budget import choose
 from edgekd.measurements import Measurement
 from edgekd.record import Artifact, Report
@@ -120,9 +120,9 @@ def latency(p: Literal[50, 95], ask: Ask) -> Seen:
     if not samples or not all(map(math.isfinite, samples)) or min(samples) < 0:
         return Unknown("its timing has no samples, or some that are no times. Measure again.")
     if p == 50:
-        return stats.median_interval(launches, confidence=confidence(ask.looks))
+        return timings.median_interval(launches, confidence=confidence(ask.looks))
     needed = stats.samples_needed(p)
-    seen = stats.percentile_interval(launches, p, confidence=confidence(ask.looks))
+    seen = timings.percentile_interval(launches, p, confidence=confidence(ask.looks))
     return seen or Unknown(f"a 95th percentile takes {needed} samples, there are {len(samples)}. Measure longer.")
 
 

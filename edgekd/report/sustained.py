@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 
-from edgekd import stats, units
+from edgekd import stats, timings, units
 from edgekd.measurements import Measurement, Moment
 from edgekd.record import Report
 from edgekd.report import axes
@@ -40,7 +40,7 @@ def sentences(report: Report) -> list[str]:
 def change(moments: Sequence[Moment]) -> Interval:
     """How many times longer inferences took at the end than at the beginning, with its 95 % interval; each moment is one draw."""
     first, last = ([[moment.ms] for moment in part] for part in _ends(moments))
-    return stats.quotient(stats.median_interval([last]), stats.median_interval([first]))
+    return stats.quotient(timings.median_interval([last]), timings.median_interval([first]))
 
 
 def _ends(moments: Sequence[Moment]) -> tuple[Sequence[Moment], Sequence[Moment]]:

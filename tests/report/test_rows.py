@@ -3,7 +3,7 @@
 import msgspec
 import pytest
 
-from edgekd import stats, units
+from edgekd import stats, timings, units
 from edgekd.measurements import Launch
 from edgekd.record import Report
 from edgekd.report.rows import energies, losses, sizes, spreads
@@ -59,7 +59,7 @@ def test_a_spread_has_both_percentiles_of_the_report() -> None:
     """As text beside each curve, with the interval beneath."""
     page = Page(spreads(REPORT, "cpu"))
     timing = REPORT.measurements[-1].timing
-    low, high = stats.median_interval([launch.rounds for launch in timing.launches])[1:]
+    low, high = timings.median_interval([launch.rounds for launch in timing.launches])[1:]
     p95 = stats.percentile(timing.samples, 95)
     assert page.inside("td")[-2:] == [units.ms_text(stats.median(timing.samples)), units.ms_text(p95)]
     assert page.inside("small")[-2].replace("\u00a0", " ") == units.span_text(units.ms_text(low), units.ms_text(high))
