@@ -1,4 +1,4 @@
-"""bench/bout.py: rounds in turn, and what others do in between, without any agent; whole bouts are `test_bench`'s."""
+"""bench/bout.py: rounds in turn, and what others do in between, without any agent; whole bouts are `test_rounds`'s."""
 
 from pathlib import Path
 from types import SimpleNamespace
