@@ -88,6 +88,12 @@ def beside_kd(*terms: Term) -> Phases:
     return at_once(*KD, *terms)
 
 
+def inside_first(phases: Phases) -> Phases:
+    """A third of the steps on the teacher's features, as the recipe has it, and these phases behind them."""
+    first, *_ = shipped("features-first")
+    return (msgspec.structs.replace(first, epochs=sum(phase.epochs for phase in phases) / 2), *phases)
+
+
 Who = Literal["teacher", "stored", "assistant", "mean", "confidence"]
 WHO: dict[str, Who] = {
     "kd, one answer an image": "stored",
@@ -128,6 +134,7 @@ METHODS: dict[str, tuple[Phases, ...]] = {
     "tokens, soft": (at_once(Tokens(weight=0.9, form="soft"), HARD),),
     "two phases": (TWO_PHASES,),
     "two phases, dist": (termed(DEFAULT, many=True),),
+    "feature, then two phases, dist": (inside_first(termed(DEFAULT, many=True)),),
 }
 """Each with the settings that validation images choose from; two phases as the recipe has them by default. Attention's usual weight, 1000, is of
 means over a map's places: `edgekd.distill.features.attention` sums over them, and at this student's stages that is about 20."""

@@ -123,6 +123,10 @@ def methods() -> str:
             share = "" if gap is None else f"{round(100 * gap)}"
             lines.append(f"| {method} | {len(found)} | {statistics.fmean(found):.2f} | {gains} | {share} | {least[method]:.0f} |")
         parts.append("\n".join([*head, *lines]))
+        by_assistant = {row["method"]: row["assistant_accuracy"] for row in rows if "assistant_accuracy" in row}
+        if by_assistant:
+            names = ", ".join(by_assistant)
+            parts.append(f"{names}: by an assistant, which the teacher taught before by plain KD, of {max(by_assistant.values()):.2f} %.")
     return "\n\n".join(parts)
 
 
