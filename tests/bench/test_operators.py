@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from onnx import TensorProto, helper, numpy_helper
 
 from edgekd.bench.operators import Node, layer_times, layers_of
-from edgekd.device.agent.jobs import Desk
+from edgekd.device.agent import apart
 from edgekd.gate.bare import inspect
 
 RESIDUAL = [
@@ -77,7 +77,7 @@ def test_a_real_runtime_and_a_real_file(tmp_path_factory: pytest.TempPathFactory
     puts = [helper.make_tensor_value_info(name, TensorProto.FLOAT, [1, 8, 16, 16]) for name in "xy"]
     model = helper.make_model(helper.make_graph(nodes, "net", puts[:1], puts[1:], weights), opset_imports=[helper.make_opsetid("", 20)], ir_version=9)
     onnx.save(model, folder / "net.onnx")
-    told = Desk().profile(path=str(folder / "net.onnx"), provider="CPUExecutionProvider", threads=1, folder=str(folder))
+    told = apart.profile(path=str(folder / "net.onnx"), provider="CPUExecutionProvider", threads=1, folder=str(folder))
     times = layer_times(inspect(folder / "net.onnx"), folder / "net.onnx", told["nodes"])
     assert {each.layer for each in times} >= {"first", "second"}
     assert all(len(each.us) == 30 for each in times)

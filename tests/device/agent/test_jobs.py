@@ -1,7 +1,6 @@
 """device/agent/jobs.py: the desk's jobs, called without a process around them."""
 
 import os
-import time
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -13,10 +12,9 @@ import onnxruntime
 import pytest
 from numpy.typing import NDArray
 
-from edgekd.device.agent import jobs, machine, onnxrt, power
+from edgekd.device.agent import jobs, machine, power
 from edgekd.device.agent.jobs import Desk
 from edgekd.device.agent.protocol import RefusedError
-from edgekd.device.host import connect
 from tests.device.nets import CLASSES, classifier, heavy
 
 CPU = "CPUExecutionProvider"
@@ -165,30 +163,6 @@ class Counting:
         return []
 
 
-def test_files_are_run_in_turn(tmp_path: Path) -> None:
-    """As many samples of each, all by one pool of threads, which a second job of the same agent shares."""
-    paths = [str(heavy(tmp_path / f"{name}.onnx")) for name in ("f", "g", "h")]
-    with connect("local") as session, session.start() as agent:
-        for _ in range(2):
-            told = agent.ask("duel", 60, paths=paths, provider=CPU, threads=1, min_ms=0, min_turns=4, max_ms=60_000)
-            assert [len(samples) for samples in told["samples"]] == [4, 4, 4]
-            assert min(map(min, told["samples"])) > 0
-            assert told["shared"]
-
-
-def test_an_older_runtime_runs_them_in_turn_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each with threads of its own; and a camera's pace is kept, at which the file that takes most images an inference waits for them."""
-    monkeypatch.delattr(onnxruntime, "set_global_thread_pool_sizes")
-    onnxrt.share_threads.cache_clear()
-    paths = [str(heavy(tmp_path / "f.onnx")), str(heavy(tmp_path / "g.onnx", (4, 256)))]
-    begin = time.monotonic()
-    told = Desk().duel(paths=paths, provider=CPU, threads=1, min_ms=0, min_turns=2, max_ms=60_000, frame_ms=10)
-    assert time.monotonic() - begin >= 4 * 0.04
-    assert [len(samples) for samples in told["samples"]] == [2, 2]
-    assert not told["shared"]
-    onnxrt.share_threads.cache_clear()
-
-
 @pytest.mark.parametrize(("dims", "images_each"), [({}, 8), ({"n": 2}, 2)])
 def test_throughput_counts_the_images_that_were_fed(monkeypatch: pytest.MonkeyPatch, dims: dict[str, int], images_each: int) -> None:
     """Inferences, but for the first, times the images of each, over the time; an axis that was given its size counts so."""
@@ -216,39 +190,3 @@ def test_a_stream_that_fails_fails_the_job(monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setattr(model, "_model", Counting(fails_after=3))
     with pytest.raises(RuntimeError, match="it broke"):
         model.flow(batch=1, min_ms=60_000, streams=2)
-
-
-def test_a_profile_is_of_a_session_of_its_own(tmp_path: Path) -> None:
-    """Each node with its times; the open file goes on as it was, and the runtime's own file is taken away."""
-    model = desk(classifier(tmp_path / "open.onnx"))
-    told = model.profile(path=str(heavy(tmp_path / "f.onnx")), provider=CPU, threads=1, folder=str(tmp_path))
-    assert [node["op"] for node in told["nodes"]] == ["MatMul"] * 4
-    assert all(len(node["us"]) == jobs.PROFILED and min(node["us"]) >= 0 for node in told["nodes"])
-    assert sum(map(sum, (node["us"] for node in told["nodes"]))) > 0
-    assert len(model.time(**QUICK)["samples"]) == 5
-    assert {file.name for file in tmp_path.iterdir()} == {"open.onnx", "f.onnx"}
-
-
-def test_a_profile_keeps_to_its_time(tmp_path: Path) -> None:
-    """With one run to keep at the least, behind one that is dropped."""
-    told = Desk().profile(path=str(heavy(tmp_path / "f.onnx")), provider=CPU, threads=1, folder=str(tmp_path), max_ms=0)
-    assert [len(node["us"]) for node in told["nodes"]] == [1] * 4
-
-
-def test_a_profile_that_cannot_be_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """An open axis without a size, a disk that was full half-way: an error, and no file."""
-    file = heavy(tmp_path / "f.onnx", ("batch", "rows", 256))
-    wishes: dict[str, Any] = {"path": str(file), "provider": CPU, "threads": 1, "folder": str(tmp_path)}
-    with pytest.raises(RefusedError, match="axis 1 of input 'x0' has no fixed size"):
-        Desk().profile(**wishes)
-    end = onnxrt.Model.profiled
-
-    def torn(model: onnxrt.Model) -> str:
-        kept = Path(end(model))
-        kept.write_bytes(kept.read_bytes()[:-40])
-        return str(kept)
-
-    monkeypatch.setattr(onnxrt.Model, "profiled", torn)
-    with pytest.raises(RefusedError, match="the runtime's profile does not read: "):
-        Desk().profile(**wishes, dims={"rows": 2})
-    assert [file.name for file in tmp_path.iterdir()] == ["f.onnx"]

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from edgekd.device.agent import openvinort
+from edgekd.device.agent import apart, openvinort
 from edgekd.device.agent.jobs import Desk
 from edgekd.device.agent.onnxrt import Model as Reference
 from edgekd.device.agent.openvinort import Model
@@ -127,7 +127,7 @@ def test_the_desk_runs_it(tmp_path: Path) -> None:
     desk.open(path=file, batch=4, dims={}, streams=2, **WISHES)
     flow = desk.flow(batch=4, min_ms=20, streams=2)
     assert (flow["images_per_s"] > 0, flow["batch"], flow["streams"]) == (True, 4, 2)
-    nodes = desk.profile(path=file, folder=str(tmp_path), max_ms=0, **WISHES)["nodes"]
+    nodes = apart.profile(path=file, folder=str(tmp_path), max_ms=0, **WISHES)["nodes"]
     assert all(len(node["us"]) == 1 and min(node["us"]) >= 0 for node in nodes)
     assert nodes[0]["name"]  # it fuses what it can: the whole of this file
 

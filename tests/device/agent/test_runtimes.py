@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from onnx import TensorProto
 
-from edgekd.device.agent import runtimes, trtexec
+from edgekd.device.agent import apart, runtimes, trtexec
 from edgekd.device.agent.jobs import PARTED, Desk
 from edgekd.device.agent.protocol import RefusedError
 from edgekd.device.agent.runtimes import How
@@ -55,7 +55,7 @@ def test_the_desk_runs_an_engine(fake: Gpu, file: str, tmp_path: Path, monkeypat
     answer = desk.predict(inputs={"x": str(tmp_path / "in.npy")}, folder=str(tmp_path), batch=8)
     np.testing.assert_array_equal(np.load(answer["outputs"]["x_out"]), 2 * rows + 1)
     with pytest.raises(RefusedError, match="the layers of an engine are not timed here"):
-        desk.profile(path=file, provider="TensorRT", folder=str(tmp_path), runtime="tensorrt")
+        apart.profile(path=file, provider="TensorRT", folder=str(tmp_path), runtime="tensorrt")
     desk.open(path=str(heavy(tmp_path / "g.onnx")), provider="CPUExecutionProvider", threads=1)
     assert fake.alive == 0
     with pytest.raises(RefusedError, match="CPUExecutionProvider does not tell copies and work apart"):
@@ -67,7 +67,7 @@ def test_engines_take_turns(fake: Gpu, file: str, monkeypatch: pytest.MonkeyPatc
     imported(monkeypatch)
     desk = Desk()
     desk.jobs()["engine"](path=file, library="tensorrt", batches=(1, 1, 8))
-    found = desk.duel(
+    found = apart.duel(
         paths=[file, file], provider="TensorRT", runtime="tensorrt", batches=(1, 1, 8), threads=1, min_ms=0, min_turns=3, max_ms=1000
     )  # fmt: skip
     assert [len(samples) for samples in found["samples"]] == [3, 3]
@@ -91,7 +91,7 @@ def test_the_desk_runs_trtexec(fake: Gpu, file: str, tmp_path: Path, monkeypatch
     with pytest.raises(RefusedError, match="trtexec keeps no camera's pace"):
         desk.time(batch=1, frame_ms=33, **QUICK)
     with pytest.raises(RefusedError, match="trtexec does not take turns with others"):
-        desk.duel(paths=[file], provider="TensorRT", runtime="tensorrt", batches=(1, 1, 8), threads=1, min_ms=0, min_turns=3, max_ms=1000)
+        apart.duel(paths=[file], provider="TensorRT", runtime="tensorrt", batches=(1, 1, 8), threads=1, min_ms=0, min_turns=3, max_ms=1000)
 
 
 def test_threads_are_shared_by_streams(file: str, monkeypatch: pytest.MonkeyPatch) -> None:
