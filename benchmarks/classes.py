@@ -21,7 +21,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from benchmarks.methods import METHODS, SETTINGS, Setting, accuracy, scaled, taught
+from benchmarks.catalogue import METHODS, scaled
+from benchmarks.lessons import SETTINGS, Setting, accuracy, taught
 from benchmarks.result import WORK, commit, gap, keep, saved_rows
 from edgekd.data import source
 from edgekd.data.images import Images

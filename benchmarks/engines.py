@@ -30,7 +30,7 @@ import onnx
 import torch
 
 from benchmarks.export import CLASSES, CONVOLUTIONAL, SHAPE, SIZE, WEIGHTS, Pictures, settle
-from benchmarks.methods import IMAGENET
+from benchmarks.lessons import IMAGENET
 from benchmarks.result import WORK, commit, data_file, keep, saved_rows
 from edgekd import target
 from edgekd.device.predict import prepare

@@ -38,7 +38,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from benchmarks import runtimes
-from benchmarks.methods import CIFAR100, IMAGENET, STUDENT, TEACHER
+from benchmarks.lessons import CIFAR100, IMAGENET, STUDENT, TEACHER
 from benchmarks.result import WORK, commit, data_file, keep, saved_rows, tell
 from benchmarks.runtimes import EAGER, OPENVINO, ORT, PLAIN, Bout, Floats, Plan, Way
 from edgekd import target, units

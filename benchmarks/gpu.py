@@ -29,7 +29,8 @@ import numpy as np
 import torch
 from torch.nn import functional
 
-from benchmarks.methods import CIFAR100, METHODS, scaled
+from benchmarks.catalogue import METHODS, scaled
+from benchmarks.lessons import CIFAR100
 from benchmarks.result import RESULTS, WORK, commit, data_file, save, saved_rows, tell
 from edgekd.data import source
 from edgekd.data.batches import Batches
@@ -41,7 +42,7 @@ from edgekd.phases import Augment, Optimizer, Train
 
 EPOCHS, BATCH = 240.0, 64
 METHOD = "two phases"
-"""Of benchmarks/methods.py: the same recipe for every pair."""
+"""Of benchmarks/catalogue.py: the same recipe for every pair."""
 SLOWER = ("cifar-mobilenet-v2", "cifar-shufflenet-v2")
 """Networks that the protocol gives a peak rate of 0.01 in place of 0.05."""
 TRANSFORMER = Optimizer(name="adamw", lr=5e-4, weight_decay=0.05)

@@ -5,333 +5,40 @@
 
 CPU scale: 10 epochs, resnet56 → resnet8 on CIFAR-10 with the published teacher, resnet56b → resnet8b on CIFAR-100. That teacher is taught here, in
 12 epochs, from the published resnet56 of CIFAR-10: no image of CIFAR-100 is in that, and no student begins there. A transformer of four blocks
-learns CIFAR-10, too: from the same resnet56, and from a larger transformer that it taught. All learn in bf16, which two cores
-compute twice as fast as fp32 where they have it, and slowly elsewhere. The weights of a method are its paper's where they are stated for such
-networks; where there is a choice, it is made by a run of 3 epochs each on validation images (seed 10, no test image). Test images are read once per
-trained student. Each row is written when its run ends, and a run goes on where it was stopped; processes side by side share the rows. Another
+learns CIFAR-10, too: from the same resnet56, and from a larger transformer that it taught. All learn in bf16, which two cores compute twice as fast
+as fp32 where they have it, and slowly elsewhere. The weights of a method (catalogue.py) are its paper's where they are stated for such networks;
+where there is a choice, it is made by a run of 3 epochs each on validation images (seed 10, no test image). Test images are read once per trained
+student. Each row is written when its run ends, and a run goes on where it was stopped; processes side by side share the rows. Another
 teacher makes all rows of its set anew.
 """
 
 import argparse
 import dataclasses
-import fcntl
 import functools
 import json
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, Literal
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from typing import Any
 
-import msgspec
 import numpy as np
 import torch
 
-from benchmarks.result import RESULTS, ROOT, WORK, commit, data_file, save, saved_rows, tell
+from benchmarks.catalogue import METHODS
+from benchmarks.lessons import EPOCHS, NAME, PLACE, SETTINGS, TEACHER, Lesson, Place, Setting, accuracy, locked, taught
+from benchmarks.result import RESULTS, WORK, save, saved_rows
 from edgekd import lock, stats
-from edgekd.data import source
-from edgekd.data.batches import Batches
-from edgekd.distill import distill, filled, supervised
-from edgekd.distill.mixture import Ensemble, alike
-from edgekd.distill.stored import StoredAnswers
-from edgekd.distill.teacher import Live
+from edgekd.distill import supervised
 from edgekd.errors import RunError
-from edgekd.evaluate import evaluate
-from edgekd.files import sha256_file, sha256_json
-from edgekd.models.attention import attends
-from edgekd.models.load import Network, build, save_weights
-from edgekd.phases import DEFAULT, TWO_PHASES, Optimizer, Phase, Temperature, Train, termed
-from edgekd.preprocess import Preprocess
-from edgekd.recipefile import read_recipe
-from edgekd.record import How, Training
-from edgekd.terms import Attention, Contrast, Dist, Dkd, Feature, Heads, Kd, Label, Levels, Relation, Review, Term, Tokens, Values
+from edgekd.models.load import Network, save_weights
+from edgekd.phases import Optimizer, Train
 
-EPOCHS, CHOICE_EPOCHS = 10.0, 3.0
+CHOICE_EPOCHS = 3.0
 TEACHER_EPOCHS, TEACHER_RATE = 12.0, 0.05
 """Of CIFAR-100's teacher; the rate at its peak, half of the usual, as it does not begin at random."""
 CHOICE_SEED = 10
 SEEDS = 3
 """Fewer than these, and a method's gain is no candidate for the best."""
-IMAGENET = Preprocess(mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225))
-CIFAR100 = Preprocess(mean=(0.507, 0.487, 0.441), std=(0.267, 0.256, 0.276))
-TEACHER, STUDENT = RESULTS / "methods-teacher.safetensors", RESULTS / "methods-student.safetensors"
-KEPT = ("cifar100", "two phases", 0)
-"""Set, method and seed of the student that is kept beside its teacher, for benchmarks/export.py."""
-NAME = "methods"
-"""Of the results."""
-PLACE = ("set", "method", "setting", "seed", "key")
-"""The fields that tell a row from others."""
-Phases = tuple[Phase, ...]
-Place = tuple[Any, ...]
-
-
-# Methods --------------------------------------------------------------------------------------------------------------
-
-HARD = Label(weight=0.1)
-KD = (Kd(weight=0.9), HARD)
-STANDARD = (Kd(weight=9.0, standardise=True), HARD)
-
-
-def at_once(*terms: Term, temperature: float | Temperature = 4.0) -> Phases:
-    """One phase."""
-    return (Phase(name="one", epochs=1.0, temperature=temperature, terms=terms),)
-
-
-def shipped(name: str) -> Phases:
-    """The phases of a recipe in `recipes`."""
-    return read_recipe(ROOT / "recipes" / f"{name}.toml").phase
-
-
-def beside_kd(*terms: Term) -> Phases:
-    """Plain KD with further terms."""
-    return at_once(*KD, *terms)
-
-
-def inside_first(phases: Phases) -> Phases:
-    """A third of the steps on the teacher's features, as the recipe has it, and these phases behind them."""
-    first, *_ = shipped("features-first")
-    return (msgspec.structs.replace(first, epochs=sum(phase.epochs for phase in phases) / 2), *phases)
-
-
-Who = Literal["teacher", "stored", "assistant", "mean", "confidence"]
-WHO: dict[str, Who] = {
-    "kd, one answer an image": "stored",
-    "kd, by an assistant": "assistant",
-    "kd, teacher and assistant": "mean",
-    "kd, teacher and assistant, by confidence": "confidence",
-    "heads": "assistant",
-    "values": "assistant",
-}
-"""Who teaches, where it is not the teacher alone, asked about each view. `stored`: its answers to the plain images are all there is. `assistant`: a
-larger student that plain KD taught before, in as many epochs. `mean`, `confidence`: both, their logits mixed by `edgekd.distill.mixture`'s rules."""
-METHODS: dict[str, tuple[Phases, ...]] = {
-    "alone": (at_once(Label()),),
-    "kd": (at_once(*KD),),
-    **{name: (at_once(*KD),) for name in WHO if name.startswith("kd")},
-    "kd, T 6 → 0.8": (at_once(*KD, temperature=Temperature(start=6.0, end=0.8)),),
-    "kd, T by teacher": (at_once(*KD, temperature=Temperature(start=6.0, end=2.0, shape="teacher-confidence")),),
-    "kd, T by student": (at_once(*KD, temperature=Temperature(start=6.0, end=0.8, shape="student-confidence")),),
-    "kd, T learned": (at_once(*KD, temperature=Temperature(start=1.0, end=21.0, shape="learned")),),
-    "kd, standardised": (at_once(*STANDARD, temperature=2.0), at_once(*STANDARD, temperature=3.0)),
-    "dkd": tuple(at_once(Dkd(beta=beta), Label()) for beta in (2.0, 8.0)),
-    "dkd, standardised": tuple(at_once(Dkd(weight=weight, beta=8.0, standardise=True), Label(), temperature=2.0) for weight in (1.0, 9.0)),
-    "dist": (at_once(Dist(weight=2.0), Label()),),
-    "dist, standardised": (at_once(Dist(weight=2.0, standardise=True), Label()),),
-    "levels": tuple(at_once(Levels(weight=weight), HARD) for weight in (0.9, 3.0)),
-    "feature": tuple(beside_kd(Feature(weight=weight)) for weight in (1.0, 10.0)),
-    "attention, squares": tuple(beside_kd(Attention(weight=weight)) for weight in (3.0, 20.0, 100.0)),
-    "attention, sigmoid": tuple(beside_kd(Attention(weight=weight, form="sigmoid")) for weight in (1.0, 10.0)),
-    "feature and attention, sigmoid": (beside_kd(Feature(weight=0.9), Attention(weight=0.1, form="sigmoid")),),
-    "relation": (beside_kd(Relation(weight=25.0)),),
-    "contrast": (beside_kd(Contrast(weight=0.8)),),
-    "review": tuple(beside_kd(Review(weight=weight)) for weight in (1.0, 5.0)),
-    "feature and kd": (shipped("features-at-once"),),
-    "feature, then kd": (shipped("features-first"),),
-    "heads": (beside_kd(Heads()),),
-    "values": (beside_kd(Values()),),
-    "tokens, hard": (at_once(Tokens(weight=0.5), Label(weight=0.5)),),
-    "tokens, soft": (at_once(Tokens(weight=0.9, form="soft"), HARD),),
-    "two phases": (TWO_PHASES,),
-    "two phases, dist": (termed(DEFAULT, many=True),),
-    "feature, then two phases, dist": (inside_first(termed(DEFAULT, many=True)),),
-}
-"""Each with the settings that validation images choose from; two phases as the recipe has them by default. Attention's usual weight, 1000, is of
-means over a map's places: `edgekd.distill.features.attention` sums over them, and at this student's stages that is about 20."""
-ATTENDING = ("heads", "values", "tokens, hard", "tokens, soft")
-"""What only a transformer can learn by."""
-ACROSS = ("alone", "kd", "kd, by an assistant", *ATTENDING, "attention, sigmoid")
-"""What the transformer learns by. Its assistant attends as it does; `attention` compares its maps with a convolutional teacher's."""
-
-
-def scaled(phases: Phases, epochs: float) -> Phases:
-    """The phases in the same shares of so many epochs."""
-    whole = sum(phase.epochs for phase in phases)
-    return tuple(msgspec.structs.replace(phase, epochs=phase.epochs * epochs / whole) for phase in phases)
-
-
-# Images and networks --------------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class Setting:
-    """A data set with its teacher and student."""
-
-    data: str
-    teacher: str
-    weights: str
-    assistant: str
-    student: str
-    preprocess: Preprocess
-    methods: tuple[str, ...] = tuple(method for method in METHODS if method not in ATTENDING)
-    few: bool = False
-
-    @property
-    def file(self) -> Path:
-        """The teacher's weights."""
-        return TEACHER if self.weights == TEACHER.name else data_file(self.weights)
-
-    @functools.cached_property
-    def images(self) -> source.Source:
-        """With a tenth of train held out for validation."""
-        found = source.load(f"npz:{data_file(f'{self.data}.npz')}")
-        few = np.arange(1280)
-        return dataclasses.replace(found, train=found.train.take(few), valid=found.valid.take(few)) if self.few else found
-
-    @functools.cached_property
-    def train(self) -> Batches:
-        """Resident."""
-        return Batches(self.images.train)
-
-    @functools.cached_property
-    def valid(self) -> Batches:
-        """Resident."""
-        return Batches(self.images.valid)
-
-    def network(self, name: str, weights: str | None = None) -> Network:
-        """The teacher's or student's."""
-        return build(name, classes=len(self.images.classes), shape=(32, 32, 3), weights=weights, preprocess=self.preprocess)
-
-    @functools.cached_property
-    def master(self) -> Network:
-        """The teacher with its weights."""
-        return self.network(self.teacher, str(self.file)).eval()
-
-    @functools.cached_property
-    def helper(self) -> Network:
-        """The assistant, taught by plain KD with seed 0, or as it stands."""
-        lesson = Lesson(self.data, self, "kd", 0, 0, (0.03 if self.few else 1.0) * EPOCHS, self.few)
-        folder = WORK / NAME / f"assistant-{self.data}{'-quick' if self.few else ''}-{lesson.key[:10]}"
-        folder.mkdir(parents=True, exist_ok=True)
-        file = folder / "weights.safetensors"
-        with locked(folder):
-            if not file.is_file():
-                network, _ = taught(
-                    self, self.assistant, lesson.phases, teacher=self.master, seed=0, folder=folder, train=lesson.train, how="distilled",
-                    memory=lesson.memory,
-                )  # fmt: skip
-                save_weights(network, file)
-        return self.network(self.assistant, str(file)).eval()
-
-    def who(self, who: Who) -> Network | Ensemble | StoredAnswers:
-        """Who teaches."""
-        if who == "stored":
-            return StoredAnswers(Live(self.master, self.train, bf16=True).plain().half().numpy())
-        if who in ("teacher", "assistant"):
-            return self.master if who == "teacher" else self.helper
-        return Ensemble((self.master, self.helper), alike(2) if who == "mean" else None, (None, None))
-
-
-SETTINGS = {
-    "cifar100": Setting("cifar100", "resnet56b", TEACHER.name, "resnet20b", "resnet8b", CIFAR100),
-    "cifar10": Setting("cifar10", "resnet56", "resnet56-4bfd9763.th", "resnet20", "resnet8", IMAGENET),
-    "cifar10-transformer": Setting("cifar10", "resnet56", "resnet56-4bfd9763.th", "cifar-deit-4-128", "cifar-deit-4-64-distilled", IMAGENET, ACROSS),
-}
-
-
-# Runs -----------------------------------------------------------------------------------------------------------------
-
-
-def taught(
-    setting: Setting,
-    name: str,
-    phases: Phases,
-    *,
-    teacher: Network | Ensemble | StoredAnswers | None,
-    seed: int,
-    folder: Path,
-    train: Train,
-    how: How,
-    weights: str | None = None,
-    memory: Path | None = None,
-) -> tuple[Network, Training]:
-    """A network trained by these phases, going on from a checkpoint where there is one."""
-    torch.manual_seed(seed)
-    network = setting.network(name, weights)
-    settings = filled(train, images=len(setting.images.train), shape=(32, 32, 3), flip=True, brought=False, attends=attends(network.body))
-    training = distill(
-        network, teacher, data=setting.train, data_sha256=setting.images.sha256, valid=setting.valid, phases=phases,
-        train=settings, folder=folder, memory=memory, how=how, seed=seed, emit=tell,
-    )  # fmt: skip
-    return network, training
-
-
-def accuracy(setting: Setting, network: Network, split: Literal["valid", "test"]) -> float:
-    """On a split, %."""
-    scored, _ = evaluate(network.predict, getattr(setting.images, split), artifact=network.name, split=split, classes=setting.images.classes)
-    return round(100 * scored.metrics["accuracy"].value, 3)
-
-
-@dataclass(frozen=True)
-class Lesson:
-    """One student of one teacher by one method's phases; `epochs` in all."""
-
-    name: str
-    setting: Setting
-    method: str
-    at: int
-    seed: int
-    epochs: float
-    quick: bool
-
-    @property
-    def phases(self) -> Phases:
-        """As long as the lesson is."""
-        return scaled(METHODS[self.method][self.at], self.epochs)
-
-    @property
-    def train(self) -> Train:
-        """Settled, so that no machine's pace chooses."""
-        return Train(views=1 if self.quick else 8, precision="bf16", channels_last=True, compile=False)
-
-    @functools.cached_property
-    def key(self) -> str:
-        """Of all that its accuracy comes from, but for the seed."""
-        what = {"phases": self.phases, "train": self.train, "data": self.setting.images.sha256, "student": self.setting.student}
-        teacher = {"teacher": sha256_file(self.setting.file)} if self.distilled else {}
-        helper = {"who": self.who, "assistant": self.setting.assistant} if self.who not in ("teacher", "stored") else {}
-        return sha256_json({**what, **teacher, **helper, **({"stored": True} if self.who == "stored" else {})})
-
-    @property
-    def who(self) -> Who:
-        """Who teaches, if anybody does."""
-        return WHO.get(self.method, "teacher")
-
-    @property
-    def distilled(self) -> bool:
-        """Whether a teacher is asked."""
-        return any(phase.soft for phase in self.phases)
-
-    @property
-    def place(self) -> Place:
-        """What tells its row from others."""
-        return self.name, self.method, self.at, self.seed, self.key
-
-    @property
-    def folder(self) -> Path:
-        """Of its run."""
-        return WORK / NAME / ("quick" if self.quick else "runs") / f"{self.name}-{self.seed}-{self.key[:10]}"
-
-    @property
-    def memory(self) -> Path:
-        """Of its set's teachers' answers."""
-        return WORK / NAME / f"memory-{self.setting.data}{'-quick' if self.quick else ''}"
-
-    def learnt(self, *, test: bool) -> dict[str, Any]:
-        """The student, trained and, where it counts, tested once."""
-        how: How = "distilled" if self.distilled else "alone"
-        setting, teacher = self.setting, self.setting.who(self.who) if self.distilled else None
-        network, training = taught(
-            setting, setting.student, self.phases, teacher=teacher, seed=self.seed, folder=self.folder, train=self.train, how=how, memory=self.memory
-        )
-        found: dict[str, Any] = dict(zip(PLACE, self.place, strict=True))
-        found |= {"steps": training.steps, "epochs": self.epochs, "seconds": round(training.seconds, 1)}
-        found |= {"epoch_s": round(training.seconds / self.epochs, 1), "valid_accuracy": accuracy(setting, network, "valid"), "commit": commit()}
-        if test and self.who == "assistant":
-            found["assistant_accuracy"] = accuracy(setting, setting.helper, "test")
-        if test and not self.quick and (self.name, self.method, self.seed) == KEPT:
-            save_weights(network, STUDENT, half=True)
-        return {**found, "test_accuracy": accuracy(setting, network, "test")} if test else found
 
 
 def place(row: Mapping[str, Any]) -> Place:
@@ -370,15 +77,6 @@ def figures(rows: Sequence[Mapping[str, Any]], top: Mapping[str, float]) -> dict
         if name == "cifar100" and len(by["alone"]) >= SEEDS and sure:
             found["best_gain_points"] = max(sure.values())
     return found
-
-
-@contextmanager
-def locked(folder: Path) -> Iterator[None]:
-    """One process at a time: others wait here."""
-    folder.mkdir(parents=True, exist_ok=True)
-    with open(folder / "lock", "w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield
 
 
 def stands(row: Mapping[str, Any], name: str, setting: Setting, *, quick: bool) -> bool:

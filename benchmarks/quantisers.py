@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 from benchmarks import runtimes
 from benchmarks.engines import built
 from benchmarks.export import SHAPE, WEIGHTS, Pictures
-from benchmarks.methods import IMAGENET
+from benchmarks.lessons import IMAGENET
 from benchmarks.result import ROOT, WORK, commit, data_file, keep, saved_rows, tell
 from benchmarks.runtimes import OPENVINO, ORT, Plan, Way
 from edgekd.device.agent import machine

@@ -13,6 +13,7 @@ import torch
 
 from benchmarks import (
     asking,
+    catalogue,
     cifar10,
     domain,
     engines,
@@ -21,6 +22,7 @@ from benchmarks import (
     gpu,
     inherit,
     kills,
+    lessons,
     longtail,
     methods,
     overhead,
@@ -195,8 +197,8 @@ def test_a_methods_gain_is_paired_and_the_best_is_the_figure() -> None:
 
 def test_rows_of_another_teacher_do_not_stand(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nor do those of a method or setting that is no more; other sets' rows are not looked at."""
-    monkeypatch.setattr(methods.Lesson, "key", property(lambda lesson: f"{lesson.method}-{lesson.at}"))
-    setting = methods.SETTINGS["cifar10"]
+    monkeypatch.setattr(lessons.Lesson, "key", property(lambda lesson: f"{lesson.method}-{lesson.at}"))
+    setting = lessons.SETTINGS["cifar10"]
     row = {"set": "cifar10", "method": "dkd", "setting": 1, "seed": 0, "epochs": 10.0, "key": "dkd-1"}
     changes: list[dict[str, Any]] = [{}, {"key": "dkd-0"}, {"setting": 7}, {"method": "gone"}, {"set": "cifar100", "key": "old"}]
     assert [methods.stands({**row, **change}, "cifar10", setting, quick=False) for change in changes] == [True, False, False, False, True]
@@ -212,20 +214,20 @@ def test_a_setting_is_chosen_once_all_are_tried() -> None:
 
 def test_every_method_is_measured_somewhere() -> None:
     """A transformer has the terms of attention layers and tokens, and a teacher that attends where those need one; convolutions have all others."""
-    measured = [set(setting.methods) for setting in methods.SETTINGS.values()]
-    assert set().union(*measured) == set(methods.METHODS)
-    transformer = methods.SETTINGS["cifar10-transformer"]
-    assert [set(methods.ATTENDING) <= found for found in measured] == [False, False, True]
+    measured = [set(setting.methods) for setting in lessons.SETTINGS.values()]
+    assert set().union(*measured) == set(catalogue.METHODS)
+    transformer = lessons.SETTINGS["cifar10-transformer"]
+    assert [set(catalogue.ATTENDING) <= found for found in measured] == [False, False, True]
     networks = [build(name, classes=10, shape=(32, 32, 3)) for name in (transformer.student, transformer.assistant, transformer.teacher)]
     assert list(map(attends, networks)) == [True, True, False]
-    assert {methods.WHO[method] for method in ("heads", "values")} == {"assistant"}
+    assert {catalogue.WHO[method] for method in ("heads", "values")} == {"assistant"}
 
 
 def test_every_method_takes_the_same_steps() -> None:
     """Whatever its phases, and choices come before what is chosen."""
-    for settings in methods.METHODS.values():
+    for settings in catalogue.METHODS.values():
         for phases in settings:
-            assert sum(phase.epochs for phase in methods.scaled(phases, 10.0)) == pytest.approx(10.0)
+            assert sum(phase.epochs for phase in catalogue.scaled(phases, 10.0)) == pytest.approx(10.0)
     order = methods.wanted(["dkd", "kd"], [0, 1])
     assert order == [("dkd", 0, 10), ("dkd", 1, 10), ("dkd", None, 0), ("kd", None, 0), ("dkd", None, 1), ("kd", None, 1)]
 
