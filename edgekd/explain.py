@@ -23,9 +23,25 @@ def explain(error: msgspec.ValidationError, kind: type[msgspec.Struct], table: A
     if missing := re.fullmatch(r"Object missing required field `(.+)`", text):
         return f"the key {missing[1]!r} is missing{inside}"
     if wrong := re.fullmatch(r"Invalid (?:enum )?value (.+)", text, re.DOTALL):
-        return f"{wrong[1]} is no value for {where or 'this'}; it takes {', '.join(sorted(_choices(where, kind, table)))}"
-    hint = ". Write [height, width], as in [32, 32]" if where.rpartition(".")[2] == "size" and "array" in text else ""
+        tables = any(isinstance(each, msgspec.inspect.DictType) for each in _at(where, kind, None))
+        return f"{wrong[1]} is no value for {where or 'this'}; it takes {', '.join(sorted(_choices(where, kind, table)))}{', or a table' * tables}"
+    hint = ". Write [height, width], as in [32, 32]" if where.rpartition(".")[2] == "size" and "array" in text else _as_table(where, kind, table)
     return f"{text[0].lower()}{text[1:]}{f' (at {where})' if where else ''}{hint}"
+
+
+def _as_table(where: str, kind: type[msgspec.Struct], table: Any) -> str:
+    """How to write a bare text where a table, or a list of them, is wanted; empty where none is."""
+    value = table
+    for step in _STEP.finditer(where):
+        value = value[step[1]] if step[1] is not None else value[int(step[2])] if step[2].isdigit() else None
+    kinds = [leaf for each in _at(where, kind, None) for leaf in _leaves(each)]
+    inner = [leaf for each in kinds for item in _items(each) for leaf in _leaves(item)]
+    struct = next((each for each in (*kinds, *inner) if isinstance(each, msgspec.inspect.StructType)), None)
+    if not isinstance(value, str) or struct is None:
+        return ""
+    first = struct.tag_field or struct.fields[0].encode_name
+    written = f'{{ {first} = "{value}" }}'
+    return f". Write {written}" if struct in kinds else f". Write [{written}]"
 
 
 def _unknown_key(key: str, where: str, kind: type[msgspec.Struct], table: Any) -> str:
@@ -45,10 +61,10 @@ def _unknown_key(key: str, where: str, kind: type[msgspec.Struct], table: Any) -
 
 
 def _deeper(key: str, kinds: list[Any], here: str) -> str:
-    """A key of tables within that is more like `key` than `here` is, and whose: the outermost by their paths. Empty where none has one."""
+    """A key of tables within that is far more like `key` than `here` is, and whose: the outermost by their paths. Empty where none has one."""
     found = list(_inside(kinds, ""))
     near = difflib.get_close_matches(key, sorted({name for _, name in found}), n=1, cutoff=0.75)
-    if not near or _alike(key, near[0]) <= _alike(key, here):
+    if not near or _alike(key, near[0]) <= _alike(key, here) + 0.2:
         return ""
     owners = sorted({path for path, name in found if name == near[0]})
     outermost = min(path.count(".") for path in owners)

@@ -44,7 +44,7 @@ class Phase(Struct, frozen=True, kw_only=True):
     name: str
     epochs: float
     terms: tuple[Term, ...] = ()
-    """What the loss adds up. Left out: standardised `kd`, from 20 classes on `dist`, and `label` beside it."""
+    """What the loss adds up. Left out: standardised `kd`, from 20 classes on `dist`, of more than 1,000 plain `kd`, and `label` beside it."""
     temperature: float | Temperature = 3.0
     subset: Subset | None = None
     plain: bool = False
@@ -57,7 +57,7 @@ class Phase(Struct, frozen=True, kw_only=True):
     # Unset and not false: a recipe that does not name it keeps its bytes, and its stages their keys.
 
     def __post_init__(self) -> None:
-        require(self.epochs > 0, "a phase's epochs must be above 0", self.epochs)
+        require(0 < self.epochs < math.inf, "a phase's epochs must be above 0 and finite", self.epochs)
         for term in self.terms:
             for name, value in msgspec.structs.asdict(term).items():
                 if isinstance(value, (int, float)) and not isinstance(value, bool):
@@ -105,9 +105,9 @@ class Optimizer(Struct, frozen=True, kw_only=True):
 
     def __post_init__(self) -> None:
         for rate in (self.lr, self.body_lr):
-            require(rate is None or rate > 0, "a learning rate must be above 0", rate)
+            require(rate is None or 0 < rate < math.inf, "a learning rate must be above 0 and finite", rate)
         require(0 <= self.momentum < 1, "momentum must be at least 0 and below 1", self.momentum)
-        require(self.weight_decay >= 0, "weight_decay must be 0 or more", self.weight_decay)
+        require(0 <= self.weight_decay < math.inf, "weight_decay must be 0 or more and finite", self.weight_decay)
 
 
 class Augment(Struct, frozen=True, kw_only=True):
@@ -159,7 +159,7 @@ class Train(Struct, frozen=True, kw_only=True):
     def __post_init__(self) -> None:
         require(self.threads is None or self.threads >= 1, "threads must be 1 or more", self.threads)
         require(self.teacher_batch is msgspec.UNSET or self.teacher_batch >= 1, "teacher_batch must be 1 or more", self.teacher_batch)
-        require(self.teacher_epochs is None or self.teacher_epochs > 0, "teacher_epochs must be above 0", self.teacher_epochs)
+        require(self.teacher_epochs is None or 0 < self.teacher_epochs < math.inf, "teacher_epochs must be above 0 and finite", self.teacher_epochs)
         require(self.batch is None or self.batch >= 2, "a batch needs 2 images or more", self.batch)
         require(self.views >= 0, "views must be 0 or more", self.views)
         require(0 <= self.ema < 1, "ema must be at least 0 and below 1", self.ema)

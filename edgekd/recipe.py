@@ -18,6 +18,8 @@ from edgekd.terms import Struct, require
 
 # Networks -------------------------------------------------------------------------------------------------------------
 
+LABELLED = "labelled.npz"
+"""What `edgekd label` writes the images that it keeps into."""
 ANSWERS = "answers"
 """The model of a teacher of which nothing is there but its answers, beside the training images."""
 
@@ -243,20 +245,23 @@ class Recipe(Struct, frozen=True, kw_only=True):
         require(not any(one.stored for one in self.co_teacher), "a co-teacher is a network that answers; got stored answers", ANSWERS)
         require(self.mixture == "mean" or bool(self.co_teacher), "mixture is of several teachers, so it needs a [[co_teacher]]", self.mixture)
         require(self.student != () or not self.assistants, "assistants teach students, so they need one", self.assistants)
-        require(self.student != () or self.domain is None, "domain is for students, so it needs one", self.student)
+        unstudied = "is for students, so it does not go with --no-student (student = [])"
+        require(self.student != () or self.domain is None, f"domain {unstudied}", self.domain and self.domain.target)
         if self.domain is not None:
             source_alone = "computes BatchNorm statistics anew of the data alone, and with a domain they are of both places; leave it out"
             require(not self.train.ema, f"train.ema {source_alone}", self.train.ema)
             require(not self.train.reestimate_batchnorm, f"train.reestimate_batchnorm {source_alone}", self.train.reestimate_batchnorm)
         require(self.domain is None or self.task == "classify", "domain is about one label an image, so task must be classify", self.task)
         if self.previous is not None:
-            require(self.student != (), "previous is for students that learn on, so it needs one", self.student)
+            run = self.previous.run
+            require(self.student != (), f"previous (--from) {unstudied}", run)
             require(self.task == "classify", "previous is about one label an image, so task must be classify", self.task)
-            for key, value in (("assistants", self.assistants), ("alone", self.alone), ("domain", self.domain)):
-                require(not value, f"{key} and previous do not go together: leave one of the two out", value)
+            for key, value in (("assistants", self.assistants), ("alone (--alone)", self.alone), ("domain", self.domain)):
+                require(not value, f"{key} and previous (--from) do not go together: leave one of the two out", run)
             averaged = {"ema": self.train.ema, "reestimate_batchnorm": self.train.reestimate_batchnorm}
             require(not any(averaged.values()), "with previous these would take statistics from the new images alone: leave them out", averaged)
-            require(self.teacher is not None or not self.co_teacher, "with previous a co_teacher needs a teacher beside it", self.co_teacher)
+            helpers = [teacher.model for teacher in self.co_teacher]
+            require(self.teacher is not None or not helpers, "with previous a co_teacher needs a teacher beside it", helpers)
         require(bool(self.phase), "a recipe needs at least one phase", self.phase)
         names = [phase.name for phase in self.phase]
         require(len(set(names)) == len(names), "phases need names of their own", names)

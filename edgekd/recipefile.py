@@ -129,7 +129,10 @@ def _put(table: Any, keys: list[str], value: Any, setting: str) -> None:
         elif isinstance(table, dict):
             slot = key
         else:
-            raise RecipeError(f"--set {setting}: {'.'.join(keys[:depth])} is a plain value and has no {key!r} in it")
+            raise RecipeError(
+                f"--set {setting}: {'.'.join(keys[:depth])} is a plain value and has no {key!r} in it. "
+                f"Where a table may stand, give it whole, as in --set '{'.'.join(keys[:depth])}={{ {key} = ... }}'"
+            )
         if last:
             table[slot] = value
         else:

@@ -183,6 +183,13 @@ def _refuse_foreign(folder: Path, origin: str) -> None:
         raise RunError(f"{folder} holds the run of {theirs}, not of {ours}. Choose another folder with --out, or remove that one.")
 
 
+def home(folder: Path, origin: str, here: Path) -> Path:
+    """What the paths in a run's recipe start from: the recipe's folder; of a run by flags, where it was started, as far as its own place tells."""
+    if origin.startswith("recipe "):
+        return (folder / origin.removeprefix("recipe ")).resolve().parent
+    return folder.resolve().parents[1] if folder.resolve().parent.name == "runs" else here
+
+
 def _from_here(origin: str, folder: Path) -> str:
     """An origin as a person reads it: a recipe's path in it starts at the run's folder, theirs where they are."""
     kind, _, path = origin.partition(" ")

@@ -117,7 +117,7 @@ def test_one_verdict_for_each_quantity_and_artifact() -> None:
         (Limit(energy="1 mJ"), "energy was not measured: this CPU's RAPL counters may not be read."),
         (Limit(recall={"dgo": 0.9}), "no class 'dgo' was scored. Did you mean 'dog'?"),
         (Limit(recall={"zebra": 0.9}), "no class 'zebra' was scored. The classes are: cat, dog, deer."),
-        (Limit(auc=0.9), "auc was not scored. Score it with `edgekd evaluate`."),
+        (Limit(auc=0.9), "auc is none of the scores of these images, which are accuracy, top5, balanced_accuracy, macro_f1, ece, nll."),
         (Limit(growth={"size": "1 %"}), "there is no baseline to grow from. Give one with --baseline."),
         (Limit(), 'this limit bounds nothing. Add a quantity to it, as in size = "4 MB", or take it out.'),
     ],

@@ -177,7 +177,11 @@ def scored(ask: Ask) -> Score | Unknown:
 def metric(name: str, ask: Ask) -> Seen:
     """A score of its own, as accuracy."""
     score = scored(ask)
-    return score if isinstance(score, Unknown) else _interval(score.metrics.get(name), name)
+    if isinstance(score, Unknown):
+        return score
+    if name not in score.metrics:
+        return Unknown(f"{name} is none of the scores of these images, which are {', '.join(score.metrics)}.")
+    return _interval(score.metrics[name], name)
 
 
 def paired(name: str, ask: Ask) -> Seen:

@@ -15,7 +15,7 @@ from edgekd.cli.options import Flags
 from edgekd.errors import RecipeError, UsageError
 from edgekd.phases import Phase, Temperature
 from edgekd.preprocess import COLOURS, Stated
-from edgekd.recipe import Previous, Recipe, Student, Teacher
+from edgekd.recipe import LABELLED, Previous, Recipe, Student, Teacher
 from edgekd.recipefile import override
 
 _T = TypeVar("_T", Recipe, Teacher)
@@ -76,6 +76,8 @@ def run_name(recipe_file: Path | None, data: str) -> str:
         kind, colon, rest = data.partition(":")
         path = kind if kind.endswith(".py") or not colon else rest
         own = re.sub(r"\.(npz|csv|py|toml)$", "", os.path.basename(path.rstrip("/")))
+        if os.path.basename(path) == LABELLED:  # every result of `edgekd label` is called so: its folder tells them apart
+            own = f"{os.path.basename(os.path.dirname(path)) or 'run'}-labelled"
         name = own if kind in ("npz", "folder", "csv", "hf") or kind.endswith(".py") or not colon else kind
     return re.sub(r"[^A-Za-z0-9._-]+", "-", name).strip("-.") or "run"
 

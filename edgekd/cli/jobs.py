@@ -33,6 +33,15 @@ Against = Annotated[Path | None, typer.Option("--against", metavar="OTHER.onnx",
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what would be done: steps, memory, time, sizes; do nothing.")]
 
 
+INSTEAD = {
+    ".npz": "--data npz:",
+    ".csv": "--data csv:",
+    ".onnx": "--teacher ",
+    **dict.fromkeys((".pt", ".pth", ".safetensors"), "--teacher-weights "),
+}
+"""What stands before files that are no recipes, where they are given as one."""
+
+
 class Job(NamedTuple):
     """A recipe in force; `base` is the folder that its paths are relative to, `origin` names whose run `folder` is."""
 
@@ -140,7 +149,7 @@ def _say(face: Face, job: Job, work: "Work") -> None:
     from edgekd.compress import plan
 
     with face.watching() as emit:
-        lines = plan(job.recipe, base=job.base, work=work, emit=emit)
+        lines = plan(job.recipe, base=job.base, work=work, folder=job.folder, emit=emit)
     face.result("\n".join(textwrap.fill(line, 80, subsequent_indent=" " * 10) for line in lines), {"plan": lines})
 
 
@@ -151,12 +160,15 @@ def job_from(recipe_file: Path | None, flags: Flags, out: Path | None) -> Job:
         EdgekdError: no such recipe, or one that does not read.
     """
     from edgekd.cli.asked import origin, recipe_from, run_name
+    from edgekd.errors import UsageError
     from edgekd.recipe import Recipe
     from edgekd.recipefile import read_recipe
 
     cwd = Path.cwd()
     if recipe_file is not None and recipe_file.is_dir():
         return _taken_up(recipe_file, flags, out)
+    if recipe_file is not None and recipe_file.suffix in INSTEAD:
+        raise UsageError(f"a recipe is a TOML file or a run's folder; got {recipe_file}. Did you mean {INSTEAD[recipe_file.suffix]}{recipe_file}?")
     base = cwd if recipe_file is None else recipe_file.resolve().parent
     start = Recipe() if recipe_file is None else read_recipe(recipe_file)
     recipe = recipe_from(start, flags, base=base, cwd=cwd)
@@ -170,8 +182,9 @@ def _taken_up(folder: Path, flags: Flags, out: Path | None) -> Job:
 
     from edgekd.cli.asked import recipe_from
     from edgekd.errors import UsageError
+    from edgekd.recipe import LABELLED
     from edgekd.recipefile import read_recipe
-    from edgekd.run import Manifest
+    from edgekd.run import Manifest, home
 
     if out is not None:
         raise UsageError(f"{folder} is a run and stays where it is; take --out {out} away, or give the run's recipe instead")
@@ -179,8 +192,10 @@ def _taken_up(folder: Path, flags: Flags, out: Path | None) -> Job:
         whose = msgspec.json.decode((folder / "manifest.json").read_bytes(), type=Manifest).origin
     except (OSError, msgspec.MsgspecError):
         raise UsageError(f"{folder} is a folder and no run of edgekd; give a recipe file, or the folder of a run") from None
+    if whose.startswith("labels for "):
+        raise UsageError(f"{folder} holds labelled images and no run. Learn from them with --data npz:{folder / LABELLED}")
     cwd = Path.cwd()
-    base = (folder / whose.removeprefix("recipe ")).resolve().parent if whose.startswith("recipe ") else cwd
+    base = home(folder, whose, cwd)
     return Job(recipe_from(read_recipe(folder / "recipe.toml"), flags, base=base, cwd=cwd), folder, whose, base)
 
 

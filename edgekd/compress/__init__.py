@@ -142,10 +142,9 @@ def robustness(recipe: Recipe, *, folder: Path, origin: str = "python", base: Pa
     """Ask every network about `images` corrupted and moved test images, and fit a temperature to each; other arguments as `compress`.
 
     Raises:
-        UsageError: images may have several labels; else as `compress`.
+        UsageError: images may have several labels, or no teacher stands beside the students; else as `compress`.
     """
-    if recipe.task != "classify":
-        raise UsageError("robustness counts images whose one label is told; with several labels an image it is not measured.")
+    inherit.refuse_untold(recipe)
     return _walk(recipe, {"teach", "distill", "export", "evaluate"}, folder, origin, base, emit, changed=images)
 
 

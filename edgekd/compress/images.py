@@ -98,7 +98,8 @@ def load_images(recipe: Recipe, base: Path, emit: Emit, *, like: Old | None = No
         size=size,
         channels=recipe.channels if like is None else channels,
         fewest=2 if like is None else 1,
-        validation=units.parse_fraction(recipe.train.validation),
+        known=like.classes if like is not None and recipe.previous is not None else (),
+        validation=_share("train.validation", recipe.train.validation),
         test=recipe.test,
         imbalance=recipe.imbalance,
         crop_fraction=1.0 if stated is None else stated.crop_fraction,
@@ -107,7 +108,15 @@ def load_images(recipe: Recipe, base: Path, emit: Emit, *, like: Old | None = No
         base=base,
         emit=emit,
     )
-    return flipped(found, units.parse_fraction(recipe.label_noise))
+    return flipped(found, _share("label_noise", recipe.label_noise))
+
+
+def _share(key: str, value: str | float) -> float:
+    """A share that the recipe has under `key`, which an error names."""
+    try:
+        return units.parse_fraction(value)
+    except UsageError as error:
+        raise UsageError(f"{key}: {error}") from None
 
 
 def _cut(recipe: Recipe, base: Path, before: Old | None) -> Preprocess | None:

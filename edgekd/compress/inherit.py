@@ -23,6 +23,7 @@ from edgekd.evaluate import Predict, evaluate
 from edgekd.evaluate import robustness as asking
 from edgekd.evaluate.calibration import COLDEST, HOTTEST, fitted
 from edgekd.models.load import Network, OnnxTeacher, fingerprint
+from edgekd.recipe import Recipe
 from edgekd.record import Artifact
 from edgekd.scores import Inheritance, NetworkRole
 
@@ -95,22 +96,30 @@ class _Asked:
     file: Artifact | None = None
 
 
+def refuse_untold(recipe: Recipe) -> None:
+    """Refuse what cannot be measured, before anything is done for it.
+
+    Raises:
+        UsageError: images may have several labels, or no teacher stands beside the students.
+    """
+    if recipe.task != "classify":
+        raise UsageError("robustness counts images whose one label is told; with several labels an image it is not measured.")
+    if recipe.by_answers or (recipe.previous is not None and recipe.teacher is None):
+        why = "its students learn from stored answers" if recipe.by_answers else "its students go on from another's"
+        raise UsageError(f"robustness is told beside the teacher's, and this run has none: {why}. Name a teacher with --teacher.")
+
+
 def measure(story: Story, learners: Sequence[Learner], *, images: int = 0) -> None:
     """Ask every network about so many changed test images, as far as that was not done; 0 takes up what stands.
 
     Raises:
-        UsageError: several labels an image, or fewer images than 2.
+        UsageError: fewer images than 2.
     """
     if story.recipe.task != "classify":
-        if images:
-            raise UsageError("robustness is measured of one label an image; several labels an image have no such figures yet.")
         return
     if not images and not (story.run.folder / _STAGES).is_dir():
         return  # it was never asked for, and weights are not hashed for nothing
     if not learners or learners[0].role != "teacher":
-        if images:
-            why = "its students learn from stored answers" if story.recipe.by_answers else "its students go on from another"
-            raise UsageError(f"robustness is told beside the teacher's, and this run has none: {why}. Name a teacher.")
         return
     room = _Room(story, learners[0].network, images)
     found = [(asked, result) for asked in _everyone(story, learners) if (result := room.result(asked)) is not None]

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from edgekd import units
 from edgekd.compress.oldimages import Archive
 from edgekd.compress.story import Story
-from edgekd.data.images import Images, shared
+from edgekd.data.images import Images, class_counts, shared
 from edgekd.evaluate import Predict, compare, evaluate
 from edgekd.events import Note
 from edgekd.models.load import Network, fingerprint
@@ -83,8 +83,10 @@ def _measured(story: Story, archive: Archive, was: Network, network: Network) ->
         doubts = _doubts(archive, shared(old, [story.images.train, *([] if replayed is None else [replayed])]), len(old))
     elif not untold:
         untold.append("it has no test images")
-    if len(story.images.test) >= 2:
-        tests.append(_held(story, archive, story.images.test, "new", was, network))
+    learnt = class_counts(story.images.train.labels, len(story.classes)) > 0
+    new = story.images.test.take(np.flatnonzero(learnt[story.images.test.labels]))  # --test may name images of old classes, too
+    if len(new) >= 2:
+        tests.append(_held(story, archive, new, "new", was, network))
     kept = Kept(
         student=network.name,
         run=archive.options.run,

@@ -4,6 +4,7 @@ In: an open `Story` with its previous run. Out: an `Archive` of `Images` whose l
 where its own recipe has them; what is gone is told, and left out.
 """
 
+import contextlib
 import functools
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -96,10 +97,11 @@ def share_of(replay: float | str) -> float | None:
     """
     if isinstance(replay, str) and (":" in replay or replay == "digits"):
         return None
-    share = units.parse_fraction(replay)
-    if share < 0:
-        raise UsageError(f"old images are shown again by a share from 0 to 100 %, or by a spec as folder:old; got {replay!r}.")
-    return share
+    with contextlib.suppress(UsageError):
+        share = units.parse_fraction(replay)
+        if 0 <= share <= 1:
+            return share
+    raise UsageError(f"old images are shown again (--replay) by a share from 0 to 100 %, as 10 %, or by a spec, as folder:old; got {replay!r}.")
 
 
 # Where they are -------------------------------------------------------------------------------------------------------

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Literal, NamedTuple
 
 from edgekd import graph, target, units
-from edgekd.compress import checks, continued, files, students
+from edgekd.compress import checks, continued, files, previous, students
 from edgekd.compress import teacher as teachers
 from edgekd.compress.oldimages import Archive
 from edgekd.compress.story import Story
@@ -46,8 +46,8 @@ Work = Literal["compress", "distill", "teach"]
 """How far a run goes: to its files, to its students, to its teacher."""
 
 
-def plan(recipe: Recipe, *, base: Path, work: Work = "compress", emit: Emit = silent) -> list[str]:
-    """The lines of a dry run of so much work; `emit` hears how the images are read.
+def plan(recipe: Recipe, *, base: Path, work: Work = "compress", folder: Path | None = None, emit: Emit = silent) -> list[str]:
+    """The lines of a dry run of so much work, which would go into `folder`; `emit` hears how the images are read.
 
     Raises:
         EdgekdError: what the run itself would refuse before training.
@@ -60,6 +60,8 @@ def plan(recipe: Recipe, *, base: Path, work: Work = "compress", emit: Emit = si
         elif isinstance(event, Note) and event.level == "warning":
             warned.append(event.text)
 
+    if recipe.previous is not None and folder is not None:
+        previous.refuse_within(base / recipe.previous.run, folder)
     with looking(recipe, base, hear) as story:
         lines = list(_lines(story, work))
         return [*lines, *(f"warning   {text}" for text in warned if text not in story.report.notes)]
@@ -99,10 +101,11 @@ def _lines(story: Story, work: Work) -> Iterator[str]:
             took, line = _training(story, network, taught)
             seconds += took * times
             yield f"          {line}{', and again alone' if times > 1 else ''}"
-            if role == "student" and old is not None:
+            if role == "student" and old is not None and (old.options.weight != 0 or old.replayed is not None):
                 more = (DEARER[old.replayed is not None] - 1) * took
                 seconds += more
-                yield f"          its old self's answers, and old images, beside them: about {units.seconds_text(more)} more"
+                beside = "its old self's answers" if old.replayed is None else "old images, and its old self's answers,"
+                yield f"          {beside} beside them: about {units.seconds_text(more)} more"
             if role == "student" and story.target is not None:
                 seconds += _TARGET * took
                 yield f"          as many images of the domain beside them: about {units.seconds_text(_TARGET * took)} more"

@@ -15,11 +15,11 @@ from edgekd import record
 from edgekd.errors import EdgekdError, MissingError, RunError, UsageError
 from edgekd.files import sha256_file
 from edgekd.models.load import Network, build
-from edgekd.recipe import Recipe, Student
+from edgekd.recipe import LABELLED, Recipe, Student
 from edgekd.recipefile import convert_recipe
 from edgekd.record import DataSummary, Report, Training
 from edgekd.reportfile import read_report
-from edgekd.run import Manifest
+from edgekd.run import Manifest, home
 from edgekd.stage import StageRecord
 from edgekd.userfile import is_userfile
 
@@ -60,10 +60,7 @@ def read(recipe: Recipe, base: Path, folder: Path) -> Old:
     assert recipe.previous is not None
     where = base / recipe.previous.run
     old, report = _run(where, base, [])
-    if where.resolve() in (folder.resolve(), *folder.resolve().parents):
-        raise UsageError(
-            f"{where} is the run that students go on from, and stays as it is: nothing is written there. Choose another folder with --out."
-        )
+    refuse_within(where, folder)
     taught = [network for network in report.networks if network.role == "student"]
     if not taught:
         raise UsageError(f"a student goes on from a run that taught one, and {where} has none. Teach it first: edgekd distill {where}")
@@ -76,6 +73,18 @@ def read(recipe: Recipe, base: Path, folder: Path) -> Old:
     if len(students) < len(networks):
         raise UsageError(f"each student goes on once, and {', '.join(one.name for one in chosen)} were named. Leave out what stands there twice.")
     return replace(old, students=students)
+
+
+def refuse_within(where: Path, folder: Path) -> None:
+    """Refuse a new run's folder that is the run which students go on from, or lies in it.
+
+    Raises:
+        UsageError: it does.
+    """
+    if where.resolve() in (folder.resolve(), *folder.resolve().parents):
+        raise UsageError(
+            f"{where} is the run that students go on from, and stays as it is: nothing is written there. Choose another folder with --out."
+        )
 
 
 def _named(taught: Sequence[record.Network], spec: Student, where: Path) -> record.Network:
@@ -105,7 +114,7 @@ def _run(where: Path, base: Path, seen: Sequence[Path]) -> tuple[Old, Report]:
     except (OSError, msgspec.MsgspecError):
         raise UsageError(f"a student goes on from the folder of a run, as runs/digits, and {where} is none: it has no manifest.json.") from None
     if origin.startswith("labels for "):
-        raise UsageError(f"{where} holds labelled images and no run. Learn from them with --data npz:{where}/labelled.npz.")
+        raise UsageError(f"{where} holds labelled images and no run. Learn from them with --data npz:{where / LABELLED}")
     if not (where / "report.json").is_file():
         raise UsageError(f"{where} was not finished: it has no report.json yet. Take it up first: edgekd distill {where}")
     report = read_report(where)
@@ -114,23 +123,16 @@ def _run(where: Path, base: Path, seen: Sequence[Path]) -> tuple[Old, Report]:
     if report.data.task != "classify":
         raise UsageError(f"students go on where an image has one label, and {where} is about several. Distil anew on all images.")
     recipe = convert_recipe(report.recipe, str(where / "report.json"))
-    home = _home(where, origin, base)
-    return Old(where, home, recipe, report.data, {}, _before(recipe, home, [*seen, where.resolve()])), report
+    there = home(where, origin, base)
+    return Old(where, there, recipe, report.data, {}, _before(recipe, there, [*seen, where.resolve()])), report
 
 
-def _home(where: Path, origin: str, base: Path) -> Path:
-    """What the paths in a run's recipe start from: the recipe's folder; of a run by flags, where it was started, as far as its own place tells."""
-    if origin.startswith("recipe "):
-        return (where / origin.removeprefix("recipe ")).resolve().parent
-    return where.resolve().parents[1] if where.resolve().parent.name == "runs" else base
-
-
-def _before(recipe: Recipe, home: Path, seen: Sequence[Path]) -> Old | None:
+def _before(recipe: Recipe, there: Path, seen: Sequence[Path]) -> Old | None:
     """The run before a run; None where there is none, or it is gone: then only its own images are known."""
-    if recipe.previous is None or (home / recipe.previous.run).resolve() in seen:
+    if recipe.previous is None or (there / recipe.previous.run).resolve() in seen:
         return None
     try:
-        return _run(home / recipe.previous.run, home, seen)[0]
+        return _run(there / recipe.previous.run, there, seen)[0]
     except EdgekdError:
         return None
 

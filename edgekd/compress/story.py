@@ -178,8 +178,10 @@ class Story:
         if target is None:
             return None
         tested = 0 if target.test is None else len(target.test)
+        named = self.recipe.domain.test if self.recipe.domain is not None else None
+        where = "other images of it" if named is None else f"images of {named}"
         scored = (
-            f"{tested} other images of it, with labels, are only scored"
+            f"{tested} {where}, with labels, are only scored"
             if tested
             else "none of them has a label, so that only the source can be scored (domain.test names labelled ones)"
         )

@@ -92,6 +92,8 @@ def check(story: Story) -> None:
     if _largest_alone(story) and _distils(story):
         leading.check(phases_of(story), len(story.classes), corrected=story.recipe.train.prior != "data")
     _tell(story)
+    if story.recipe.by_answers and story.recipe.student == ():
+        raise UsageError("stored answers become no files, so there is nothing to do without a student. Take --no-student away, and name one.")
     if story.recipe.by_answers and not story.recipe.student:
         raise UsageError("a student is picked by its teacher's size, and stored answers have none. Name one with --student MODEL.")
     if story.previous is not None:

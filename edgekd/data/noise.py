@@ -28,11 +28,12 @@ def flipped(source: Source, share: float) -> Source:
         raise UsageError(f"label_noise is a share of the training labels, from 0 % to below 100 %; got {share:.0%}.")
     if not share:
         return source
-    labels, classes = source.train.labels, len(source.classes)
+    labels = source.train.labels
     if labels.ndim != 1:
         raise UsageError("label_noise flips one label an image, and these images may have several. Leave it out.")
-    if classes < 2 or np.unique(labels).size < 2:
+    if np.unique(labels).size < 2:
         raise UsageError("label_noise flips labels to other classes, and the training images show one. Leave it out.")
+    classes = int(labels.max()) + 1  # those that are known without training images stand behind these
     other = (labels + 1 + (_bits(source.train.index, 1) % np.uint64(classes - 1)).astype(np.int64)) % classes
     wrong: Integers = np.where(is_flipped(source.train.index, share), other, labels)
     return replace(source, train=replace(source.train, labels=wrong), sha256=sha256_json({"data": source.sha256, "label noise": share, "seed": SEED}))

@@ -47,6 +47,7 @@ def load(
     download: bool = False,
     several: bool = False,
     fewest: int = 2,
+    known: Sequence[str] = (),
     base: Path = Path(),
     emit: Emit = silent,
 ) -> Source:
@@ -55,7 +56,8 @@ def load(
     `size` is (height, width) in pixels, `validation` the share of train that is held out where there is no validation split, `test` the spec of
     images that replace the test set, `imbalance` how many times as many images of the first class as of the last are learnt from where it is above 1,
     `crop_fraction` the part of a resized image that a centre crop keeps, `base` what relative paths start from. With `several` an image may have
-    several labels, which are then a matrix (`Images`). `fewest` are the classes that there must be: one is enough beside those that are known.
+    several labels, which are then a matrix (`Images`). `fewest` are the classes that there must be: one is enough beside those that are `known`
+    already, which images that are named by `test` may show, too; they stand behind the data's own.
 
     Raises:
         UsageError: the spec, or the data under it, is not as its kind demands.
@@ -67,10 +69,11 @@ def load(
     _check_train(found, spec, fewest, emit)
     rest = _Rest(found.train, None if found.groups is None else np.asarray(found.groups, dtype=np.str_))
     held, content, unreadable, notes = found.test, found.content, found.unreadable, found.notes
+    classes = (*found.classes, *(name for name in known if name not in found.classes)) if test is not None else found.classes
     if test is not None:
         height, width, depth = found.train.shape
         other = _find(test, Wanted((height, width), depth, crop_fraction, several), download, base, emit)
-        held = _unseen(other, found, test)
+        held = _unseen(other, classes, test)
         content, unreadable = content + other.content, unreadable + other.unreadable
     elif held is None:
         if found.lacks_test is not None:
@@ -85,10 +88,10 @@ def load(
         rest, valid = _tailed(rest, valid, len(found.classes), imbalance)
     if valid is None:
         rest, valid = rest.cut(share)
-    _check_learnable(valid, found, spec, "validation")
-    _check_learnable(held, found, test or spec, "test")
+    _check_learnable(valid, found, found.classes, spec, "validation")
+    _check_learnable(held, found, classes, test or spec, "test")
     notes = (*notes, *_doubted(held, rest.images, emit))
-    source = Source(spec, found.classes, rest.images, valid, held, "", found.flip, unreadable, notes)
+    source = Source(spec, classes, rest.images, valid, held, "", found.flip, unreadable, notes)
     return replace(source, sha256=_fingerprint(source, content))
 
 
@@ -166,13 +169,13 @@ def _find(spec: str, wanted: Wanted, download: bool, base: Path, emit: Emit) -> 
     )
 
 
-def _unseen(other: Found, found: Found, test: str) -> Images:
+def _unseen(other: Found, classes: Sequence[str], test: str) -> Images:
     """The images of a `--test` spec: its test split, else all that it has; labels renumbered by class name.
 
     Raises:
         UsageError: it has classes that the training data lacks, or its labels are a teacher's.
     """
-    return relabelled(other.train if other.test is None else other.test, other.classes, found.classes, f"--test {test}")
+    return relabelled(other.train if other.test is None else other.test, other.classes, classes, f"--test {test}")
 
 
 def labelled(
@@ -229,13 +232,14 @@ def _check_train(found: Found, spec: str, fewest: int, emit: Emit) -> None:
         emit(Note(text=f"no training image of {spec} shows: {lacking}; a network can only learn them elsewhere", level="warning"))
 
 
-def _check_learnable(images: Images, found: Found, spec: str, split: str) -> None:
-    """Every class of a split has training images.
+def _check_learnable(images: Images, found: Found, classes: Sequence[str], spec: str, split: str) -> None:
+    """Every class of a split has training images, but for those of `classes` that are known without them: they stand behind the data's own.
 
     Raises:
         UsageError: one has none.
     """
-    shown, learnable = (class_counts(labels, len(found.classes)) > 0 for labels in (images.labels, found.train.labels))
+    shown, learnable = (class_counts(labels, len(classes)) > 0 for labels in (images.labels, found.train.labels))
+    learnable[len(found.classes) :] = True
     if len(images) and not shown.any():
         raise UsageError(f"labels can be tested where some image shows one; no {split} image of {spec} does. Take others.")
     lacking = np.flatnonzero(shown & ~learnable)

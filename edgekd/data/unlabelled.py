@@ -44,12 +44,24 @@ def load(spec: str, wanted: Wanted, *, base: Path = Path(), emit: Emit = silent)
         UsageError: neither a folder nor an npz file is named, or the file holds no array of images.
         MissingError: it is not there, or has no picture that reads.
     """
+    check(spec, base)
     kind, _, rest = spec.partition(":")
-    if kind == "folder" and rest:
-        return _folder(base / rest, wanted, emit)
-    if kind == "npz" and rest:
-        return _npz(base / rest, wanted, emit)
-    raise UsageError(f"images to be labelled are folder:DIR (every picture below it) or npz:FILE (an array x of uint8); got {spec!r}.")
+    return _folder(base / rest, wanted, emit) if kind == "folder" else _npz(base / rest, wanted, emit)
+
+
+def check(spec: str, base: Path) -> None:
+    """Refuse a spec that says neither kind of images.
+
+    Raises:
+        UsageError: with what to write, where such a file or folder is there.
+    """
+    kind, _, rest = spec.partition(":")
+    if kind in ("folder", "npz") and rest:
+        return
+    place = base / spec
+    own = "folder" if spec and place.is_dir() else "npz" if place.suffix == ".npz" and place.is_file() else None
+    hint = f" Write {own}:{spec}" if own is not None else ""
+    raise UsageError(f"images to be labelled are folder:DIR (every picture below it) or npz:FILE (an array x of uint8); got {spec!r}.{hint}")
 
 
 def _folder(directory: Path, wanted: Wanted, emit: Emit) -> Unlabelled:

@@ -21,7 +21,6 @@ from edgekd.events import Emit, Progress
 from edgekd.files import atomic_path, write_atomic
 from edgekd.label.rules import Decision, Rejected
 
-LABELLED = "labelled.npz"
 REJECTED = "rejected.jsonl"
 _SOME = 256
 """Images that are read at once."""

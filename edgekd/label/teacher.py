@@ -4,7 +4,7 @@ In: a recipe's `Teacher`, the images' shape. Out: a `Network` and its class name
 `check_known` looks at images whose labels are known.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import msgspec
@@ -18,6 +18,7 @@ from edgekd.errors import UsageError
 from edgekd.models.check import IMAGES, check_brought
 from edgekd.models.load import Network, build
 from edgekd.recipe import Teacher
+from edgekd.record import THRESHOLDS_KEY
 
 CARRIED = "edgekd.classes"
 """Under which an exported file's metadata hold its class names."""
@@ -39,6 +40,23 @@ def class_names(teacher: Teacher, base: Path) -> list[str]:
     if len(names) < 2 or len(set(names)) < len(names) or not all(names):
         raise UsageError(f"a teacher tells two classes or more apart, each with a name of its own; got {', '.join(map(repr, names[:8])) or 'none'}.")
     return names
+
+
+def refuse_several(teacher: Teacher, base: Path) -> None:
+    """Refuse a file that tells several labels an image: its logits are independent, and the likeliest of them is no class.
+
+    Raises:
+        UsageError: it is one.
+    """
+    if THRESHOLDS_KEY in _metadata(teacher, base):
+        raise UsageError(
+            f"labelling is by teachers that tell one label an image; {teacher.model} tells several. Give one that tells classes "
+            "apart, or distil from this one directly: its answers need no labels."
+        )
+
+
+def _metadata(teacher: Teacher, base: Path) -> Mapping[str, str]:
+    return graph.summary(base / teacher.model).metadata if teacher.model.endswith(".onnx") else {}
 
 
 def brought(teacher: Teacher, names: Sequence[str], shape: tuple[int, int, int], base: Path) -> Network:
@@ -68,7 +86,7 @@ def check_known(network: Network, names: Sequence[str], images: Images) -> float
     """
     chosen = np.random.default_rng(0).permutation(len(images))[:IMAGES]
     pixels = torch.from_numpy(images.read(chosen)).permute(0, 3, 1, 2).float() / 255
-    return check_brought(network, pixels, torch.from_numpy(images.labels[chosen]), names)
+    return check_brought(network, pixels, torch.from_numpy(images.labels[chosen]), names, which="known")
 
 
 def _listed(file: Path) -> list[str]:
@@ -80,7 +98,7 @@ def _listed(file: Path) -> list[str]:
 
 
 def _carried(teacher: Teacher, base: Path) -> list[str]:
-    carried = graph.summary(base / teacher.model).metadata.get(CARRIED) if teacher.model.endswith(".onnx") else None
+    carried = _metadata(teacher, base).get(CARRIED)
     if carried is None:
         raise UsageError(
             f"labels have names, and {teacher.model} carries none. Give its class names in the order of its outputs: --teacher-classes A,B,… or FILE."

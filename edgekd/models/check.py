@@ -51,7 +51,13 @@ class _Setting:
 
 
 def check_brought(
-    network: Network, images: Float[Tensor, "n c h w"], labels: Int64[Tensor, "n"], classes: Sequence[str], *, who: str = "the teacher"
+    network: Network,
+    images: Float[Tensor, "n c h w"],
+    labels: Int64[Tensor, "n"],
+    classes: Sequence[str],
+    *,
+    who: str = "the teacher",
+    which: str = "validation",
 ) -> float:
     """The share of validation images that a brought network has right.
 
@@ -59,6 +65,7 @@ def check_brought(
         images: in [0, 1], at least some dozens; the first 1,024 are looked at, so they should stand in no order.
         classes: the data's class names, by label.
         who: what the network is called in messages.
+        which: what the images are called there.
 
     Raises:
         UsageError: it is no better than always naming the commonest class; or clearly better under another mean and std, colour order or
@@ -68,15 +75,15 @@ def check_brought(
     answers = _answers(network, network.preprocess, images)
     right = answers == labels
     better = _better_setting(network, images, labels, right, _chance(labels, len(classes)))
-    _refuse_order(network, answers, labels, classes, who, least=0 if better is None else int(better[1].sum()))
+    _refuse_order(network, answers, labels, classes, who, which, least=0 if better is None else int(better[1].sum()))
     if better is not None:
         setting, other = better
         raise UsageError(
-            f"{who} {network.name} has {_percent(right)} of {len(labels)} validation images right as stated ({_toml(network.preprocess)}), "
+            f"{who} {network.name} has {_percent(right)} of {len(labels)} {which} images right as stated ({_toml(network.preprocess)}), "
             f"and {_percent(other)} with {setting.words}. Set preprocess = {_toml(setting.preprocess, told=network.preprocess.colour)} beside its "
             f"model{_flags(setting.preprocess, told=network.preprocess.colour)}."
         )
-    _refuse_chance(network, right, labels, _chance(labels, len(classes)), who)
+    _refuse_chance(network, right, labels, _chance(labels, len(classes)), who, which)
     return float(right.float().mean())
 
 
@@ -131,7 +138,7 @@ def _settings(stated: Preprocess) -> Iterator[_Setting]:
                 yield _Setting(f"{words}{'' if words in own else ' mean and std'}{order}", setting)
 
 
-def _refuse_order(network: Network, answers: Tensor, labels: Tensor, classes: Sequence[str], who: str, *, least: int) -> None:
+def _refuse_order(network: Network, answers: Tensor, labels: Tensor, classes: Sequence[str], who: str, which: str, *, least: int) -> None:
     """Refuse a network whose mistakes are a reordering of the classes, where that explains more than `least` images, those of another setting."""
     count = len(classes)
     table = torch.bincount(labels * count + answers, minlength=count * count).view(count, count)
@@ -146,7 +153,7 @@ def _refuse_order(network: Network, answers: Tensor, labels: Tensor, classes: Se
     theirs = _their_order(usual, seen, classes)
     known = "alphabetical order: " if theirs == sorted(classes) else ""
     raise UsageError(
-        f"{who} {network.name} has {as_stated / len(labels):.1%} of {len(labels)} validation images right, and {reordered / len(labels):.1%} "
+        f"{who} {network.name} has {as_stated / len(labels):.1%} of {len(labels)} {which} images right, and {reordered / len(labels):.1%} "
         f"with its classes in another order. Set classes = {_listed(theirs)} beside its model ({known}the order of its outputs), "
         "or --teacher-classes."
     )
@@ -159,7 +166,7 @@ def _their_order(usual: Tensor, seen: Tensor, classes: Sequence[str]) -> list[st
     return [theirs[place] if place in theirs else next(left) for place in range(len(classes))]
 
 
-def _refuse_chance(network: Network, right: Tensor, labels: Tensor, chance: float, who: str) -> None:
+def _refuse_chance(network: Network, right: Tensor, labels: Tensor, chance: float, who: str, which: str) -> None:
     """Refuse a network that does no better than naming the commonest class each time.
 
     Where few images are of other classes no interval can lie above that; then half of its mistakes, or fewer, are enough.
@@ -169,7 +176,7 @@ def _refuse_chance(network: Network, right: Tensor, labels: Tensor, chance: floa
         return
     tried = ", ".join(GREY_NORMALISATIONS if network.preprocess.colour == "grey" else NORMALISATIONS)
     raise UsageError(
-        f"{who} {network.name} must know the data; it has {_percent(right)} of {len(labels)} validation images right "
+        f"{who} {network.name} must know the data; it has {_percent(right)} of {len(labels)} {which} images right "
         f"({low:.1%} to {high:.1%}), and the commonest class alone gives {chance:.1%}. No usual mean and std ({tried}), colour order or class "
         "order does clearly better: check its weights, and the preprocess and classes beside its model."
     )

@@ -124,6 +124,7 @@ def _as_before(choice: Choice) -> Mapping[str, Any]:
         "test": recipe.test,
         "imbalance": recipe.imbalance,
         "fewest": 2 if recipe.previous is None else 1,
+        "known": () if recipe.previous is None else choice.data.classes,
         "crop_fraction": first.crop_fraction if pictures and first is not None else 1.0,
         "download": recipe.download,
     }

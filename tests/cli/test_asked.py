@@ -212,6 +212,8 @@ def test_a_setting_with_a_misspelt_key() -> None:
         (None, "npz:../images/cifar10.npz", "cifar10"),
         (None, "folder:photos/pets/", "pets"),
         (None, "csv:a/labels.csv", "labels"),
+        (None, "npz:runs/label-street/labelled.npz", "label-street-labelled"),
+        (None, "npz:labelled.npz", "run-labelled"),
         (None, "cifar10:somewhere", "cifar10"),
         (None, "hf:org/beans", "beans"),
         (None, "code/mine.py:images", "mine"),

@@ -47,7 +47,7 @@ def calls(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Calls:
 
     for name in ("compress", "teach", "distill", "export_files", "evaluate_files", "bench_files"):
         setattr(module, name, verb(name))
-    module.plan = lambda recipe, *, base, work, emit: [f"{work} {recipe.data} in {base}", f"note      {'word ' * 30}"]  # type: ignore[attr-defined]
+    module.plan = lambda recipe, *, base, work, folder, emit: [f"{work} {recipe.data} in {base}", f"note      {'word ' * 30}"]  # type: ignore[attr-defined]
     monkeypatch.setitem(sys.modules, "edgekd.compress", module)
     monkeypatch.setattr("edgekd.compress", module, raising=False)
     monkeypatch.chdir(tmp_path)
@@ -153,6 +153,44 @@ def test_a_run_is_taken_up_by_its_folder(calls: Calls) -> None:
     result = runner.invoke(app, ["bench", "runs/a", "--out", "b"])
     assert result.exit_code == 2
     assert "runs/a is a run and stays where it is; take --out b away" in result.stderr
+
+
+def test_a_run_by_flags_is_taken_up_from_anywhere(calls: Calls, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its paths start where it was started, beside `runs`."""
+    with Run.open(Path("runs/a"), origin="data npz:x.npz, teacher m.onnx", recipe_toml=encode_recipe(Recipe(data="npz:x.npz")), emit=silent):
+        pass
+    home = Path.cwd()
+    Path("deep").mkdir()
+    monkeypatch.chdir("deep")
+    assert runner.invoke(app, ["bench", "../runs/a"]).exit_code == 0
+    ((_, recipe, options),) = calls
+    assert (recipe.data, options["base"]) == ("npz:x.npz", home)
+
+
+@pytest.mark.parametrize(
+    ("file", "instead"),
+    [
+        ("rgb.npz", "--data npz:rgb.npz"),
+        ("rgb.csv", "--data csv:rgb.csv"),
+        ("t.onnx", "--teacher t.onnx"),
+        ("t.pth", "--teacher-weights t.pth"),
+    ],
+)
+def test_what_is_no_recipe_by_its_name_is_told_its_place(calls: Calls, file: str, instead: str) -> None:
+    """It was read as TOML."""
+    Path(file).write_bytes(b"\x93")
+    result = runner.invoke(app, ["compress", file])
+    assert result.exit_code == 2
+    assert f"a recipe is a TOML file or a run's folder; got {file}. Did you mean {instead}?" in " ".join(result.stderr.split())
+
+
+def test_labelled_images_are_no_run(calls: Calls) -> None:
+    """They are learnt from."""
+    with Run.open(Path("runs/l"), origin="labels for folder:street by t.onnx", recipe_toml="", emit=silent):
+        pass
+    result = runner.invoke(app, ["export", "runs/l"])
+    assert result.exit_code == 2
+    assert "--data npz:runs/l/labelled.npz" in " ".join(result.stderr.split())
 
 
 def test_a_folder_that_is_no_run_is_refused(calls: Calls) -> None:

@@ -11,6 +11,7 @@ import pytest
 
 from edgekd import compress as verbs
 from edgekd.compress.kept import little_learnt
+from edgekd.data.source import load
 from edgekd.errors import EdgekdError, MissingError, RecipeError, RunError, UsageError
 from edgekd.events import Event, StageFinished, Trained
 from edgekd.files import sha256_file
@@ -437,9 +438,9 @@ def test_another_size_or_colour(base: Path) -> None:
         ('previous = { run = "a", weight = -1 }', "previous.weight must be 0 or more and finite"),
         ('previous = { run = "a", temperature = 0 }', "previous.temperature must be above 0 and finite"),
         ('previous = { run = "a", replay = 1.5 }', "previous.replay is a share from 0 to 1, or a spec"),
-        ('previous = { run = "a" }\nstudent = []', "previous is for students that learn on, so it needs one"),
-        ('previous = { run = "a" }\nalone = true', "alone and previous do not go together"),
-        ('previous = { run = "a" }\nassistants = ["resnet20"]', "assistants and previous do not go together"),
+        ('previous = { run = "a" }\nstudent = []', "previous (--from) is for students, so it does not go with --no-student (student = []), got 'a'"),
+        ('previous = { run = "a" }\nalone = true', "alone (--alone) and previous (--from) do not go together: leave one of the two out, got 'a'"),
+        ('previous = { run = "a" }\nassistants = ["resnet20"]', "assistants and previous (--from) do not go together"),
         ('previous = { run = "a" }\nco_teacher = [{ model = "resnet20" }]', "with previous a co_teacher needs a teacher beside it"),
     ],
 )
@@ -450,18 +451,47 @@ def test_what_cannot_be_asked(text: str, words: str) -> None:
     assert words in str(caught.value)
 
 
-@pytest.mark.parametrize(("replay", "words"), [("120 %", "a share is written as"), ("-10 %", "by a share from 0 to 100 %"), ("many", "got 'many'")])
+@pytest.mark.parametrize(
+    ("replay", "words"),
+    [
+        ("120 %", "by a share from 0 to 100 %, as 10 %, or by a spec, as folder:old; got '120 %'"),
+        ("-10 %", "by a share from 0 to 100 %"),
+        ("many", "got 'many'"),
+    ],
+)
 def test_a_share_that_is_none(base: Path, replay: str, words: str) -> None:
     """With what would do."""
     refused(base, UsageError, words, on(previous=Previous(run="old", replay=replay)))
+
+
+def test_all_classes_may_be_tested(base: Path) -> None:
+    """Images that --test names show old classes, too: files are scored on all, and what was learnt of the new ones on theirs alone."""
+    report, _ = run(base, on(test="npz:images.npz", phase=PHASES[:1]), verb="evaluate_files", out="whole")
+    assert report.data is not None
+    assert (report.data.classes, report.data.test) == (["above", "below", "left"], 90)
+    assert {score.n for score in report.scores if score.split == "test"} == {90}
+    assert [(each.images, sorted(each.recall)) for each in held(report).values()] == [("old", ["above", "below"]), ("new", ["left"])]
+    with pytest.raises(UsageError, match=r"every class of --test npz:images\.npz must be one of the data's \(left\)"):
+        load("npz:new.npz", test="npz:images.npz", fewest=1, base=base)
+
+
+def test_robustness_without_a_teacher_is_refused_at_once(base: Path) -> None:
+    """It is told beside the teacher's."""
+    with pytest.raises(UsageError, match=r"this run has none: its students go on from another's\. Name a teacher with --teacher"):
+        verbs.robustness(on(), folder=base / "never", base=base)
+    assert not (base / "never").exists()
 
 
 def test_a_dry_run_says_what_it_goes_on_from(base: Path) -> None:
     """How many classes and old images, and what they cost beside the others; no teacher is spoken of."""
     lines = verbs.plan(on(), base=base)
     assert "from      old, which knew 2 classes; 29 old images are shown again" in lines
-    assert any("its old self's answers, and old images, beside them: about " in line for line in lines)
+    assert any("old images, and its old self's answers, beside them: about " in line for line in lines)
     assert not any(line.startswith("teacher") for line in lines)
+    weighed = [verbs.plan(on(previous=Previous(run="old", weight=weight)), base=base) for weight in (None, 0.0)]
+    assert [any("its old self's answers beside them: about " in line for line in each) for each in weighed] == [True, False]
+    with pytest.raises(UsageError, match=r"old is the run that students go on from, and stays as it is"):
+        verbs.plan(on(), base=base, folder=base / "old")
     assert any(
         line.startswith("note      students go on from old, which knew 2 classes. Of these npz:new.npz shows none; new: left") for line in lines
     )

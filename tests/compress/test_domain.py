@@ -133,6 +133,7 @@ def test_other_images_of_the_target_are_scored(whole: tuple[Report, list[Event]]
     assert done(told) == ["domain/teacher-wide", "domain/student-thin"]
     assert report.domain is not None
     assert report.domain.test == 90
+    assert any("90 images of npz:images.npz, with labels, are only scored" in note for note in report.notes)
     assert all(score.source == score.target for score in report.domain.scores)
 
 

@@ -83,7 +83,7 @@ def test_a_dry_run_names_no_teacher(base: Path) -> None:
     [
         ({"data": "npz:images.npz"}, r"takes the answers from beside the training images, and npz:images\.npz has none.*edgekd label.*logits_train"),
         ({"student": None}, r"stored answers have none\. Name one with --student"),
-        ({"student": ()}, r"stored answers have none\. Name one with --student"),
+        ({"student": ()}, r"stored answers become no files, .* Take --no-student away, and name one"),
         (
             {"limit": (Limit(artifact="shipped", accuracy_drop="1 point"),)},
             r"a limit on accuracy_drop compares with the teacher, and no network teaches",

@@ -202,15 +202,28 @@ def test_an_older_result_goes_with_rules_that_leave_nothing(place: Path) -> None
         (msgspec.structs.replace(ONNX, classes=["a", "b", "c"]), "answers 2 and the data has 3"),
         (msgspec.structs.replace(ONNX, model="none.onnx"), "none.onnx"),
         (msgspec.structs.replace(ONNX, model="strange.onnx"), "the class names in the metadata of strange.onnx do not read"),
+        (msgspec.structs.replace(ONNX, model="several.onnx"), "teachers that tell one label an image; several.onnx tells several"),
     ],
 )
 def test_a_teacher_that_cannot_label_is_refused(here: Path, teacher: Teacher | None, message: str) -> None:
     """None, without weights, without names, of other classes."""
     brightness(here / "strange.onnx", {**METADATA, "edgekd.classes": '{"dark": 0}'})
+    brightness(here / "several.onnx", {**METADATA, "edgekd.thresholds": "[0.5, 0.4]"})
     np.savez(here / "x.npz", x=noise(4, size=4))
     with pytest.raises((UsageError, MissingError)) as caught:
         labelled(here, "npz:x.npz", teacher=teacher)
     assert message in str(caught.value)
+
+
+def test_images_without_their_kind_are_refused_before_a_folder_is_looked_at(here: Path) -> None:
+    """With what to write, though a result of the same images stands where this one would."""
+    np.savez(here / "x.npz", x=noise(4, size=4))
+    (here / "out").mkdir()
+    (here / "out" / "other.txt").write_text("somebody's")
+    with pytest.raises(UsageError, match=r"folder:DIR .* or npz:FILE .*; got 'x\.npz'\. Write npz:x\.npz"):
+        labelled(here, "x.npz")
+    with pytest.raises(UsageError, match=r"got 'street'\.$"):
+        labelled(here, "street")
 
 
 def test_class_names_stand_in_a_file(here: Path) -> None:
