@@ -3,6 +3,7 @@
 A recipe reads with every key known: a misspelt one is refused by name with the nearest known one.
 """
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -63,13 +64,21 @@ def left_open(recipe: Recipe) -> str:
     names = [phase.name for phase in recipe.phase if not phase.terms]
     if not names:
         return ""
-    few, many = (f"[{', '.join(map(_inline, terms))}]" for terms in (FEW_TERMS, MANY_TERMS))
-    return (
-        f"\n# {' and '.join(names)} name{'s' if len(names) == 1 else ''} no terms; the data decide.\n"
-        f"#   fewer than {MANY_CLASSES} classes: terms = {few}\n"
-        f"#   {MANY_CLASSES} classes and more: terms = {many}\n"
-        "#   more than 1,000 classes, or several labels an image: kd and label, of logits as they are"
-    )
+    lines = [
+        f"{' and '.join(names)} name{'s' if len(names) == 1 else ''} no terms; the data decide.",
+        f"Fewer than {MANY_CLASSES} classes:",
+        *_listed(FEW_TERMS),
+        f"{MANY_CLASSES} classes and more:",
+        *_listed(MANY_TERMS),
+        "More than 1,000 classes, or several labels an image: kd and label, of logits",
+        "as they are.",
+    ]
+    return "\n" + "\n".join(f"# {line}" for line in lines)
+
+
+def _listed(terms: Sequence[Term]) -> list[str]:
+    """Terms as lines of TOML, one each."""
+    return ["  terms = [", *(f"    {_inline(term)}," for term in terms), "  ]"]
 
 
 def _inline(term: Term) -> str:

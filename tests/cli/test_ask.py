@@ -27,8 +27,9 @@ def test_the_recipe_in_force_says_what_it_leaves_open() -> None:
     """The terms that its phases get, which read back as they stand; nothing where all phases name theirs."""
     printed = runner.invoke(app, ["recipe", "--set", 'phase.1.terms=[{loss="kd"}]']).stdout
     assert "# transfer names no terms; the data decide." in printed
-    found = [line.partition("terms = ")[2] for line in printed.splitlines() if line.startswith("#") and "terms = " in line]
-    kept = [decode_recipe(f'[[phase]]\nname = "one"\nepochs = 1\nterms = {terms}').phase[0].terms for terms in found]
+    comment = "\n".join(line.removeprefix("#") for line in printed.splitlines() if line.startswith("#"))
+    found = [f"terms = {rest.partition(']')[0]}]" for rest in comment.split("terms = ")[1:]]
+    kept = [decode_recipe(f'[[phase]]\nname = "one"\nepochs = 1\n{terms}').phase[0].terms for terms in found]
     assert kept == [FEW_TERMS, MANY_TERMS]
     both = runner.invoke(app, ["recipe", "--set", 'phase.0.terms=[{loss="kd"}]', "--set", 'phase.1.terms=[{loss="kd"}]']).stdout
     assert "#" not in both
