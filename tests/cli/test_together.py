@@ -9,7 +9,7 @@ import pytest
 
 from edgekd.compress import compress
 from edgekd.errors import UsageError
-from edgekd.recipe import Domain, Recipe
+from edgekd.recipe import Domain, Previous, Recipe
 from edgekd.reportfile import read_report
 from tests.cli.processes import JOB, ended
 from tests.compress.jobs import recipe, run, workplace
@@ -46,7 +46,7 @@ def test_files_are_made_by_one_process(tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("launched")
-@pytest.mark.parametrize("beside", [{"domain": Domain(target="npz:images.npz")}, {"previous": "old"}], ids=["domain", "from"])
+@pytest.mark.parametrize("beside", [{"domain": Domain(target="npz:images.npz")}, {"previous": Previous(run="old")}], ids=["domain", "from"])
 def test_lessons_beside_the_terms_are_one_processs(tmp_path: Path, beside: dict[str, object]) -> None:
     """They are refused before the processes wait for each other."""
     with pytest.raises(UsageError, match=r"domain and --from are taught by one process, and 2 were launched"):
