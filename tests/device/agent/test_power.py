@@ -50,12 +50,14 @@ def test_a_sensor_that_tells_watts(tmp_path: Path) -> None:
 
 def test_power_adds_up_to_energy() -> None:
     """A constant 10 W over a while, whatever the pace of the readings."""
+    before = time.perf_counter()
     sampler = Sampler([lambda: 4.0, lambda: 6.0], every_s=0.005)
     begin = time.perf_counter()
     time.sleep(0.1)
+    end = time.perf_counter()
     joules = sampler.end()
     assert joules is not None
-    assert 0.9 <= joules / (10 * (time.perf_counter() - begin)) <= 1.1
+    assert end - begin <= joules / 10 <= time.perf_counter() - before
 
 
 def test_a_sensor_that_falls_silent() -> None:
@@ -69,10 +71,15 @@ def test_a_sensor_that_falls_silent() -> None:
 def test_a_meter_names_its_rails(tmp_path: Path) -> None:
     """What was read, over how long."""
     sensor(tmp_path, 0, "ina3221", c1=("A", 1000, 1000), c2=("B", 1000, 2000))
+    before = time.perf_counter()
     meter = Meter(tmp_path)
+    begin = time.perf_counter()
     time.sleep(0.05)
+    end = time.perf_counter()
     reading = meter.end()
-    assert reading.joules == pytest.approx(3 * reading.seconds, rel=0.2)
+    assert reading.joules is not None
+    assert end - begin <= reading.joules / 3 <= time.perf_counter() - before
+    assert end - begin <= reading.seconds
     assert (reading.rail, reading.reason) == ("A + B", None)
 
 
