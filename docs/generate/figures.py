@@ -120,7 +120,7 @@ def methods() -> str:
         for method, found in sorted(by.items(), key=lambda each: -statistics.fmean(each[1])):
             gains = " | ".join(_over(result["figures"], f"{name}, {method} minus {other}") for other in ("alone", "kd"))
             gap = result["figures"].get(f"{name}, {method}, gap recovered")
-            share = "" if gap is None else f"{round(100 * gap)}"
+            share = "" if gap is None else f"{round(100 * gap)}".replace("-", "−")
             lines.append(f"| {method} | {len(found)} | {statistics.fmean(found):.2f} | {gains} | {share} | {least[method]:.0f} |")
         parts.append("\n".join([*head, *lines]))
         by_assistant = {row["method"]: row["assistant_accuracy"] for row in rows if "assistant_accuracy" in row}
