@@ -33,7 +33,9 @@ def _as_table(where: str, kind: type[msgspec.Struct], table: Any) -> str:
     """How to write a bare text where a table, or a list of them, is wanted; empty where none is."""
     value = table
     for step in _STEP.finditer(where):
-        value = value[step[1]] if step[1] is not None else value[int(step[2])] if step[2].isdigit() else None
+        if step[2] == "...":
+            return ""  # of which entry, nobody tells
+        value = value[step[1] if step[1] is not None else int(step[2])]
     kinds = [leaf for each in _at(where, kind, None) for leaf in _leaves(each)]
     inner = [leaf for each in kinds for item in _items(each) for leaf in _leaves(item)]
     struct = next((each for each in (*kinds, *inner) if isinstance(each, msgspec.inspect.StructType)), None)

@@ -78,11 +78,7 @@ def left_open(recipe: Recipe) -> str:
 
 def _listed(terms: Sequence[Term]) -> list[str]:
     """Terms as lines of TOML, one each."""
-    return ["  terms = [", *(f"    {_inline(term)}," for term in terms), "  ]"]
-
-
-def _inline(term: Term) -> str:
-    return f"{{ {', '.join(tomli_w.dumps({key: value}).strip() for key, value in _differing(term).items())} }}"
+    return [f"  {line}" for line in tomli_w.dumps({"terms": [_differing(term) for term in terms]}, indent=2).splitlines()]
 
 
 def _differing(term: Term) -> dict[str, Any]:

@@ -27,12 +27,15 @@ from typing import Any
 import msgspec
 
 from edgekd import __version__
-from edgekd.errors import RunError
+from edgekd.errors import RunError, UsageError
 from edgekd.events import Emit, Event, StageFinished, StageStarted
 from edgekd.files import PART, roomy, sha256_file, write_atomic
 from edgekd.lock import LOCK, acquire, release
+from edgekd.recipe import LABELLED
 from edgekd.stage import RECORD, Stage, as_json, finished, stage_folder
 
+LABELS_FOR = "labels for "
+"""How the origin of a folder begins that holds labelled images and no run."""
 _MANIFEST = "manifest.json"
 
 
@@ -181,6 +184,16 @@ def _refuse_foreign(folder: Path, origin: str) -> None:
     if found != origin and any(f.name not in own and not f.name.startswith(PART) for f in folder.iterdir()):
         theirs, ours = _from_here(found, folder), _from_here(origin, folder)
         raise RunError(f"{folder} holds the run of {theirs}, not of {ours}. Choose another folder with --out, or remove that one.")
+
+
+def refuse_labels(folder: Path, origin: str) -> None:
+    """Refuse a folder that `edgekd label` wrote, where a run is wanted.
+
+    Raises:
+        UsageError: it is one.
+    """
+    if origin.startswith(LABELS_FOR):
+        raise UsageError(f"{folder} holds labelled images and no run. Learn from them with --data npz:{folder / LABELLED}")
 
 
 def home(folder: Path, origin: str, here: Path) -> Path:

@@ -48,6 +48,9 @@ class Drawing(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         ({"pen": "broad"}, "'broad' is no value for pen; it takes thick, thin"),
         ({"scale": 3}, "3 is no value for scale; it takes 1, 2"),
         ({"shapes": 3}, "expected `array`, got `int` (at shapes)"),
+        ({"shapes": "circle"}, 'expected `array`, got `str` (at shapes). Write [{ form = "circle" }]'),
+        ({"named": {"a": "circle"}}, "expected `object`, got `str` (at named[...])"),
+        ({"named": {"a": {"form": "circle", "radius": "wide"}}}, "expected `float`, got `str` (at named[...].radius)"),
     ],
 )
 def test_it_says_where_what_and_what_would_do(table: dict[str, Any], words: str) -> None:

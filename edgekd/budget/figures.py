@@ -181,13 +181,17 @@ def metric(name: str, ask: Ask) -> Seen:
         return score
     if name not in score.metrics:
         return Unknown(f"{name} is none of the scores of these images, which are {', '.join(score.metrics)}.")
-    return _interval(score.metrics[name], name)
+    return _interval(score.metrics[name])
 
 
 def paired(name: str, ask: Ask) -> Seen:
     """A score against the teacher on the same images, as agreement."""
     score = scored(ask)
-    return score if isinstance(score, Unknown) else _interval(score.against.get(name), f"{name} (against the teacher)")
+    if isinstance(score, Unknown):
+        return score
+    if name not in score.against:
+        return Unknown(f"{name} (against the teacher) was not scored. Score it with `edgekd evaluate`.")
+    return _interval(score.against[name])
 
 
 def lead(ask: Ask) -> Seen:
@@ -206,7 +210,7 @@ def recall(label: str, ask: Ask) -> Seen:
     if isinstance(score, Unknown):
         return score
     if label in score.recall:
-        return _interval(score.recall[label], label)
+        return _interval(score.recall[label])
     near = difflib.get_close_matches(label, score.recall, n=1)
     hint = f"Did you mean {near[0]!r}?" if near else f"The classes are: {', '.join(score.recall) or 'none'}."
     return Unknown(f"no class {label!r} was scored. {hint}")
@@ -239,9 +243,7 @@ def paired_drop(before: Ask, after: Ask) -> Seen:
     return stats.paired_difference(only_first, only_second, mine.n)
 
 
-def _interval(known: Metric | None, what: str) -> Seen:
-    if known is None:
-        return Unknown(f"{what} was not scored. Score it with `edgekd evaluate`.")
+def _interval(known: Metric) -> Interval:
     return known.value, known.low, known.high
 
 

@@ -182,9 +182,8 @@ def _taken_up(folder: Path, flags: Flags, out: Path | None) -> Job:
 
     from edgekd.cli.asked import recipe_from
     from edgekd.errors import UsageError
-    from edgekd.recipe import LABELLED
     from edgekd.recipefile import read_recipe
-    from edgekd.run import Manifest, home
+    from edgekd.run import Manifest, home, refuse_labels
 
     if out is not None:
         raise UsageError(f"{folder} is a run and stays where it is; take --out {out} away, or give the run's recipe instead")
@@ -192,8 +191,7 @@ def _taken_up(folder: Path, flags: Flags, out: Path | None) -> Job:
         whose = msgspec.json.decode((folder / "manifest.json").read_bytes(), type=Manifest).origin
     except (OSError, msgspec.MsgspecError):
         raise UsageError(f"{folder} is a folder and no run of edgekd; give a recipe file, or the folder of a run") from None
-    if whose.startswith("labels for "):
-        raise UsageError(f"{folder} holds labelled images and no run. Learn from them with --data npz:{folder / LABELLED}")
+    refuse_labels(folder, whose)
     cwd = Path.cwd()
     base = home(folder, whose, cwd)
     return Job(recipe_from(read_recipe(folder / "recipe.toml"), flags, base=base, cwd=cwd), folder, whose, base)

@@ -125,7 +125,8 @@ def _lines(story: Story, work: Work) -> Iterator[str]:
 def _planned(story: Story, old: Archive | None, work: Work) -> list[tuple[str, Begun, int]]:
     """Every network in the order in which it learns: its role, itself, and how many learn from it."""
     if old is not None and story.recipe.teacher is None:
-        return [("student", (one, continued.phases_of(story, taught=False)), 0) for one in continued.planned(story, old) if work != "teach"]
+        phases = continued.phases_of(story, taught=False)
+        return [] if work == "teach" else [("student", (one, phases), 0) for one in continued.planned(story, old)]
     first = None if story.recipe.by_answers else teachers.planned(story)
     if work == "teach":
         return [*([] if first is None else [("teacher", first, 0)]), *(("with", begun, 0) for begun in teachers.planned_beside(story))]

@@ -15,11 +15,11 @@ from edgekd import record
 from edgekd.errors import EdgekdError, MissingError, RunError, UsageError
 from edgekd.files import sha256_file
 from edgekd.models.load import Network, build
-from edgekd.recipe import LABELLED, Recipe, Student
+from edgekd.recipe import Recipe, Student
 from edgekd.recipefile import convert_recipe
 from edgekd.record import DataSummary, Report, Training
 from edgekd.reportfile import read_report
-from edgekd.run import Manifest, home
+from edgekd.run import Manifest, home, refuse_labels
 from edgekd.stage import StageRecord
 from edgekd.userfile import is_userfile
 
@@ -113,8 +113,7 @@ def _run(where: Path, base: Path, seen: Sequence[Path]) -> tuple[Old, Report]:
         origin = msgspec.json.decode((where / "manifest.json").read_bytes(), type=Manifest).origin
     except (OSError, msgspec.MsgspecError):
         raise UsageError(f"a student goes on from the folder of a run, as runs/digits, and {where} is none: it has no manifest.json.") from None
-    if origin.startswith("labels for "):
-        raise UsageError(f"{where} holds labelled images and no run. Learn from them with --data npz:{where / LABELLED}")
+    refuse_labels(where, origin)
     if not (where / "report.json").is_file():
         raise UsageError(f"{where} was not finished: it has no report.json yet. Take it up first: edgekd distill {where}")
     report = read_report(where)

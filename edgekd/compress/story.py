@@ -178,7 +178,8 @@ class Story:
         if target is None:
             return None
         tested = 0 if target.test is None else len(target.test)
-        named = self.recipe.domain.test if self.recipe.domain is not None else None
+        assert self.recipe.domain is not None, "it names the target"
+        named = self.recipe.domain.test
         where = "other images of it" if named is None else f"images of {named}"
         scored = (
             f"{tested} {where}, with labels, are only scored"

@@ -94,6 +94,14 @@ def from_rows(rows: Iterable[Row], name: str, wanted: Wanted, emit: Emit, classe
     )
 
 
+def as_spec(path: str, base: Path, files: Sequence[str]) -> str | None:
+    """What lies at a bare path as a spec that says its kind: a folder, or a file with one of these endings; None where neither does."""
+    place = base / path
+    ending = place.suffix.removeprefix(".")
+    kind = "folder" if path and place.is_dir() else ending if ending in files and place.is_file() else None
+    return None if kind is None else f"{kind}:{path}"
+
+
 def _check_classes(rows: Sequence[Row], classes: Sequence[str], name: str) -> None:
     for row in rows:
         if not row.marks and row.label not in classes:

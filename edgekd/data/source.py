@@ -160,10 +160,8 @@ def _find(spec: str, wanted: Wanted, download: bool, base: Path, emit: Emit) -> 
         return readers[kind]()
     if userfile.is_userfile(spec):
         return arrays.from_function(spec, base, wanted, emit)
-    kinds = {".npz": "npz", ".csv": "csv"}
-    own = "folder" if spec and (base / spec).is_dir() else kinds.get((base / spec).suffix) if (base / spec).is_file() else None
-    if own is not None:
-        raise UsageError(f"data says what it is before where it lies; got {spec!r}. Write {own}:{spec}")
+    if (own := folders.as_spec(spec, base, ("npz", "csv"))) is not None:
+        raise UsageError(f"data says what it is before where it lies; got {spec!r}. Write {own}")
     raise UsageError(
         f"data is digits, npz:FILE, folder:DIR, csv:FILE, hf:NAME, FILE.py:function, or NAME:DIR with one of {', '.join(named.NAMES)}; got {spec!r}."
     )

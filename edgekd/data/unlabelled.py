@@ -13,7 +13,7 @@ import numpy as np
 from PIL import Image
 
 from edgekd.data import arrays, pictures
-from edgekd.data.folders import ENDINGS
+from edgekd.data.folders import ENDINGS, as_spec
 from edgekd.data.images import Images, Pixels, Reader
 from edgekd.data.pictures import Wanted
 from edgekd.errors import MissingError, UsageError
@@ -58,9 +58,8 @@ def check(spec: str, base: Path) -> None:
     kind, _, rest = spec.partition(":")
     if kind in ("folder", "npz") and rest:
         return
-    place = base / spec
-    own = "folder" if spec and place.is_dir() else "npz" if place.suffix == ".npz" and place.is_file() else None
-    hint = f" Write {own}:{spec}" if own is not None else ""
+    own = as_spec(spec, base, ("npz",))
+    hint = f" Write {own}" if own is not None else ""
     raise UsageError(f"images to be labelled are folder:DIR (every picture below it) or npz:FILE (an array x of uint8); got {spec!r}.{hint}")
 
 

@@ -26,12 +26,12 @@ from edgekd.events import Emit, Note, Wrote, silent
 from edgekd.label import answers
 from edgekd.label.outputs import REJECTED, write_labelled, write_rejected
 from edgekd.label.rules import REASONS, Decision, Reason, Rejected, Rules, decide
-from edgekd.label.teacher import brought, check_known, class_names, refuse_several
+from edgekd.label.teacher import brought, check_known, class_names
 from edgekd.models.load import Network, fingerprint
 from edgekd.phases import Augment
 from edgekd.recipe import LABELLED, Recipe, Teacher
 from edgekd.recipefile import recipe_table
-from edgekd.run import Run
+from edgekd.run import LABELS_FOR, Run
 from edgekd.userfile import code_hash, is_userfile
 
 __all__ = ["Labelled", "Rules", "label"]
@@ -83,9 +83,8 @@ def label(
     if teacher is None or teacher.stored:
         raise UsageError("a teacher labels, and no network is named. Add --teacher MODEL and --teacher-weights FILE, or --teacher FILE.onnx.")
     unlabelled.check(recipe.data, base)
-    refuse_several(teacher, base)
     device, names = training_device(recipe), class_names(teacher, base)
-    origin = f"labels for {recipe.data} by {teacher.model}"
+    origin = f"{LABELS_FOR}{recipe.data} by {teacher.model}"
     with Run.open(folder, origin=origin, recipe_toml=_settings(recipe, rules, known, flip), emit=emit) as run:
         wanted = _wanted(recipe, teacher, base)
         found = unlabelled.load(recipe.data, wanted, base=base, emit=run.emit)

@@ -4,7 +4,7 @@ In: a recipe's `Teacher`, the images' shape. Out: a `Network` and its class name
 `check_known` looks at images whose labels are known.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import msgspec
@@ -28,35 +28,25 @@ def class_names(teacher: Teacher, base: Path) -> list[str]:
     """The teacher's classes in the order of its outputs: as stated, else as its file carries them.
 
     Raises:
-        UsageError: neither says them, or they are not two or more different names.
+        UsageError: neither says them, they are not two or more different names, or the file tells several labels an image: its logits are then
+            independent, and the likeliest of them is no class.
     """
+    carried = graph.summary(base / teacher.model).metadata if teacher.model.endswith(".onnx") else {}
+    if THRESHOLDS_KEY in carried:
+        raise UsageError(
+            f"labelling is by teachers that tell one label an image; {teacher.model} tells several. Give one that tells classes "
+            "apart, or distil from this one directly: its answers need no labels."
+        )
     if isinstance(teacher.classes, list):
         names = teacher.classes
     elif teacher.classes is not None:
         names = _listed(base / teacher.classes)
     else:
-        names = _carried(teacher, base)
+        names = _carried(teacher, carried.get(CARRIED))
     names = [name.strip() for name in names]
     if len(names) < 2 or len(set(names)) < len(names) or not all(names):
         raise UsageError(f"a teacher tells two classes or more apart, each with a name of its own; got {', '.join(map(repr, names[:8])) or 'none'}.")
     return names
-
-
-def refuse_several(teacher: Teacher, base: Path) -> None:
-    """Refuse a file that tells several labels an image: its logits are independent, and the likeliest of them is no class.
-
-    Raises:
-        UsageError: it is one.
-    """
-    if THRESHOLDS_KEY in _metadata(teacher, base):
-        raise UsageError(
-            f"labelling is by teachers that tell one label an image; {teacher.model} tells several. Give one that tells classes "
-            "apart, or distil from this one directly: its answers need no labels."
-        )
-
-
-def _metadata(teacher: Teacher, base: Path) -> Mapping[str, str]:
-    return graph.summary(base / teacher.model).metadata if teacher.model.endswith(".onnx") else {}
 
 
 def brought(teacher: Teacher, names: Sequence[str], shape: tuple[int, int, int], base: Path) -> Network:
@@ -97,8 +87,7 @@ def _listed(file: Path) -> list[str]:
     return [line for line in text.splitlines() if line.strip()]
 
 
-def _carried(teacher: Teacher, base: Path) -> list[str]:
-    carried = _metadata(teacher, base).get(CARRIED)
+def _carried(teacher: Teacher, carried: str | None) -> list[str]:
     if carried is None:
         raise UsageError(
             f"labels have names, and {teacher.model} carries none. Give its class names in the order of its outputs: --teacher-classes A,B,… or FILE."
