@@ -7,7 +7,7 @@ import msgspec
 
 from edgekd.bench.duel import Duel, by, quotients, ratio
 from edgekd.bench.plan import Bench, Plan, Way
-from edgekd.device.host import Session
+from edgekd.device.session import Session
 from edgekd.errors import DeviceError
 from edgekd.events import Emit, Note
 from edgekd.record import Artifact

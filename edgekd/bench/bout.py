@@ -11,7 +11,8 @@ from edgekd.bench.contender import Contender
 from edgekd.bench.plan import Bench, Plan, Way
 from edgekd.bench.questions import Questions
 from edgekd.device.doubts import doubts
-from edgekd.device.host import Session, read_host
+from edgekd.device.host import read_host
+from edgekd.device.session import Session
 from edgekd.device.watch import Look, Watch
 from edgekd.events import Emit, Note, Progress
 from edgekd.measurements import Launch, Measurement, Timing

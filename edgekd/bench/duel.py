@@ -14,7 +14,7 @@ from pathlib import Path
 from edgekd import stats
 from edgekd.bench import opening
 from edgekd.bench.plan import Plan, Way
-from edgekd.device.host import Session
+from edgekd.device.session import Session
 from edgekd.events import Emit, Progress, silent
 from edgekd.measurements import Ratio
 from edgekd.target import Target

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from edgekd.bench import opening
 from edgekd.bench.plan import Way
 from edgekd.bench.where import fitting
-from edgekd.device.host import Session
+from edgekd.device.session import Session
 from edgekd.events import Emit, Note
 
 if TYPE_CHECKING:

@@ -12,7 +12,8 @@ from typing import TypeVar
 
 import msgspec
 
-from edgekd.device.host import Connect, Session
+from edgekd.device.host import Connect
+from edgekd.device.session import Session
 from edgekd.errors import EdgekdError
 from edgekd.events import Emit, Event, Note, Progress
 

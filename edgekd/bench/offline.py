@@ -15,9 +15,9 @@ import msgspec
 from edgekd import target
 from edgekd.bench.plan import FULL, Bench, Plan
 from edgekd.bench.rounds import bench
-from edgekd.device.host import Session
 from edgekd.device.planned import planning
 from edgekd.device.recorded import recorded
+from edgekd.device.session import Session
 from edgekd.errors import UsageError
 from edgekd.events import Emit, silent
 from edgekd.record import Artifact

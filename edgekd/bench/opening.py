@@ -10,7 +10,7 @@ from typing import Any
 from edgekd import stats
 from edgekd.bench.plan import Way
 from edgekd.device.agent.libraries import LIBRARIES
-from edgekd.device.host import Session
+from edgekd.device.session import Session
 from edgekd.events import Emit, Progress
 from edgekd.measurements import EngineRun
 from edgekd.target import Target

@@ -6,7 +6,7 @@ from typing import Any
 from edgekd.bench import opening
 from edgekd.bench.contender import Contender
 from edgekd.bench.plan import Plan, Way
-from edgekd.device.host import Session
+from edgekd.device.session import Session
 from edgekd.target import Target
 
 

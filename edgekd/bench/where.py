@@ -4,7 +4,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from edgekd import target
-from edgekd.device.host import Session, check_host, connect
+from edgekd.device.host import check_host, connect
+from edgekd.device.session import Session
 from edgekd.errors import DeviceError, MissingError, UsageError
 from edgekd.events import Emit, Note, silent
 from edgekd.record import Artifact

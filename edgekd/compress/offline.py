@@ -20,8 +20,9 @@ from edgekd.bench.plan import Way
 from edgekd.bench.where import fits
 from edgekd.compress import timing
 from edgekd.compress.story import Story
-from edgekd.device.host import Session, connect
+from edgekd.device.host import connect
 from edgekd.device.predict import open_predict
+from edgekd.device.session import Session
 from edgekd.errors import DeviceError
 from edgekd.evaluate import Images, Labels
 from edgekd.evaluate import evaluate as score

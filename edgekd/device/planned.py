@@ -17,8 +17,9 @@ from typing import Any
 
 from edgekd import __version__
 from edgekd.device.agent.folder import ANSWERS, EVERY_CORE, FILES, PLAN, VERSION, seal
-from edgekd.device.host import ANSWERING, Session, connect
+from edgekd.device.host import connect
 from edgekd.device.process import ANSWER_S, Agent
+from edgekd.device.session import ANSWERING, Session
 from edgekd.errors import DeviceError, UsageError
 from edgekd.files import atomic_path, sha256_file, write_atomic
 

@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edgekd.device.host import ANSWERING, Session
 from edgekd.device.process import Agent
+from edgekd.device.session import ANSWERING, Session
 from edgekd.errors import DeviceError, MissingExtra, UsageError
 from edgekd.preprocess import Preprocess, carried_preprocess
 

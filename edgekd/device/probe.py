@@ -11,7 +11,7 @@ import msgspec
 import tomli_w
 
 from edgekd.device.agent.machine import FLAGS
-from edgekd.device.host import Session
+from edgekd.device.session import Session
 from edgekd.target import Chip, Target
 
 _HEAD = """# Written by `edgekd targets probe` from the machine itself.

@@ -14,9 +14,9 @@ from typing import Any
 from edgekd import __version__
 from edgekd.device.agent.folder import ANSWERS, FILES, check_files, failed, read_answers, read_plan
 from edgekd.device.agent.protocol import RefusedError
-from edgekd.device.host import Session
 from edgekd.device.planned import passing_s
 from edgekd.device.process import Agent
+from edgekd.device.session import Session
 from edgekd.errors import DeviceError, UsageError
 from edgekd.files import sha256_file
 

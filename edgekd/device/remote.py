@@ -16,8 +16,8 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from edgekd.device.host import Session, pack
 from edgekd.device.process import ANSWER_S, Agent
+from edgekd.device.session import Session, pack
 from edgekd.device.ssh import LOST, Line, LostLineError, refused
 from edgekd.errors import DeviceError, MissingExtra
 

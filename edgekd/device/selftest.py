@@ -14,7 +14,7 @@ import msgspec
 from edgekd import __version__
 from edgekd.device import tiny
 from edgekd.device.cleaner import Cleaner
-from edgekd.device.host import Session
+from edgekd.device.session import Session
 from edgekd.device.tries import PARTS, PRECISIONS, Check
 from edgekd.errors import UsageError
 from edgekd.events import Emit, Progress

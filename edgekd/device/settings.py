@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
-from edgekd.device.host import Session
+from edgekd.device.session import Session
 from edgekd.errors import DeviceError
 from edgekd.events import Emit, Note
 

@@ -15,8 +15,8 @@ import numpy as np
 from edgekd import stats
 from edgekd.device import tiny
 from edgekd.device.agent.tegrastats import parse
-from edgekd.device.host import Session
 from edgekd.device.process import Agent
+from edgekd.device.session import Session
 from edgekd.errors import DeviceError, MissingExtra
 
 AGREES = {"fp32": 5e-3, "fp16": 3e-2}

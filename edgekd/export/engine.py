@@ -14,7 +14,8 @@ import msgspec
 
 from edgekd import __version__
 from edgekd.device.agent.libraries import LIBRARIES
-from edgekd.device.host import Session, connect
+from edgekd.device.host import connect
+from edgekd.device.session import Session
 from edgekd.errors import UsageError
 from edgekd.events import Emit, Progress, Wrote, silent
 from edgekd.files import atomic_path, sha256_file, write_atomic

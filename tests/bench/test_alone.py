@@ -12,7 +12,7 @@ from edgekd.bench.contender import Contender
 from edgekd.bench.plan import Plan, Way
 from edgekd.bench.questions import Questions
 from edgekd.bench.where import resolve
-from edgekd.device.host import Session
+from edgekd.device.session import Session
 from edgekd.errors import DeviceError
 from edgekd.measurements import LayerTime
 from tests.device.nets import artifact

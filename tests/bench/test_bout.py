@@ -8,7 +8,7 @@ from edgekd.bench.bout import Bout
 from edgekd.bench.contender import Contender
 from edgekd.bench.plan import Plan, Way
 from edgekd.bench.where import resolve
-from edgekd.device.host import Session
+from edgekd.device.session import Session
 from edgekd.events import silent
 from tests.device.nets import artifact
 

@@ -12,7 +12,7 @@ from edgekd.bench import Plan
 from edgekd.bench.duel import FEWEST, METHOD, Duel, quotients, ratio
 from edgekd.bench.plan import Way
 from edgekd.bench.where import resolve
-from edgekd.device.host import Session
+from edgekd.device.session import Session
 from edgekd.events import Event, Progress
 
 FILES = {"student": Path("s.onnx"), "teacher": Path("t.onnx")}

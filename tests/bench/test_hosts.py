@@ -12,7 +12,8 @@ import pytest
 
 from edgekd.bench import Plan, bench, rounds
 from edgekd.bench.hosts import at_once
-from edgekd.device.host import Connect, Session
+from edgekd.device.host import Connect
+from edgekd.device.session import Session
 from edgekd.errors import DeviceError
 from edgekd.events import Emit, Event, Note, Progress
 from tests.device.nets import aim, artifact, heavy

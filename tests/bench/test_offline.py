@@ -16,8 +16,9 @@ from numpy.typing import NDArray
 from edgekd.bench import Bench, Plan
 from edgekd.bench.offline import Asked, Written, aimed, collect, device_of, write
 from edgekd.device.agent.folder import ANSWERS, PLAN, seal
-from edgekd.device.host import Session, connect
+from edgekd.device.host import connect
 from edgekd.device.predict import open_predict
+from edgekd.device.session import Session
 from edgekd.errors import DeviceError, UsageError
 from edgekd.preprocess import Preprocess
 from edgekd.record import Artifact

@@ -21,7 +21,8 @@ from edgekd.bench.operators import Node, layers_of
 from edgekd.bench.plan import Way
 from edgekd.bench.where import target_of
 from edgekd.budget.figures import Ask, speedup
-from edgekd.device.host import Session, connect
+from edgekd.device.host import connect
+from edgekd.device.session import Session
 from edgekd.errors import DeviceError
 from edgekd.events import Event, Note, Progress, silent
 from edgekd.measurements import Launch, Measurement, Timing

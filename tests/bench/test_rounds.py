@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from edgekd.bench import Bench, Plan, bench, duel
-from edgekd.device.host import Session
 from edgekd.device.process import Agent
+from edgekd.device.session import Session
 from edgekd.errors import DeviceError, UsageError
 from edgekd.events import Event, Note, Progress
 from tests.device.nets import Shape, aim, artifact, classifier, heavy, stubborn

@@ -11,8 +11,8 @@ import pytest
 
 from edgekd.bench import Load, loaded, sustain
 from edgekd.bench import sustained as module
-from edgekd.device.host import Session
 from edgekd.device.process import Agent
+from edgekd.device.session import Session
 from edgekd.errors import DeviceError, MissingError
 from edgekd.events import Event, Note, Progress
 from edgekd.measurements import Measurement, Moment, Timing

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from edgekd.device.host import Session, connect, pack
+from edgekd.device.host import connect
+from edgekd.device.session import Session, pack
 
 
 @pytest.fixture(scope="session")

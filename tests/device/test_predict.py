@@ -12,8 +12,8 @@ import torch
 from numpy.typing import NDArray
 from onnx import TensorProto
 
-from edgekd.device.host import Session
 from edgekd.device.predict import open_predict, prepare
+from edgekd.device.session import Session
 from edgekd.errors import DeviceError, MissingExtra, UsageError
 from edgekd.models.network import Network
 from edgekd.preprocess import Preprocess

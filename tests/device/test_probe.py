@@ -7,7 +7,7 @@ import pytest
 
 from edgekd import target
 from edgekd.device import probe
-from edgekd.device.host import Session
+from edgekd.device.session import Session
 
 CPU: dict[str, Any] = {
     "cpu": 'Example "Four" 4000',

@@ -15,9 +15,10 @@ import pytest
 
 from edgekd.bench import Plan, bench
 from edgekd.device import remote
-from edgekd.device.host import Session, connect, pack
+from edgekd.device.host import connect
 from edgekd.device.predict import open_predict
 from edgekd.device.remote import RemoteAgent
+from edgekd.device.session import Session, pack
 from edgekd.errors import DeviceError
 from edgekd.preprocess import Preprocess
 from tests.device.nets import aim, artifact, classifier, heavy

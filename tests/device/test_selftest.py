@@ -5,8 +5,8 @@ import socket
 import msgspec
 import pytest
 
-from edgekd.device.host import Session
 from edgekd.device.selftest import Selftest, selftest
+from edgekd.device.session import Session
 from edgekd.errors import UsageError
 from edgekd.events import silent
 

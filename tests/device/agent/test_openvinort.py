@@ -12,7 +12,7 @@ from edgekd.device.agent.jobs import Desk
 from edgekd.device.agent.onnxrt import Model as Reference
 from edgekd.device.agent.openvinort import Model
 from edgekd.device.agent.protocol import RefusedError
-from edgekd.device.host import Session
+from edgekd.device.session import Session
 from tests.device.nets import CLASSES, classifier, heavy, passing, written
 from tests.needs import need_package
 
