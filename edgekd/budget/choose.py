@@ -1,5 +1,6 @@
 """Which artifacts a limit names, and which of several is the fastest: spec strings → artifacts, or in words why there are none. Judges nothing."""
 
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import PurePath
 
@@ -9,6 +10,7 @@ from edgekd.stats import median
 
 TIE = 1.05
 """So many times the least time is as good: the smaller or exacter file is worth more than a twentieth."""
+_ROUNDING = 1e-9
 
 
 def target(report: Report, limit: Limit) -> str | None:
@@ -115,6 +117,26 @@ def fastest(times: Mapping[str, float], precisions: Mapping[str, str], order: Se
     """
     tied = [name for name, time in times.items() if time <= TIE * min(times.values())]
     return min(tied, key=lambda name: (order.index(precisions[name]) if precisions[name] in order else len(order), times[name]))
+
+
+def losses(report: Report, artifact: Artifact) -> dict[str, float]:
+    """What each file of an artifact's network lost on validation images to the first of them, a share: of what the network is judged by, or of
+    balanced accuracy where the recipe says that classes are met alike. Infinite where no score tells: nothing is chosen by a guess."""
+    own = [each.name for each in report.artifacts if (each.role, each.network) == (artifact.role, artifact.network)]
+    balanced = report.recipe.get("train", {}).get("prior", "data") != "data" and report.leading != "map"
+
+    def right(name: str) -> float:
+        score = report.score(name, "valid")
+        metric = None if score is None else score.metrics.get("balanced_accuracy") if balanced else score.lead
+        return math.nan if metric is None else metric.value
+
+    lost = {name: right(own[0]) - right(name) for name in own[1:]}
+    return {own[0]: 0.0, **{name: math.inf if math.isnan(drop) else drop for name, drop in lost.items()}}
+
+
+def within(lost: float, allowed: float) -> bool:
+    """Whether a loss is allowed; both are shares, and one comes of a subtraction."""
+    return lost <= allowed + _ROUNDING
 
 
 def shipped_on(report: Report, target: str) -> set[str]:

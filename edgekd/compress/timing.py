@@ -19,7 +19,6 @@ from edgekd.device.agent import machine
 from edgekd.device.host import connect
 from edgekd.device.settings import UNCHANGED, Settings
 from edgekd.errors import DeviceError
-from edgekd.evaluate import compare
 from edgekd.measurements import Host, Measurement, Ratio
 from edgekd.recipe import Recipe
 from edgekd.record import Artifact
@@ -145,22 +144,10 @@ def ship(story: Story) -> None:
     shipped = {}
     for name in dict.fromkeys(measurement.target for measurement in report.measurements) if report.scores else ():
         for network in dict.fromkeys(artifact.network for artifact in report.artifacts if artifact.role == role):
-            own, *others = [artifact for artifact in report.artifacts if (artifact.role, artifact.network) == (role, network)]
-            within = [own, *(artifact for artifact in others if _loss(story, own, artifact) <= allowed)]
-            precisions = {artifact.name: artifact.precision for artifact in within}
+            files = [artifact for artifact in report.artifacts if (artifact.role, artifact.network) == (role, network)]
+            lost = choose.losses(report, files[0])
+            precisions = {artifact.name: artifact.precision for artifact in files if choose.within(lost[artifact.name], allowed)}
             times = choose.paces(report, name, list(precisions))
             if times:
                 shipped[f"{name}/{network}"] = choose.fastest(times, precisions, orders.get(name, []))
     story.add(shipped=shipped)
-
-
-def _loss(story: Story, own: Artifact, artifact: Artifact) -> float:
-    """What a file loses on validation images to its network's first file; without validation images nothing may be chosen by a guess."""
-    first, second = story.report.score(own.name, "valid"), story.report.score(artifact.name, "valid")
-    if first is None or second is None:
-        return float("inf")
-    if story.recipe.task == "multilabel":
-        return first.lead.value - second.lead.value
-    if story.recipe.train.prior != "data":
-        return first.metrics["balanced_accuracy"].value - second.metrics["balanced_accuracy"].value
-    return compare(first, second).value

@@ -17,8 +17,6 @@ from edgekd.stats import Interval
 
 WORTH = 1.2
 """An int8 file that is not so many times as fast as its network's fp32 file is said to gain little."""
-_ROUNDING = 1e-9
-"""Of shares that are subtracted."""
 SLOW_MS = 0.2
 """Of networks quicker than this, ones of 0.1 ms, OpenVINO ran one as fast as ONNX Runtime and one half as fast (benchmarks/LOG.md, 2026-11-27)."""
 
@@ -98,28 +96,15 @@ def shipping(report: Report, target: str, name: str) -> str:
     parts += [f"{units.percent_text(accuracy[0])} {led(report)}"] if accuracy else []
     allowed = report.recipe.get("max_drop")
     within = f" that lost at most {_allowed(allowed)} to its own fp32 file on validation images" if allowed is not None else ""
-    lost = _lost(report, artifact)
+    lost = choose.losses(report, artifact)
     times = choose.paces(report, target, list(lost))
     most = math.inf if allowed is None else units.parse_fraction(allowed)
-    eligible = [time for each, time in times.items() if lost[each] <= most + _ROUNDING or each == name]
+    eligible = [time for each, time in times.items() if choose.within(lost[each], most) or each == name]
     # Files that tie ship in the target's order (`choose.fastest`).
     which = "the fastest file" if times.get(name, 0.0) <= min(eligible, default=0.0) else "first choice among the fastest files"
-    faster = [each for each, time in times.items() if time < times.get(name, 0.0) and most + _ROUNDING < lost[each] < math.inf]
+    faster = [each for each, time in times.items() if time < times.get(name, 0.0) and lost[each] < math.inf and not choose.within(lost[each], most)]
     out = "; ".join(f"{each} is faster and lost {units.points_text(lost[each])}" for each in faster)
     return f"On {target}, {name} ships, {which}{within}: {', '.join(parts)}.{f' Left out: {out}.' if out else ''}"
-
-
-def _lost(report: Report, artifact: Artifact) -> dict[str, float]:
-    """What each file of its network lost on validation images to the first of them; infinite where nothing tells."""
-    own = [each.name for each in report.artifacts if (each.role, each.network) == (artifact.role, artifact.network)]
-    balanced = report.recipe.get("train", {}).get("prior", "data") != "data" and report.leading != "map"
-
-    def right(name: str) -> float:
-        score = report.score(name, "valid")
-        metric = None if score is None else score.metrics.get("balanced_accuracy") if balanced else score.lead
-        return math.nan if metric is None else metric.value
-
-    return {name: 0.0 if name == own[0] else math.inf if math.isnan(drop := right(own[0]) - right(name)) else drop for name in own}
 
 
 def gaining(report: Report, target: str, name: str) -> str:
