@@ -8,70 +8,54 @@ import msgspec
 from edgekd import timings
 from edgekd.bench import alone
 from edgekd.bench.contender import Contender
-from edgekd.bench.plan import Bench, Plan, Way
+from edgekd.bench.plan import Bench
 from edgekd.bench.questions import Questions
 from edgekd.device.doubts import doubts
 from edgekd.device.host import read_host
-from edgekd.device.session import Session
 from edgekd.device.watch import Look, Watch
 from edgekd.events import Emit, Note, Progress
 from edgekd.measurements import Launch, Measurement, Timing
-from edgekd.target import Target
-
-PATIENCE_S = 30.0
-"""How long an agent may be silent beyond the time that the whole bench has."""
 
 
 class Bout:
-    """All that is measured on one target in one session, in `max_s` seconds.
+    """All that is measured of some files by one set of questions, in the time that those have.
 
     After each round, and each file that was measured alone, `between` is told what share is done: what it does on the host then comes on top of that
     time. It gives the CPU seconds that it has had there in all.
     """
 
-    def __init__(
-        self,
-        session: Session,
-        what: Target,
-        contenders: list[Contender],
-        plan: Plan,
-        max_s: float,
-        way: Way,
-        emit: Emit,
-        between: Callable[[float], float] = lambda share: 0.0,
-    ) -> None:
-        self._session, self._target, self._contenders, self._plan, self._emit = session, what, contenders, plan, emit
-        self._way, self._between, self._between_s = way, between, 0.0
-        self._start = self._session.now()
-        self._end = self._start + max_s
-        self._asked = Questions(session, what, plan, way, max_s + PATIENCE_S)
-        self._watch = Watch(here=session.here)
-        self._total = len(contenders) * (plan.launches * plan.rounds + 1)
+    def __init__(self, asked: Questions, contenders: list[Contender], emit: Emit, between: Callable[[float], float] = lambda share: 0.0) -> None:
+        self._asked, self._contenders, self._emit = asked, contenders, emit
+        self._between, self._between_s = between, 0.0
+        self._start = asked.session.now()
+        self._end = self._start + asked.max_s
+        self._watch = Watch(here=asked.session.here)
+        self._total = len(contenders) * (asked.plan.launches * asked.plan.rounds + 1)
 
     def measure(self, result: Bench) -> None:
         """Fill `result` with what the contenders come to."""
-        key = self._session.host
-        with self._session.start() as agent:
-            host = read_host(agent, self._target.runtime)
+        key = self._asked.session.host
+        with self._asked.session.start() as agent:
+            host = read_host(agent, self._asked.target.runtime)
         known = result.hosts.get(key)
         if known is not None:  # by another target: one machine, and what it has of either
             host = msgspec.structs.replace(host, runtimes={**known.runtimes, **host.runtimes})
         result.hosts[key] = host
         # The last pass takes a known time; the launches share the rest.
-        alone_s = self._plan.flow_ms / 1e3 * max(1, len(self._way.batches)) + 0.5 + (0.3 if self._way.layers else 0.0)
+        alone_s = self._asked.plan.flow_ms / 1e3 * max(1, len(self._asked.way.batches)) + 0.5 + (0.3 if self._asked.way.layers else 0.0)
         reserve = min(0.4 * (self._end - self._start), len(self._contenders) * alone_s)
-        for launch in range(self._plan.launches):
-            left = self._end - reserve - self._session.now()
+        for launch in range(self._asked.plan.launches):
+            left = self._end - reserve - self._asked.session.now()
             if self._alive() and (launch == 0 or left > 0):
-                self._launch(launch, self._session.now() + left / (self._plan.launches - launch))
+                self._launch(launch, self._asked.session.now() + left / (self._asked.plan.launches - launch))
         self._watch.end()
         self._alone()
         for each in self._contenders:
             if each.failure is None:
                 result.measurements.append(self._measurement(each, key, host.cores))
             else:
-                result.failures[f"{each.artifact.name} on {self._target.name}"] = each.failure
-                self._emit(Note(text=f"{each.artifact.name} is not measured on {self._target.name}: {each.failure}", level="warning"))
+                result.failures[f"{each.artifact.name} on {self._asked.target.name}"] = each.failure
+                self._emit(Note(text=f"{each.artifact.name} is not measured on {self._asked.target.name}: {each.failure}", level="warning"))
 
     def _alive(self) -> list[Contender]:
         return [each for each in self._contenders if each.failure is None]
@@ -82,9 +66,9 @@ class Bout:
         alive = self._alive()
         try:
             for each in alive:
-                each.agent = self._session.start(f"{each.artifact.name} on {self._target.name}")
+                each.agent = self._asked.session.start(f"{each.artifact.name} on {self._asked.target.name}")
                 with each.trying():
-                    each.agent.send("start", runtime=self._target.runtime)
+                    each.agent.send("start", runtime=self._asked.target.runtime)
             for each in self._alive():
                 assert each.agent is not None
                 with each.trying():
@@ -103,48 +87,50 @@ class Bout:
             for each in self._alive():
                 each.rounds = []
                 with each.trying():
-                    self._asked.open(each, self._target.threads)
+                    self._asked.open(each, self._asked.target.threads)
             before = self._look()
             lasted = 0.0
-            for number in range(self._plan.rounds):
-                begun = self._session.now()
+            for number in range(self._asked.plan.rounds):
+                begun = self._asked.session.now()
                 if number and begun + lasted > deadline:
                     break
                 self._round(launch, number, deadline)
-                lasted = self._session.now() - begun
-                deadline += self._pause((launch * self._plan.rounds + number + 1) * len(self._contenders))
+                lasted = self._asked.session.now() - begun
+                deadline += self._pause((launch * self._asked.plan.rounds + number + 1) * len(self._contenders))
             self._watch.count_others(before, self._look())
         for each in self._alive():
             if each.agent is not None and each.agent.lost:
-                each.doubts.append(f"the line to {self._session.host} was lost while it was timed, {each.agent.lost} times; its process began anew")
+                each.doubts.append(
+                    f"the line to {self._asked.session.host} was lost while it was timed, {each.agent.lost} times; its process began anew"
+                )
             each.launches.append(Launch(load_ms=each.opened["load_ms"], first_ms=each.first_ms, rounds=each.rounds))
 
     def _round(self, launch: int, number: int, deadline: float) -> None:
         """One block of each, in this round's order."""
-        order = timings.turns(self._alive(), launch, self._plan.rounds, number)
-        blocks_left = len(order) * (self._plan.rounds - number)
+        order = timings.turns(self._alive(), launch, self._asked.plan.rounds, number)
+        blocks_left = len(order) * (self._asked.plan.rounds - number)
         for at, each in enumerate(order):
-            left_ms = 1e3 * (deadline - self._session.now()) / (blocks_left - at)
+            left_ms = 1e3 * (deadline - self._asked.session.now()) / (blocks_left - at)
             with each.trying():
-                block = self._asked.block(each, max(left_ms, self._plan.block_ms))
+                block = self._asked.block(each, max(left_ms, self._asked.plan.block_ms))
                 each.first_ms = each.first_ms if block["first_ms"] is None else block["first_ms"]
                 each.rounds.append(block["samples"])
                 each.clocks.append(max(block["clock_mhz"], default=0.0))
                 each.gpu_clocks.append(block.get("gpu_mhz") or 0.0)
-            self._tell(launch * self._plan.rounds * len(self._contenders) + number * len(self._contenders) + at + 1)
+            self._tell(launch * self._asked.plan.rounds * len(self._contenders) + number * len(self._contenders) + at + 1)
 
     def _pause(self, done: int) -> float:
         """Let others work on the host; the seconds that they took, which are given back."""
-        begun = self._session.now()
+        begun = self._asked.session.now()
         self._between_s = self._between(done / self._total)
-        taken = self._session.now() - begun
+        taken = self._asked.session.now() - begun
         self._end += taken
         return taken
 
     def _tell(self, done: int) -> None:
-        spent = self._session.now() - self._start
-        left = min(spent / done * (self._total - done), max(0.0, self._end - self._session.now()))
-        self._emit(Progress(what=f"measuring on {self._target.name}", done=done, total=self._total, unit="blocks", seconds_left=left))
+        spent = self._asked.session.now() - self._start
+        left = min(spent / done * (self._total - done), max(0.0, self._end - self._asked.session.now()))
+        self._emit(Progress(what=f"measuring on {self._asked.target.name}", done=done, total=self._total, unit="blocks", seconds_left=left))
 
     def _look(self) -> Look:
         """How the machine is, and how much CPU time the agents and this process have had."""
@@ -164,7 +150,7 @@ class Bout:
             alive = self._alive()
             for at, each in enumerate(alive):
                 with each.trying():
-                    alone.measure(self._asked, each, (self._end - self._session.now()) / (len(alive) - at))
+                    alone.measure(self._asked, each, (self._end - self._asked.session.now()) / (len(alive) - at))
                 self._tell(self._total - len(alive) + at + 1)
                 if each.agent is not None:
                     each.agent.close()
@@ -177,13 +163,13 @@ class Bout:
         doubted = doubts(timing, clocks=each.clocks, gpu_clocks=each.gpu_clocks, states=self._watch.states, others=self._watch.others, cores=cores)
         return Measurement(
             artifact=each.artifact.name,
-            target=self._target.name,
+            target=self._asked.target.name,
             host=key,
-            runtime=self._target.runtime,
+            runtime=self._asked.target.runtime,
             provider=each.opened["provider"],
             batch=each.batch,
-            fps=self._way.fps,
-            threads=self._target.threads or cores,
+            fps=self._asked.way.fps,
+            threads=self._asked.target.threads or cores,
             timing=timing,
             throughput=max((flow.images_per_s for flow in each.flows), default=None),
             flows=each.flows,

@@ -9,16 +9,24 @@ from edgekd.bench.plan import Plan, Way
 from edgekd.device.session import Session
 from edgekd.target import Target
 
+PATIENCE_S = 30.0
+"""How long an agent may be silent beyond the time that a whole bout has."""
+
 
 @dataclass(frozen=True)
 class Questions:
-    """What holds for all files of a bout; an agent may be silent for `patience` seconds."""
+    """What holds for all files of a bout: in which session, on which target, how much of what, and in how many seconds."""
 
     session: Session
     target: Target
     plan: Plan
     way: Way
-    patience: float
+    max_s: float
+
+    @property
+    def patience(self) -> float:
+        """How long an agent may be silent, in seconds."""
+        return self.max_s + PATIENCE_S
 
     def open(self, each: Contender, threads: int, **other: Any) -> None:
         """Have its agent load a file."""

@@ -19,6 +19,7 @@ from edgekd.bench.contender import Contender
 from edgekd.bench.duel import Duel, quotients, ratio
 from edgekd.bench.hosts import at_once
 from edgekd.bench.plan import FULL, Bench, Plan, Way
+from edgekd.bench.questions import Questions
 from edgekd.bench.where import check, fits, resolve
 from edgekd.device.host import Connect, connect
 from edgekd.device.settings import UNCHANGED, Settings, applied
@@ -116,7 +117,8 @@ class _Sitting:
                     end, part = session.now() + self.share_s, PART if self.pairs else 1.0
                     held = Duel(session, what, plan=self.plan, way=self.way, max_s=self.share_s * (1 - part))
                     compared = _Comparison(contenders, self.pairs, held, emit)
-                    Bout(session, what, contenders, self.plan, self.share_s * part, self.way, emit, compared.go_on).measure(result)
+                    asked = Questions(session, what, self.plan, self.way, self.share_s * part)
+                    Bout(asked, contenders, emit, compared.go_on).measure(result)
                     compared.end(result, what.name, end - session.now())
             if self.beside:
                 beside_each_other(result, session, self.targets[host], self.files, plan=self.plan, way=self.way, emit=emit)

@@ -10,8 +10,8 @@ import msgspec
 
 from edgekd import stats
 from edgekd.bench import opening
-from edgekd.bench.bout import PATIENCE_S
 from edgekd.bench.plan import Way
+from edgekd.bench.questions import PATIENCE_S
 from edgekd.bench.where import check, resolve
 from edgekd.device.host import connect, state_record
 from edgekd.device.process import Agent

@@ -7,6 +7,7 @@ from typing import Any, cast
 from edgekd.bench.bout import Bout
 from edgekd.bench.contender import Contender
 from edgekd.bench.plan import Plan, Way
+from edgekd.bench.questions import Questions
 from edgekd.bench.where import resolve
 from edgekd.device.session import Session
 from edgekd.events import silent
@@ -32,16 +33,9 @@ def test_what_others_do_in_between_comes_on_top(tmp_path: Path) -> None:
 
     session = cast(Session, SimpleNamespace(here=False, now=lambda: clock[0]))
     contender = Idle(*artifact(tmp_path / "f.onnx"))
-    measured = Bout(
-        session,
-        resolve({"cpu": "local"})[0][0],
-        [contender],
-        Plan(launches=2, rounds=3, block_ms=4, block_runs=3, warm_ms=1, flow_ms=150),
-        60.0,
-        Way(),
-        silent,
-        between,
-    )
+    plan = Plan(launches=2, rounds=3, block_ms=4, block_runs=3, warm_ms=1, flow_ms=150)
+    asked = Questions(session, resolve({"cpu": "local"})[0][0], plan, Way(), 60.0)
+    measured = Bout(asked, [contender], silent, between)
     before = measured._look().own_s
     assert (measured._pause(1), measured._end) == (3.0, 163.0)
     assert measured._look().own_s - before == 1.5
