@@ -8,7 +8,7 @@ from typing import Literal
 import msgspec
 
 from benchmarks.result import ROOT
-from edgekd.phases import DEFAULT, TWO_PHASES, Phase, Temperature, termed
+from edgekd.phases import DEFAULT, TWO_PHASES, Phase, Temperature, features_first, termed
 from edgekd.recipefile import read_recipe
 from edgekd.terms import Attention, Contrast, Dist, Dkd, Feature, Heads, Kd, Label, Levels, Relation, Review, Term, Tokens, Values
 
@@ -33,12 +33,6 @@ def shipped(name: str) -> Phases:
 def beside_kd(*terms: Term) -> Phases:
     """Plain KD with further terms."""
     return at_once(*KD, *terms)
-
-
-def inside_first(phases: Phases) -> Phases:
-    """A third of the steps on the teacher's features, as the recipe has it, and these phases behind them."""
-    first, *_ = shipped("features-first")
-    return (msgspec.structs.replace(first, epochs=sum(phase.epochs for phase in phases) / 2), *phases)
 
 
 Who = Literal["teacher", "stored", "assistant", "mean", "confidence"]
@@ -81,7 +75,8 @@ METHODS: dict[str, tuple[Phases, ...]] = {
     "tokens, soft": (at_once(Tokens(weight=0.9, form="soft"), HARD),),
     "two phases": (TWO_PHASES,),
     "two phases, dist": (termed(DEFAULT, many=True),),
-    "feature, then two phases, dist": (inside_first(termed(DEFAULT, many=True)),),
+    "feature, then two phases": (features_first(TWO_PHASES),),
+    "feature, then two phases, dist": (features_first(termed(DEFAULT, many=True)),),
 }
 """Each with the settings that validation images choose from; two phases as the recipe has them by default. Attention's usual weight, 1000, is of
 means over a map's places: `edgekd.distill.features.attention` sums over them, and at this student's stages that is about 20."""

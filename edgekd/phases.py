@@ -9,7 +9,7 @@ from typing import Literal, TypeAlias
 
 import msgspec
 
-from edgekd.terms import COMPARING_TERMS, FEATURE_TERMS, LOGIT_TERMS, Dist, Kd, Label, Struct, Term, Tokens, require
+from edgekd.terms import COMPARING_TERMS, FEATURE_TERMS, LOGIT_TERMS, Dist, Feature, Kd, Label, Relation, Struct, Term, Tokens, require
 
 Shape: TypeAlias = Literal["linear", "cosine", "exponential", "teacher-confidence", "student-confidence", "learned"]
 
@@ -189,6 +189,17 @@ def termed(phases: Sequence[Phase], *, many: bool) -> tuple[Phase, ...]:
     """The phases, those that leave their terms out with `MANY_TERMS` or `FEW_TERMS`."""
     terms = MANY_TERMS if many else FEW_TERMS
     return tuple(phase if phase.terms else msgspec.structs.replace(phase, terms=terms) for phase in phases)
+
+
+INSIDE = Phase(name="inside", epochs=8, temperature=4.0, terms=(Feature(weight=10.0), Relation(weight=25.0), Label(weight=0.1)))
+"""Learns what stands inside the teacher: the last stage's features, and how images lie to each other before the head."""
+
+
+def features_first(phases: Sequence[Phase]) -> tuple[Phase, ...]:
+    """A third of the epochs on `INSIDE`, and the phases in what is left: the best on CIFAR-100 that benchmarks/methods.py measured."""
+    whole = sum(phase.epochs for phase in phases)
+    later = (msgspec.structs.replace(phase, epochs=phase.epochs * 2 / 3) for phase in phases)
+    return (msgspec.structs.replace(INSIDE, epochs=whole / 3), *later)
 
 
 TWO_PHASES = termed(DEFAULT, many=False)

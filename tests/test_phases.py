@@ -1,8 +1,12 @@
 """phases: what is read off a phase, and what one that names nothing new keeps."""
 
+from pathlib import Path
+
 import msgspec
+import pytest
 
 from edgekd import recipefile
+from edgekd.phases import DEFAULT, features_first
 
 NAME = '"a"'
 PHASE = '[[phase]]\nname = "a"\nepochs = 1\nterms = [{ loss = "kd" }]\n'
@@ -23,3 +27,13 @@ def test_a_phase_that_does_not_name_rounding_keeps_its_bytes() -> None:
     marks = (("'a'", "false"), ("'b'", "true"), ("'c'", "true"))
     told = recipefile.decode_recipe("".join(f"{PHASE.replace(NAME, name)}quantised = {mark}\n" for name, mark in marks))
     assert [phase.is_quantised for phase in told.phase] == [False, True, True]
+
+
+def test_features_first_is_what_was_measured() -> None:
+    """The terms and the temperature of the recipe that benchmarks/methods.py measured, in a third of the epochs; the others keep all else."""
+    measured = recipefile.read_recipe(Path(__file__).parents[1] / "benchmarks" / "recipes" / "features-first.toml").phase[0]
+    inside, *others = features_first(DEFAULT)
+    assert (inside.name, inside.terms, inside.temperature) == (measured.name, measured.terms, measured.temperature)
+    assert inside.epochs == pytest.approx(sum(phase.epochs for phase in others) / 2)
+    assert [msgspec.structs.replace(phase, epochs=0.1) for phase in others] == [msgspec.structs.replace(phase, epochs=0.1) for phase in DEFAULT]
+    assert sum(phase.epochs for phase in (inside, *others)) == pytest.approx(sum(phase.epochs for phase in DEFAULT))

@@ -13,7 +13,7 @@ import msgspec
 
 from edgekd.cli.options import Flags
 from edgekd.errors import RecipeError, UsageError
-from edgekd.phases import Phase, Temperature
+from edgekd.phases import Phase, Temperature, features_first
 from edgekd.preprocess import COLOURS, Stated
 from edgekd.recipe import LABELLED, Previous, Recipe, Student, Teacher
 from edgekd.recipefile import override
@@ -239,17 +239,22 @@ def _targets(on: list[str] | None, *, base: Path, cwd: Path) -> dict[str, str] |
 
 
 def _phases(phases: tuple[Phase, ...], flags: Flags) -> tuple[Phase, ...] | None:
-    """The phases with the epochs shared out as before, and the temperature put where a phase holds or starts it."""
-    if flags.epochs is None and flags.temperature is None:
+    """The phases with the epochs shared out as before, and the temperature put where a phase holds or starts it; one on features before them all."""
+    if flags.epochs is None and flags.temperature is None and not flags.features_first:
         return None
     for flag, value in (("--epochs", flags.epochs), ("--temperature", flags.temperature)):
         if value is not None and not 0 < value < float("inf"):
             raise UsageError(f"{flag} takes a number above 0, got {value:g}")
     scale = 1.0 if flags.epochs is None else flags.epochs / sum(phase.epochs for phase in phases)
-    return tuple(
+    phases = tuple(
         msgspec.structs.replace(phase, epochs=round(phase.epochs * scale, 6), temperature=_temperature(phase.temperature, flags.temperature))
         for phase in phases
     )
+    if not flags.features_first:
+        return phases
+    if phases[0].compares_insides:
+        raise UsageError(f"--features-first puts a phase on features first, and the phase {phases[0].name!r} is one already. Leave the flag out.")
+    return features_first(phases)
 
 
 def _temperature(before: float | Temperature, typed: float | None) -> float | Temperature:

@@ -112,6 +112,9 @@ class Flags:
     temperature: Annotated[
         float | None, typer.Option("--temperature", metavar="T", help="Of the phases that hold it, and the start of those where it changes.")
     ] = None
+    features_first: Annotated[
+        bool, typer.Option("--features-first", help="Spend a third of the epochs inside the teacher, on its features, before its answers.")
+    ] = False
     device: Annotated[str | None, typer.Option("--device", metavar="NAME", help="Where training runs: cpu, cuda, cuda:1.")] = None
     alone: Annotated[bool, typer.Option("--alone", help="Also train each student without the teacher, to say what distilling bought.")] = False
     set: Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Any other key of the recipe, as in phase.0.epochs=30.")] = None

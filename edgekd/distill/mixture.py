@@ -57,8 +57,8 @@ def check_terms(phases: Sequence[Phase]) -> None:
         if phase.compares_insides:
             names = ", ".join(type(term).__name__.lower() for term in phase.terms if isinstance(term, COMPARING_TERMS))
             raise UsageError(
-                f"terms that look inside a teacher need one network that is asked; phase {phase.name!r} has {names}. Take these terms out, or teach "
-                "with one network: without co_teacher, and not by stored answers."
+                f"terms that look inside a teacher need one network that is asked; phase {phase.name!r} has {names}. Take these terms out "
+                "(with --features-first, if that put them there), or teach with one network: without co_teacher, and not by stored answers."
             )
 
 

@@ -120,6 +120,16 @@ def test_temperature_goes_where_a_phase_holds_or_starts_it() -> None:
     assert second.temperature == Temperature(start=4, end=0.5, shape="cosine")
 
 
+def test_features_first() -> None:
+    """A third of all epochs, before the phases as flags have changed them; not before a phase that is on features itself."""
+    first, *others = asked(features_first=True, epochs=30, temperature=4).phase
+    assert (first.name, first.compares_insides, first.epochs, first.temperature) == ("inside", True, 10.0, 4.0)
+    assert [(phase.name, phase.epochs) for phase in others] == [("transfer", 17.5), ("refine", 2.5)]
+    assert others[0].temperature == 4
+    with pytest.raises(UsageError, match="the phase 'inside' is one already"):
+        asked(asked(features_first=True), features_first=True)
+
+
 def test_targets() -> None:
     """TARGET=HOST; a bare cpu is this machine, any other bare target is not at hand."""
     assert asked(on=["cpu", "rtx-4090", "jetson=user@orin"]).on == {"cpu": "local", "rtx-4090": "", "jetson": "user@orin"}
