@@ -53,7 +53,10 @@ def recipe_from(start: Recipe, flags: Flags, *, base: Path, cwd: Path) -> Recipe
         }.items()
         if value is not None
     }
-    return override(_changed(start, changes), flags.set or [])
+    recipe = override(_changed(start, changes), flags.set or [])
+    if flags.features_first and recipe.previous is not None and recipe.teacher is None:
+        raise UsageError("--features-first looks inside a teacher, and students that go on have none unless it is named. Add --teacher MODEL.")
+    return recipe
 
 
 def _sets_data(setting: str) -> bool:

@@ -121,13 +121,16 @@ def test_temperature_goes_where_a_phase_holds_or_starts_it() -> None:
 
 
 def test_features_first() -> None:
-    """A third of all epochs, before the phases as flags have changed them; not before a phase that is on features itself."""
+    """A third of all epochs, before the phases as flags have changed them; not before a phase that is on features itself, nor where no teacher is."""
     first, *others = asked(features_first=True, epochs=30, temperature=4).phase
     assert (first.name, first.compares_insides, first.epochs, first.temperature) == ("inside", True, 10.0, 4.0)
     assert [(phase.name, phase.epochs) for phase in others] == [("transfer", 17.5), ("refine", 2.5)]
     assert others[0].temperature == 4
     with pytest.raises(UsageError, match="the phase 'inside' is one already"):
         asked(asked(features_first=True), features_first=True)
+    with pytest.raises(UsageError, match=r"unless it is named\. Add --teacher MODEL"):
+        asked(features_first=True, previous="runs/old", data="npz:new.npz")
+    assert asked(features_first=True, previous="runs/old", data="npz:new.npz", teacher="resnet56").phase[0].name == "inside"
 
 
 def test_targets() -> None:
