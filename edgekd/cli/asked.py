@@ -6,11 +6,13 @@ edgekd was started, paths in a recipe to the recipe's folder; `recipe_from` turn
 
 import os
 import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
 import msgspec
 
+from edgekd.cli.moved import Moved
 from edgekd.cli.options import Flags
 from edgekd.errors import RecipeError, UsageError
 from edgekd.phases import Phase, Temperature, features_first
@@ -19,8 +21,6 @@ from edgekd.recipe import LABELLED, Previous, Recipe, Student, Teacher
 from edgekd.recipefile import override
 
 _T = TypeVar("_T", Recipe, Teacher)
-_NO_PATH = ("hf", "timm")
-"""Kinds of spec whose second half is a name on a hub."""
 
 
 def recipe_from(start: Recipe, flags: Flags, *, base: Path, cwd: Path) -> Recipe:
@@ -32,23 +32,24 @@ def recipe_from(start: Recipe, flags: Flags, *, base: Path, cwd: Path) -> Recipe
     """
     if flags.previous is not None and flags.data is None and start.data == Recipe().data and not any(_sets_data(each) for each in flags.set or ()):
         raise UsageError("--from needs images to learn on from, which the run did not have. Name them with --data SPEC.")
+    move = Moved(cwd, base)
     changes: dict[str, Any] = {
         key: value
         for key, value in {
-            "data": _moved(flags.data, base=base, cwd=cwd),
-            "test": _moved(flags.test, base=base, cwd=cwd),
+            "data": _given(move.spec, flags.data),
+            "test": _given(move.spec, flags.test),
             "size": None if flags.size is None else parse_size(flags.size, "--size"),
             "channels": parse_channels(flags.channels),
             "imbalance": _imbalance(flags.imbalance),
             "download": flags.download or None,
-            "teacher": _teacher(start.teacher, flags, base=base, cwd=cwd),
-            "assistants": tuple(_moved_file(model, base=base, cwd=cwd) or "" for model in flags.assistant or ()) or None,
-            "student": _students(start.student, flags, base=base, cwd=cwd),
-            "previous": _previous(start.previous, flags, base=base, cwd=cwd),
+            "teacher": _teacher(start.teacher, flags, move),
+            "assistants": tuple(map(move.file, flags.assistant or ())) or None,
+            "student": _students(start.student, flags, move),
+            "previous": _previous(start.previous, flags, move),
             "seed": flags.seed,
             "device": flags.device,
             "alone": flags.alone or None,
-            "on": _targets(flags.on, base=base, cwd=cwd),
+            "on": _targets(flags.on, move),
             "phase": _phases(start.phase, flags),
         }.items()
         if value is not None
@@ -61,6 +62,10 @@ def recipe_from(start: Recipe, flags: Flags, *, base: Path, cwd: Path) -> Recipe
 
 def _sets_data(setting: str) -> bool:
     return setting.partition("=")[0].strip() == "data"
+
+
+def _given(change: Callable[[str], str], text: str | None) -> str | None:
+    return None if text is None else change(text)
 
 
 def _changed(start: _T, changes: dict[str, Any]) -> _T:
@@ -105,29 +110,6 @@ def parse_size(text: str, flag: str) -> tuple[int, int]:
     return int(match[1]), int(match[2] or match[1])
 
 
-def _moved(spec: str | None, *, base: Path, cwd: Path) -> str | None:
-    """A spec string whose path, if it has one, is seen from `base` and no longer from `cwd`."""
-    if spec is None or base == cwd:
-        return spec
-    kind, colon, rest = spec.partition(":")
-    if colon and kind.endswith(".py"):
-        return f"{_path(kind, base, cwd)}:{rest}"
-    if colon and kind not in _NO_PATH:
-        return f"{kind}:{_path(rest, base, cwd)}"
-    return spec
-
-
-def _moved_file(spec: str | None, *, base: Path, cwd: Path) -> str | None:
-    """The same for what may be a bare file name: a model, weights, a target, class names."""
-    if spec is not None and base != cwd and re.search(r"\.(onnx|safetensors|pt|pth|th|tar|ckpt|bin|txt|toml|json)$", spec):
-        return _path(spec, base, cwd)
-    return _moved(spec, base=base, cwd=cwd)
-
-
-def _path(path: str, base: Path, cwd: Path) -> str:
-    return path if os.path.isabs(path) else Path(os.path.relpath(cwd / path, base)).as_posix()
-
-
 def parse_channels(channels: int | None) -> int | None:
     """Of `--channels`.
 
@@ -145,7 +127,7 @@ def _imbalance(imbalance: float | None) -> float | None:
     return imbalance
 
 
-def _teacher(teacher: Teacher | None, flags: Flags, *, base: Path, cwd: Path) -> Teacher | None:
+def _teacher(teacher: Teacher | None, flags: Flags, move: Moved) -> Teacher | None:
     about = {
         "--teacher-weights": flags.teacher_weights,
         "--weights-key": flags.weights_key,
@@ -157,16 +139,16 @@ def _teacher(teacher: Teacher | None, flags: Flags, *, base: Path, cwd: Path) ->
     }
     typed = [name for name, value in about.items() if value is not None]
     if flags.teacher is not None:
-        teacher = Teacher(model=_moved_file(flags.teacher, base=base, cwd=cwd) or "")
+        teacher = Teacher(model=move.file(flags.teacher))
     elif typed and teacher is None:
         raise UsageError(f"{typed[0]} describes a teacher, and none is named. Add --teacher MODEL.")
     if teacher is None or not typed:
         return teacher
     classes = flags.teacher_classes
     changes = {
-        "weights": _moved_file(flags.teacher_weights, base=base, cwd=cwd),
+        "weights": _given(move.file, flags.teacher_weights),
         "weights_key": flags.weights_key,
-        "classes": classes.split(",") if classes and "," in classes else _moved_file(classes, base=base, cwd=cwd),
+        "classes": classes.split(",") if classes and "," in classes else _given(move.file, classes),
         "preprocess": _preprocess(teacher.preprocess, flags),
     }
     return _changed(teacher, {key: value for key, value in changes.items() if value is not None})
@@ -200,14 +182,14 @@ def _numbers(text: str, flag: str) -> tuple[float, ...]:
         raise UsageError(f"{flag} takes a number per channel, as in 0.485,0.456,0.406, got {text!r}") from None
 
 
-def _students(students: tuple[Student, ...] | None, flags: Flags, *, base: Path, cwd: Path) -> tuple[Student, ...] | None:
+def _students(students: tuple[Student, ...] | None, flags: Flags, move: Moved) -> tuple[Student, ...] | None:
     if flags.no_student:
         if flags.student or flags.student_weights:
             raise UsageError("--no-student leaves the teacher alone; take --student and --student-weights away, or --no-student")
         return ()
-    weights = _moved_file(flags.student_weights, base=base, cwd=cwd)
+    weights = _given(move.file, flags.student_weights)
     if flags.student:
-        return tuple(Student(model=_moved_file(model, base=base, cwd=cwd) or "", weights=weights) for model in flags.student)
+        return tuple(Student(model=move.file(model), weights=weights) for model in flags.student)
     if weights is None:
         return None
     if not students:
@@ -215,20 +197,20 @@ def _students(students: tuple[Student, ...] | None, flags: Flags, *, base: Path,
     return tuple(msgspec.structs.replace(student, weights=weights) for student in students)
 
 
-def _previous(previous: Previous | None, flags: Flags, *, base: Path, cwd: Path) -> Previous | None:
+def _previous(previous: Previous | None, flags: Flags, move: Moved) -> Previous | None:
     """The run that students go on from; None: as before."""
     if flags.previous is None and flags.replay is None:
         return None
     if flags.previous is not None:
-        run = _path(flags.previous, base, cwd) if base != cwd else flags.previous
+        run = move.path(flags.previous)
         previous = Previous(run=run) if previous is None else msgspec.structs.replace(previous, run=run)
     if previous is None:
         raise UsageError("--replay shows images of a run that students go on from, and none is named. Add --from RUN.")
-    replay = _moved(flags.replay, base=base, cwd=cwd)
+    replay = _given(move.spec, flags.replay)
     return previous if replay is None else msgspec.structs.replace(previous, replay=replay)
 
 
-def _targets(on: list[str] | None, *, base: Path, cwd: Path) -> dict[str, str] | None:
+def _targets(on: list[str] | None, move: Moved) -> dict[str, str] | None:
     """{target: host}; a target without a host is this machine if it is called cpu, else one that is not at hand."""
     if not on:
         return None
@@ -237,7 +219,7 @@ def _targets(on: list[str] | None, *, base: Path, cwd: Path) -> dict[str, str] |
         name, equals, host = text.partition("=")
         if not name or name in targets:
             raise UsageError(f"--on takes TARGET or TARGET=HOST, each target once, as in --on cpu --on jetson-orin-nano=user@orin, got {text!r}")
-        targets[_moved_file(name, base=base, cwd=cwd) or name] = host if equals else "local" if name == "cpu" else ""
+        targets[move.file(name)] = host if equals else "local" if name == "cpu" else ""
     return targets
 
 
