@@ -184,9 +184,18 @@ def _train(draft: Draft, data: Data, *, chosen: bool) -> None:
             f"{data.train} training images in batches of {batch} are few: the usual {sum(phase.epochs for phase in DEFAULT):g} epochs would be "
             f"{steps} steps. {times} times the epochs are {now}.",
         )
+    many = not chosen and all(phase.terms == MANY_TERMS for phase in draft.recipe.phase)
+    why = f" Of {MANY_CLASSES} classes and more `dist` taught better than `kd`." if many else ""
     for place, phase in enumerate(draft.recipe.phase):
-        many = f" Of {MANY_CLASSES} classes and more `dist` taught better than `kd`." if not chosen and phase.terms == MANY_TERMS else ""
-        draft.say(f"phase.{place}", _phase(place, phase) + many)
+        draft.say(f"phase.{place}", _phase(place, phase) + why)
+    if many and _opens(draft.recipe):
+        draft.say("phase.0", "`--features-first` taught better still on CIFAR-100, in twice the time: by a phase on features before these.")
+
+
+def _opens(recipe: Recipe) -> bool:
+    """Whether one network teaches, and its inside can be seen."""
+    teacher = recipe.teacher
+    return not recipe.co_teacher and (teacher is None or not (teacher.stored or teacher.model.endswith(".onnx")))
 
 
 def _augment(draft: Draft, data: Data) -> None:

@@ -73,6 +73,7 @@ def test_a_suggested_recipe_says_why(tmp_path: Path) -> None:
         text = " ".join(commented(found.recipe, found.remarks).replace("#", "").split())
         assert text.count("`dist` taught better than `kd`") == said
         assert text.count('{ loss = "dist", weight = 2.0 }') == said
+        assert text.count("`--features-first` taught better still") == said / 2
 
 
 def test_thousands_of_classes(tmp_path: Path) -> None:
