@@ -44,6 +44,7 @@ def taps(model: Model, *, teacher: Teacher = None, classes: Classes = 10, size: 
     if teacher is not None:
         stages = ", ".join(f'["{mine}", "{other}"]' for mine, other in pairs)
         lines += ["", f"pairs = [{stages}]" if pairs else f"no stages of {model} and {teacher} belong together: name pairs of the modules above"]
+        lines += ['of a term, as { loss = "review", pairs = … }; `--features-first` needs none'] if pairs else []
         lines += [f'pairs = [["{mine}", "{other}"]]  for heads and values' for mine, other in heads]
     face.result(
         "\n".join(line.rstrip() for line in lines),

@@ -26,8 +26,10 @@ def test_places_are_listed_with_their_shapes(listed: str) -> None:
 
 
 def test_pairs_are_suggested_as_a_recipe_takes_them(listed: str) -> None:
-    """The last line can be put into a term."""
-    assert listed.splitlines()[-1] == 'pairs = [["stage1", "stage1"], ["stage2", "stage2"], ["stage3", "stage3"]]'
+    """The line can be put into a term, as the next one says."""
+    *_, pairs, where = listed.splitlines()
+    assert pairs == 'pairs = [["stage1", "stage1"], ["stage2", "stage2"], ["stage3", "stage3"]]'
+    assert where.startswith("of a term, as {")
 
 
 def test_json_has_it_all() -> None:
