@@ -115,7 +115,9 @@ class Story:
         return self._batches[split]
 
     def note(self, text: str, *, warning: bool = False) -> None:
-        """Say a decision now, and keep it for the report."""
+        """Say a decision now, and keep it for the report; one that more than one step comes to is said once."""
+        if text in self.report.notes:
+            return
         self.run.emit(Note(text=text, level="warning" if warning else "info"))
         self.add(notes=[*self.report.notes, text])
 

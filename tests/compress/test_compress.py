@@ -10,13 +10,13 @@ import pytest
 
 from edgekd.compress.files import DISAGREEMENTS
 from edgekd.events import Event, Note, StageFinished, StageStarted
-from edgekd.phases import Phase
+from edgekd.phases import Phase, features_first
 from edgekd.recipe import Export, Limit, Student, Teacher
 from edgekd.recipefile import read_recipe
 from edgekd.record import Report
 from edgekd.reportfile import read_report
 from edgekd.terms import Label
-from tests.compress.jobs import recipe, run, workplace
+from tests.compress.jobs import PHASES, recipe, run, workplace
 from tests.device.nets import aim
 
 
@@ -200,6 +200,15 @@ def test_a_student_is_picked_with_its_reason(tmp_path: Path) -> None:
     assert "about" in lines
     assert "its answers, remembered on 2 views and the plain images: " in lines
     assert not list(tmp_path.glob("run*"))
+
+
+def test_a_decision_that_two_steps_come_to_is_said_once(tmp_path: Path) -> None:
+    """Terms that look inside are held against edgekd's own teacher before it is taught, which is then named again."""
+    from edgekd.compress import plan
+
+    workplace(tmp_path)
+    said = [line for line in plan(recipe(teacher=None, phase=features_first(PHASES)), base=tmp_path) if "no teacher is named" in line]
+    assert len(said) == 1
 
 
 @pytest.mark.parametrize(("views", "how", "passes"), [(2, "remembered on 2 views and the plain images", 3), (0, "asked in every step", 4)])
