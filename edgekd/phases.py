@@ -142,7 +142,7 @@ class Train(Struct, frozen=True, kw_only=True):
     prior: Literal["data", "uniform"] | dict[str, float] = "data"
     validation: float | str = "10 %"
     ema: float = 0.0
-    """Decay per step of an average of the weights that is kept in the end; 0: none."""
+    """Decay per step of an average of the weights that is kept in the end, a plain mean at first; 0: none."""
     reestimate_batchnorm: bool = False
     """At the end, compute BatchNorm statistics anew on a view of all training images."""
     precision: Literal["fp32", "bf16"] | None = None

@@ -47,6 +47,6 @@ def last(story: Story, answerer: Answerer, *, do: bool) -> Answerer | None:
         if step is None:
             return None
         told = story.report.networks[-1]
-        doubt_chance(story, f"the assistant {told.name}", told.valid_accuracy, longer="--epochs N")
+        doubt_chance(story, f"the assistant {told.name}", told.valid_accuracy, longer="--epochs N", by_prior=True)
         answerer = single(step.learner)
     return answerer

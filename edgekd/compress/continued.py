@@ -12,11 +12,11 @@ import numpy as np
 
 from edgekd.compress import students
 from edgekd.compress.ensemble import Answerer
-from edgekd.compress.images import brings
 from edgekd.compress.kept import tell_kept
 from edgekd.compress.lesson import Learner, Lesson, built, code_of, learnt, settled, tell
 from edgekd.compress.oldimages import Archive, share_of
 from edgekd.compress.story import Story
+from edgekd.compress.teacher import is_taught
 from edgekd.data.batches import Batches
 from edgekd.data.source import class_counts
 from edgekd.distill import alone
@@ -43,11 +43,12 @@ def opened(story: Story) -> Archive:
     recipe, archive = story.recipe, Archive(story)
     counts = class_counts(story.images.train.labels, len(story.classes))
     unseen = [name for name, count in zip(story.classes, counts.tolist(), strict=True) if not count]
-    if recipe.teacher is not None and not brings(recipe.teacher) and unseen:
-        raise UsageError(
-            f"a teacher knows all classes, old and new; {recipe.teacher.model} would be taught on {recipe.data}, which has none of {_some(unseen)}. "
-            "Bring one with weights, or leave it out: then labels teach what is new."
-        )
+    for each in () if recipe.teacher is None else (recipe.teacher, *recipe.co_teacher):
+        if unseen and is_taught(story, each):
+            raise UsageError(
+                f"a teacher knows all classes, old and new; {each.model} would be taught on {recipe.data}, which has none of {_some(unseen)}. "
+                "Bring one with weights for all of them, without train.teacher_epochs, or leave it out: then labels teach what is new."
+            )
     if archive.share is None:
         _ = archive.replayed
     known = archive.old.classes

@@ -78,6 +78,8 @@ def note_temperatures(story: Story, artifacts: Sequence[Artifact]) -> None:
             story.note(f"{name} came as a file, which is copied as it is: no temperature is folded into it")
             continue
         doubt = "" if 1.01 * COLDEST < found < HOTTEST / 1.01 else "; T stopped at its bound, so that they say little"
+        if any(f"{each.role}/{each.name}" == name and each.valid_accuracy == 1 for each in story.report.networks):
+            doubt = "; all of them are right, so that how many they are sets T, and how sure the network may be stays open"
         fit = f"T = {units.number_text(found)}, fitted on {len(story.images.valid)} validation images"
         story.note(f"in its files the logits of {name} are divided by {fit}{doubt}", warning=bool(doubt))
 

@@ -16,7 +16,7 @@ from edgekd.compress import checks, continued, files, previous, students
 from edgekd.compress import teacher as teachers
 from edgekd.compress.oldimages import Archive
 from edgekd.compress.story import Story
-from edgekd.distill import asks_teacher
+from edgekd.distill import asks_teacher, leading
 from edgekd.distill.asking import OFTEN, choose_asking
 from edgekd.distill.defaults import all_steps, filled
 from edgekd.distill.keeping import DEARER
@@ -182,7 +182,8 @@ def _answering(story: Story, teacher: Network, learners: int) -> tuple[float, st
 def _memory(story: Story, first: tuple[str, Begun, int], *, answering: int) -> str:
     role, (network, _), _ = first
     images, views = story.images.train, story.recipe.train.views
-    remembered = (max(1, answering) if role == "teacher" else 0) * 2 * len(images) * len(story.images.classes) * (views + 1)
+    one = leading.answer_bytes(len(story.images.classes), few=students.largest_alone(story))
+    remembered = (max(1, answering) if role == "teacher" else 0) * one * len(images) * (views + 1)
     weights = 4 * _TRAINING_COPIES * parameters(network)
     held = f"{units.bytes_text(images.nbytes)} of images, {units.bytes_text(remembered)} of remembered answers"
     return f"{held}, {units.bytes_text(weights)} for the {role}'s training"

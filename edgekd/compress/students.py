@@ -89,7 +89,7 @@ def check(story: Story) -> None:
     """
     labels = story.images.train.labels
     task_of(labels).check_phases(phases_of(story), len(story.classes))
-    if _largest_alone(story) and _distils(story):
+    if largest_alone(story) and _distils(story):
         leading.check(phases_of(story), len(story.classes), corrected=story.recipe.train.prior != "data")
     _tell(story)
     if story.recipe.by_answers and story.recipe.student == ():
@@ -120,7 +120,7 @@ def _tell(story: Story) -> None:
             "standardised, two classes' logits are the same for every image that shows the same class: soft losses take them as they are, "
             f"with {1 / STANDARDISED:g} of the weight"
         )
-    elif _largest_alone(story) and phases != story.recipe.phase and _distils(story):
+    elif largest_alone(story) and phases != story.recipe.phase and _distils(story):
         story.note(
             f"of {len(story.classes)} classes a teacher's {leading.KEPT} largest logits are remembered: phases that name no terms teach by plain kd, "
             "on images chosen at random; train.views = 0 asks for all logits in every step"
@@ -205,7 +205,7 @@ def phases_of(story: Story) -> tuple[Phase, ...]:
     """The recipe's phases, with the terms that suit the number of classes where they name none; on plain logits where there are two classes or an
     image may have several, and under a uniform prior with a balanced last one."""
     severally = several(story.images.train.labels)
-    phases = tuple(map(_by_largest, story.recipe.phase)) if _largest_alone(story) else story.recipe.phase
+    phases = tuple(map(_by_largest, story.recipe.phase)) if largest_alone(story) else story.recipe.phase
     phases = termed(phases, many=_many(story))
     phases = phases if len(story.classes) > 2 and not severally else tuple(map(_on_plain_logits, phases))
     phases = tuple(map(multilabel.fitted, phases)) if severally else phases
@@ -225,9 +225,9 @@ def _distils(story: Story) -> bool:
     return story.recipe.student != () and (story.previous is None or story.recipe.teacher is not None)
 
 
-def _largest_alone(story: Story) -> bool:
-    """Whether of a teacher's answers the largest logits alone are remembered."""
-    remembered = bool(story.recipe.train.views) and not story.recipe.by_answers
+def largest_alone(story: Story) -> bool:
+    """Whether of a teacher's answers the largest logits alone are remembered; several are mixed, which takes all of each one's."""
+    remembered = bool(story.recipe.train.views) and not story.recipe.by_answers and not story.recipe.co_teacher
     return remembered and len(story.classes) > leading.MANY and not several(story.images.train.labels)
 
 

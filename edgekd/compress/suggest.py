@@ -20,6 +20,7 @@ from edgekd.compress.plan import floor_text, looking, sizes_text
 from edgekd.compress.sight import Data, Offer, Pictures, Sight, Teacher, looked, picked, pictures_of
 from edgekd.compress.story import UNBALANCED
 from edgekd.data.pictures import DEFAULT_SIZE
+from edgekd.distill import leading
 from edgekd.distill.defaults import all_steps, filled
 from edgekd.events import Emit, Event, Note, silent
 from edgekd.models.pick import LARGE
@@ -213,7 +214,9 @@ def _augment(draft: Draft, data: Data) -> None:
 def _views(draft: Draft, data: Data) -> None:
     """Fewer views than usual where the teacher's answers to all of them would fill a disk."""
     usual = Train().views
-    one = 2 * data.train * len(data.classes)
+    few = len(data.classes) > leading.MANY and not draft.recipe.co_teacher
+    each = leading.answer_bytes(len(data.classes), few=few)
+    one = data.train * each
     if draft.recipe.train.views != usual or (usual + 1) * one <= ANSWERS:
         return
     views = max(0, int(ANSWERS / one) - 1)
@@ -221,7 +224,7 @@ def _views(draft: Draft, data: Data) -> None:
     remembered = f"{views} views take {units.bytes_text((views + 1) * one)}" if views else "with 0 it is asked in every step instead"
     draft.say(
         "train.views",
-        f"The teacher's answers are remembered, 2 bytes for each class of each view of each image: {usual} views and the plain images would take "
+        f"The teacher's answers are remembered, {each} bytes for each view of each image: {usual} views and the plain images would take "
         f"{units.bytes_text((usual + 1) * one)} on the disk; {remembered}.",
     )
 

@@ -33,6 +33,8 @@ from edgekd.tasks.classify import chance
 
 SMALL_TEACHER, LARGE_TEACHER = "resnet8x4", "resnet50"
 """Where no teacher is named: up to 64 px, and above."""
+TELLING = 0.9
+"""Where guessing may have so much mean average precision, images are too few to tell who knows them."""
 DIGITS_EPOCHS = 4.0
 """Enough to teach the default teacher the digits; the whole default run is to take under two minutes on two cores."""
 
@@ -84,27 +86,29 @@ def _found(story: Story, role: Literal["teacher", "co-teacher"], spec: Teacher, 
     return Learner("teacher", network, code_of(story, spec)), outcome
 
 
-def doubt_chance(story: Story, who: str, right: float | None, *, longer: str) -> None:
-    """Say aloud that who is to teach others learnt nothing: they can only imitate that. `longer` is how it would be taught longer."""
+def doubt_chance(story: Story, who: str, right: float | None, *, longer: str, by_prior: bool = False) -> None:
+    """Say aloud that who is to teach others learnt nothing: they can only imitate that. `longer` is how it would be taught longer; `by_prior`: it was
+    taught for the device's class frequencies and names the commonest class no oftener than others where these say so."""
     valid = len(story.images.valid)
     if right is None:
         return
     if several(story.images.valid.labels):
         guessed = guessing(story.images.valid.labels)
-        if right <= guessed:
+        if right <= guessed < TELLING:
             _doubt(
                 story,
                 f"{who} has a mAP of {units.percent_text(right)} on {valid} validation images, hardly more than guessing may give "
                 f"({units.percent_text(guessed)}): teach it longer with {longer}",
             )
         return
-    by_chance = chance(class_counts(story.images.valid.labels, len(story.classes)).tolist())
+    alike = by_prior and story.recipe.train.prior != "data"
+    by_chance = 1 / len(story.classes) if alike else chance(class_counts(story.images.valid.labels, len(story.classes)).tolist())
     _, low, _ = stats.proportion(round(right * valid), valid)
     if low <= by_chance:
         _doubt(
             story,
-            f"{who} has {units.percent_text(right)} of {valid} validation images right, hardly more than the commonest class "
-            f"alone gives ({units.percent_text(by_chance)}): teach it longer with {longer}",
+            f"{who} has {units.percent_text(right)} of {valid} validation images right, hardly more than "
+            f"{'guessing' if alike else 'the commonest class alone'} gives ({units.percent_text(by_chance)}): teach it longer with {longer}",
         )
 
 
@@ -115,7 +119,7 @@ def _doubt(story: Story, text: str) -> None:
 
 def _start(story: Story, spec: Teacher, seed: int) -> tuple[Network, float | None]:
     """The network as it begins, and for how many epochs it is taught (None: not at all)."""
-    epochs = _epochs(story) if _is_taught(story, spec) else None
+    epochs = _epochs(story) if is_taught(story, spec) else None
     network = built(story, spec, replace_head=epochs is not None, seed=seed)
     names = _class_names(spec, story.base)
     if names is not None and epochs is None:
@@ -147,7 +151,7 @@ def _default_teacher(story: Story) -> Teacher:
     return Teacher(model=model, weights=None if small else "pretrained")
 
 
-def _is_taught(story: Story, spec: Teacher) -> bool:
+def is_taught(story: Story, spec: Teacher) -> bool:
     """Whether it learns here: it has no weights, more epochs were asked for, or published weights know other classes."""
     if spec.model.endswith(".onnx"):
         return False
@@ -182,21 +186,22 @@ def _class_names(spec: Teacher, base: Path) -> list[str] | None:
 
 def _brought(story: Story, network: Network, stage: Stage, who: str) -> Outcome:
     """A teacher that came with weights, looked at on validation images before anything is built on it."""
-    images = story.images.valid if len(story.images.valid) else story.images.train
+    held_out = len(story.images.valid) > 1
+    images = story.images.valid if held_out else story.images.train
     chosen = np.random.default_rng(0).permutation(len(images))[:IMAGES]
     if several(images.labels):
-        accuracy = _precise(network, images.take(chosen), story, who)
+        accuracy, doubts = _precise(network, images.take(chosen), story, who)
     else:
         pixels = torch.from_numpy(images.read(chosen)).permute(0, 3, 1, 2).float() / 255
-        accuracy = check_brought(network, pixels, torch.from_numpy(images.labels[chosen]), story.classes, who=who)
-    seen = accuracy if len(story.images.valid) else None
-    outcome = Outcome(training=Training(how="brought"), valid_accuracy=seen, notes=network.notes)
+        accuracy, doubts = check_brought(network, pixels, torch.from_numpy(images.labels[chosen]), story.classes, who=who), []
+    seen = accuracy if held_out else None
+    outcome = Outcome(training=Training(how="brought"), valid_accuracy=seen, notes=[*network.notes, *doubts])
     stage.finish(outcome)
     return outcome
 
 
-def _precise(network: Network, images: Images, story: Story, who: str) -> float:
-    """The mean average precision of a network that came with weights.
+def _precise(network: Network, images: Images, story: Story, who: str) -> tuple[float, list[str]]:
+    """The mean average precision of a network that came with weights, and what is to be doubted of it.
 
     Raises:
         UsageError: it answers probabilities and not logits, or ranks the images no better than chance.
@@ -208,12 +213,15 @@ def _precise(network: Network, images: Images, story: Story, who: str) -> float:
             "Export it without its last activation."
         )
     guessed = guessing(images.labels)
+    if guessed >= TELLING:
+        few = f"{len(images)} images are too few to tell whether {who} {network.name} knows the data: guessing may give a mAP of"
+        return scored.lead.value, [f"{few} {units.percent_text(guessed)}"]
     if scored.lead.value <= guessed:
         raise UsageError(
             f"{who} {network.name} must know the data; its mAP is {units.percent_text(scored.lead.value)} on {len(images)} images, and guessing may "
             f"give {units.percent_text(guessed)}. Check its weights, and the preprocess and classes beside its model."
         )
-    return scored.lead.value
+    return scored.lead.value, []
 
 
 def _teacher_settings(train: Train) -> Train:

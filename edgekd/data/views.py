@@ -32,7 +32,7 @@ def default_augment(shape: tuple[int, int, int], flip: bool) -> Augment:
     """What suits images of this shape (h, w, c): a shifted crop up to 64 px, a resized crop and light colour above."""
     height, width, _ = shape
     if max(height, width) <= 64:
-        return Augment(crop=height // 8, flip=flip)
+        return Augment(crop=min(height, width) // 8, flip=flip)
     return Augment(flip=flip, scale=0.35, colour=0.2)
 
 

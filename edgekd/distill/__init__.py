@@ -161,6 +161,7 @@ def _answers(
         view_seed=train.view_seed,
         precision="bf16" if bf16 else "fp32",
         few=few,
+        code=teacher.code,
     )
     place = (memory or folder / "remembered") / key
     remembered = Remembered(

@@ -26,6 +26,11 @@ KEPT = 64
 """Logits of an image that are kept."""
 
 
+def answer_bytes(classes: int, *, few: bool) -> int:
+    """What a remembered answer to one view of an image takes: its largest logits (`few`), or all as float16."""
+    return LAYOUT.itemsize if few else 2 * classes
+
+
 @dataclass(frozen=True)
 class Leading:
     """The largest logits of n images, largest first, the classes that they are of, and the logarithm of the sum of the others' exponentials.

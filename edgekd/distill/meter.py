@@ -124,11 +124,10 @@ class Log:
 
 def accuracy(network: nn.Module, images: Batches, *, bf16: bool) -> float:
     """Share of images that a network has right, in eval mode; of several labels an image the mean average precision."""
-    batches = list(images.plain_batches(2 * BATCH))
-    logits = answer_all(network, (shown for shown, _, _ in batches), bf16=bf16)
+    logits = answer_all(network, (shown for shown, _, _ in images.plain_batches(2 * BATCH)), bf16=bf16)
     if several(images.labels):
         return mean_average_precision(torch.cat(list(logits)).cpu().numpy(), images.labels.cpu().numpy())
-    right = sum((answer.argmax(1) == labels).sum() for answer, (_, labels, _) in zip(logits, batches, strict=True))
+    right = sum((answer.argmax(1) == labels).sum() for answer, labels in zip(logits, torch.split(images.labels, 2 * BATCH), strict=True))
     return float(right) / len(images)
 
 

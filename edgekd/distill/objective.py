@@ -116,6 +116,8 @@ class Objective:
         return apart[0] if apart else student
 
     def _temperature(self, teacher: Answers | None, labels: Tensor, *, progress: float, confidence: Tensor | None, learned: Tensor | None) -> Tensor:
+        if not self.phase.softens:  # nobody asks for it, and what it would follow may not be there
+            return torch.ones(len(labels), device=labels.device)
         probability = None
         spec = self.phase.temperature
         if teacher is not None and isinstance(spec, Temperature) and spec.shape == "teacher-confidence":

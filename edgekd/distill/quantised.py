@@ -1,10 +1,11 @@
 """Learning as int8 will round: while it is on, a network computes with the inputs, weights and outputs of layers that its int8-cpu file has.
 
 In: a network and a few images. Out: a `FakeInt8`. In each convolution and linear layer it rounds the input (uint8, asymmetric, one range a tensor,
-which follows what is seen), the weight (int8, symmetric, a scale per output channel), and the output of a convolution that no activation takes: where
-`export/int8.py` has QuantizeLinear/DequantizeLinear pairs. Gradients pass as if nothing were rounded, and are 0 outside of a range (Jacob et al.
-2018, arXiv:1712.05877, section 3). The network stays a plain one: hooks do this and are taken off again, the weights are float32 under their own
-names. So checkpoints, averages and bridges need not know, and the usual calibration makes the file.
+which follows what is seen), the weight (int8, symmetric, a scale per output channel), and the output of a convolution that no activation takes:
+where `export/int8.py` has QuantizeLinear/DequantizeLinear pairs; a stem that the file leaves in float is left, too. Gradients pass as if nothing
+were rounded, and are 0 outside of a range (Jacob et al. 2018, arXiv:1712.05877, section 3). The network stays a plain one: hooks do this and are
+taken off again, the weights are float32 under their own names. So checkpoints, averages and bridges need not know, and the usual calibration makes
+the file.
 
 The file has BatchNorm folded into its weights; here nothing is folded. A scale per output channel turns with whatever its channel is multiplied by,
 so that both are rounded to the same steps, as long as the statistics stand still: `train` sees to that.
@@ -16,7 +17,7 @@ torchao's PT2E does this on a graph that torch.export has captured: a module of 
 Two of torch's own functions do for a network that stays what it is.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from functools import partial
 from typing import Any, cast
@@ -39,6 +40,8 @@ MERGED = frozenset({"relu", "relu_", "relu6", "hardtanh", "hardtanh_", "clamp", 
 """Functions that become a Relu or Clip, and with it the end of the range of the layer before."""
 FOLLOWS = 0.01
 """Share by which a batch's least and greatest value move a range; it begins as the first batch's."""
+_COLOURS = 4
+"""At most so many channels has an image."""
 _LEAST = 1e-12
 """The finest step: what is 0 throughout stays so."""
 
@@ -177,6 +180,7 @@ def _looked(network: nn.Module, images: Tensor) -> tuple[Modules, Modules]:
     names = {module: name for name, module in network.named_modules()}
     layers: Modules = {}
     ends: Modules = {}
+    passed: dict[str, tuple[Tensor, Tensor]] = {}
     outputs = _Outputs()
 
     def look(module: nn.Module, args: tuple[Any, ...], output: Any) -> None:
@@ -188,6 +192,7 @@ def _looked(network: nn.Module, images: Tensor) -> tuple[Modules, Modules]:
                 return
             name = names[module]
             layers[name] = module
+            passed[name] = args[0], output
         if name is not None and not isinstance(module, nn.Linear):  # logits and the like stay floats in the file, too
             ends[name] = module
             outputs.note(output, name)
@@ -200,7 +205,22 @@ def _looked(network: nn.Module, images: Tensor) -> tuple[Modules, Modules]:
         with torch.no_grad(), outputs:
             network(images)
     network.train(training)
-    return layers, {name: end for name, end in ends.items() if name not in outputs.merged}
+    floats = _stem(layers, passed)
+    rounds = {name: layer for name, layer in layers.items() if name not in floats}
+    return rounds, {name: end for name, end in ends.items() if name in rounds and name not in outputs.merged}
+
+
+def _stem(layers: Modules, passed: Mapping[str, tuple[Tensor, Tensor]]) -> list[str]:
+    """What the int8-cpu file leaves in float (export/stem.py): the convolution of the images and a depthwise one that reads it, or none."""
+    names = list(layers)[:2]
+    if len(names) < 2 or passed[names[0]][1].shape != passed[names[1]][0].shape:
+        return []
+    if sum(read is passed[names[1]][0] for read, _ in passed.values()) > 1:
+        return []  # another branch reads it, too
+    first, second = (layers[name] for name in names)
+    if not isinstance(first, nn.Conv2d) or not isinstance(second, nn.Conv2d) or first.groups > 1 or first.in_channels > _COLOURS:
+        return []
+    return names if second.groups == second.out_channels > 1 else []
 
 
 class _Outputs(TorchFunctionMode):

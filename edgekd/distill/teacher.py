@@ -245,12 +245,15 @@ class Adjusted:
         return logits if self.frequencies is None else adjust(logits, self.frequencies, self.wanted)
 
 
-def memory_key(*, weights: str, preprocess: object, data: str, augment: Augment, view_seed: int, precision: str, few: bool = False) -> str:
+def memory_key(
+    *, weights: str, preprocess: object, data: str, augment: Augment, view_seed: int, precision: str, few: bool = False, code: str | None = None
+) -> str:
     """What a remembered teacher's folder is called: equal exactly where the stored answers would be.
 
     Args:
         weights: hash of the teacher's weights.
         data: hash of the training images in their order.
+        code: hash of the person's own file that the teacher is built by, where one is.
     """
     return sha256_json(
         {
@@ -262,6 +265,7 @@ def memory_key(*, weights: str, preprocess: object, data: str, augment: Augment,
             "view_seed": view_seed,
             "precision": precision,
             **({"kept": leading.KEPT} if few else {}),
+            **({"code": code} if code is not None else {}),
         }
     )[:16]
 

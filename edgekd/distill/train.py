@@ -18,6 +18,7 @@ from edgekd.distill import checkpoint, schedule
 from edgekd.distill.batchnorm import batchnorms, reestimate, shown
 from edgekd.distill.beside import guests_of
 from edgekd.distill.checkpoint import Place
+from edgekd.distill.consistency import warmed
 from edgekd.distill.independent import label_counts
 from edgekd.distill.inside import Inside, floats
 from edgekd.distill.interrupt import Interrupts
@@ -167,7 +168,8 @@ class _Fit:
                 place.first_temperature = loss.temperature
             place.step, place.phase_step = place.step + 1, place.phase_step + 1
             place.seconds = time.monotonic() - self._begun
-            self.log.meter.add(parts, len(labels) * self.ranks.count)
+            if self.ranks.main:  # who says what they come to; the parts of two phases are not alike
+                self.log.meter.add(parts, len(labels) * self.ranks.count)
             shares, rate = partial(objective.gradient_shares, loss.answer), factor * max(group["peak"] for group in self.optimizer.param_groups)
             self.log.told(place, Step(phase=phase, names=names, temperature=loss.temperature, gradient_shares=shares, learning_rate=rate))
 
@@ -191,7 +193,8 @@ class _Fit:
         place = self.place
         assert place.positions is not None
         chosen, number = passes.at(place.phase_step)
-        for later in [] if self.data.resident else passes.coming(place.phase_step, AHEAD):
+        left = self.phase_steps[place.phase] - 1 - place.phase_step  # what is read and never asked for would stay
+        for later in [] if self.data.resident else passes.coming(place.phase_step, min(AHEAD, left)):
             self.data.prefetch(self.ranks.part(place.positions[later]))
         view = number % self.job.train.views if self.job.train.views else number
         return self.ranks.part(place.positions[chosen]), None if phase.plain else view
@@ -242,7 +245,7 @@ class _Fit:
     def _follow(self) -> None:
         for name, parameter in self.network.named_parameters():
             if name in self.average:
-                self.average[name].lerp_(parameter.detach(), 1 - self.job.train.ema)
+                self.average[name].lerp_(parameter.detach(), 1 - warmed(self.job.train.ema, self.place.step))
         if self.beside is not None:
             self.beside.follow(self.network)
 

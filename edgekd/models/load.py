@@ -29,7 +29,7 @@ from edgekd.models.settle import Asked, Shape, probe, settle
 from edgekd.models.small import factory
 from edgekd.models.weights import apply
 from edgekd.preprocess import PREPROCESS_KEY, Preprocess, carried_preprocess
-from edgekd.userfile import anchored, call, is_userfile
+from edgekd.userfile import anchored, call, code_hash, is_userfile
 
 __all__ = [
     "Network",
@@ -83,6 +83,7 @@ def build(
         asked = _as_saved(asked, asked.file)
     made = _make(asked)
     network = Network(made.body, settle(asked, made), name=_name(spec), classes=classes, spec=spec, notes=made.notes)
+    network.code = code_hash(spec, base) if is_userfile(spec) else None
     if asked.file is not None:
         network.notes += load_weights(network, asked.file, weights_key, replace_head=replace_head)
     probe(network)

@@ -33,6 +33,7 @@ class Network(nn.Module):
         name: short, fit for a file name; `spec` is what `build` was asked for, and reads again.
         classes: width of the logits.
         notes: what was decided on the way, in words, for the report.
+        code: hash of the person's own file that the body is built by; None: it is built by none.
 
     Raises:
         UsageError: mean and std are of another number of channels than the images.
@@ -49,6 +50,7 @@ class Network(nn.Module):
         self.classes = classes
         self.spec = spec
         self.notes = list(notes)
+        self.code: str | None = None
         if len(preprocess.mean) not in (1, self.channels):
             raise UsageError(
                 f"mean and std have one value, or one per channel; {name}'s preprocess has mean {list(preprocess.mean)} "

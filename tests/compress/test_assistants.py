@@ -2,12 +2,16 @@
 
 import itertools
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, Literal
 
 import msgspec
+import numpy as np
 import pytest
 
 from edgekd import compress as verbs
+from edgekd.compress.teacher import doubt_chance
+from edgekd.data.images import Images
 from edgekd.errors import RecipeError, UsageError
 from edgekd.events import Event, StageFinished, Trained
 from edgekd.files import sha256_file
@@ -152,6 +156,26 @@ def test_an_assistant_that_learnt_nothing_is_doubted(base: Path) -> None:
     job = recipe(assistants=CHAIN[1:], phase=(msgspec.structs.replace(PHASES[0], epochs=0.1),))
     report, _ = run(base, job, verb="distill", out="doubted")
     assert any(doubt.startswith("the assistant small has") and doubt.endswith("teach it longer with --epochs N") for doubt in report.doubts)
+
+
+@pytest.mark.parametrize(("prior", "doubted"), [("data", True), ("uniform", False)])
+def test_an_assistant_for_even_classes_is_held_to_even_chance(prior: Literal["data", "uniform"], doubted: bool) -> None:
+    """It has fewer images right than the commonest class alone would give, and may know every class."""
+    doubts: list[str] = []
+    job = recipe(train=msgspec.structs.replace(recipe().train, prior=prior))
+    labels = np.repeat(np.arange(3), (90, 5, 5))
+    told = SimpleNamespace(doubts=[])
+    story: Any = SimpleNamespace(
+        recipe=job,
+        classes=["a", "b", "c"],
+        images=SimpleNamespace(valid=Images(labels, np.arange(100), (8, 8, 3), pixels=np.zeros((100, 8, 8, 3), np.uint8))),
+        run=SimpleNamespace(emit=lambda event: None),
+        report=told,
+        add=lambda doubts: told.doubts.extend(doubts),
+    )
+    doubt_chance(story, "the assistant x", 0.75, longer="--epochs N", by_prior=True)
+    doubts += told.doubts
+    assert bool(doubts) == doubted
 
 
 # Refusals -------------------------------------------------------------------------------------------------------------

@@ -2,6 +2,8 @@
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
 
 import msgspec
 import numpy as np
@@ -148,6 +150,22 @@ def test_the_temperature_is_in_every_file_and_says_so(base: Path, asked: tuple[R
     assert [note.split(" are")[0] for note in notes] == ["in its files the logits of teacher/wide", "in its files the logits of student/thin"]
     assert all("fitted on 24 validation images" in note for note in notes)
     assert any(isinstance(event, Note) and event.text in notes for event in told)
+
+
+@pytest.mark.parametrize(("found", "right", "doubt"), [(1.5, 0.9, ""), (20.0, 0.9, "T stopped at its bound"), (1.5, 1.0, "all of them are right")])
+def test_a_temperature_that_says_little(found: float, right: float, doubt: str) -> None:
+    """At the end of its range, or of images that are all right: then their number sets it, and it is warned of."""
+    told: list[tuple[str, bool]] = []
+    story: Any = SimpleNamespace(
+        recipe=recipe(export=Export(calibrate=True)),
+        images=SimpleNamespace(valid=range(6)),
+        report=SimpleNamespace(networks=[SimpleNamespace(role="student", name="thin", valid_accuracy=right)]),
+        note=lambda text, warning: told.append((text, warning)),
+    )
+    inherit.note_temperatures(story, [cast(Artifact, SimpleNamespace(role="student", network="thin", temperature=found))])
+    ((text, warned),) = told
+    assert doubt in text
+    assert warned == bool(doubt)
 
 
 def logits(base: Path, artifact: Artifact) -> NDArray[np.float32]:

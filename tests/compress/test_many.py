@@ -6,6 +6,8 @@ import msgspec
 import numpy as np
 import pytest
 
+from edgekd import units
+from edgekd.compress import plan
 from edgekd.compress.commented import commented
 from edgekd.compress.story import Story
 from edgekd.compress.students import check, phases_of
@@ -84,5 +86,11 @@ def test_thousands_of_classes(tmp_path: Path) -> None:
     assert phases[-1].subset == Subset(by="random", fraction=0.8)
     with pytest.raises(UsageError, match=r"of 1001 classes .* dist in phase 'transfer' asks for all"):
         seen(tmp_path, msgspec.structs.replace(job, phase=termed(DEFAULT, many=True)))
+    several = msgspec.structs.replace(job, co_teacher=(Teacher(model="resnet8"),))
+    assert [phase.terms for phase in seen(tmp_path, several)[0]] == [MANY_TERMS] * 2
+    lines = plan(msgspec.structs.replace(job, teacher=Teacher(model="resnet14")), base=tmp_path)
+    images = int(lines[0].split(": ")[1].split(" train")[0])
+    (held,) = (line for line in lines if line.startswith("memory"))
+    assert f"{units.bytes_text(leading.LAYOUT.itemsize * images * (job.train.views + 1))} of remembered answers" in held
     live = msgspec.structs.replace(job, train=msgspec.structs.replace(job.train, views=0))
     assert [phase.terms for phase in seen(tmp_path, live)[0]] == [MANY_TERMS] * 2

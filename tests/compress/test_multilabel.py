@@ -250,6 +250,20 @@ def test_a_teacher_that_was_brought(done: tuple[Report, list[Event]], base: Path
         taken("wrong", model="resnet8", weights=str(_upside_down(file, base)))
 
 
+@pytest.mark.parametrize(("count", "said"), [(20, ""), (30, "are too few to tell whether the teacher resnet8 knows the data: guessing may give")])
+def test_a_teacher_that_few_images_cannot_judge(done: tuple[Report, list[Event]], base: Path, count: int, said: str) -> None:
+    """Where any order of them may look as good, a teacher that has all right is not refused, and that they are few is said. Of one that is held out
+    nothing is asked, but of the others."""
+    file = next((base / "run").glob("teach*/**/weights.safetensors"))
+    with np.load(base / "grey.npz") as grey:
+        np.savez(base / f"few{count}.npz", **{name: array[:count] if name.endswith("train") else array for name, array in grey.items()})
+    train = msgspec.structs.replace(job().train, teacher_epochs=None)
+    few = job(data=f"npz:few{count}.npz", train=train, teacher=Teacher(model="resnet8", weights=str(file)))
+    report, _ = run(base, few, verb="teach", out=f"few{count}")
+    assert report.networks[0].training.how == "brought"
+    assert any(said in note for note in report.notes if "too few" in note) == bool(said)
+
+
 def _upside_down(file: Path, base: Path) -> Path:
     """The same weights with a head that says the contrary."""
     from safetensors import safe_open

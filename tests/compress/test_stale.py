@@ -51,6 +51,17 @@ def test_code_that_changed_under_its_name_is_another_network(base: Path) -> None
     assert done(told) == ["teach", "distill/thin", "export/teacher-wide", "export/student-thin"]
 
 
+def test_answers_of_a_teacher_whose_code_changed_are_not_remembered(base: Path) -> None:
+    """The weights that it came with are the same, and what it makes of them is not."""
+    run(base, recipe(), verb="teach", out="first")
+    (weights,) = (base / "first").glob("teach-*/weights.safetensors")
+    job = recipe(teacher=Teacher(model="nets.py:wide", weights=str(weights)), train=msgspec.structs.replace(recipe().train, teacher_epochs=None))
+    for more in ("", "\n# the same, and who knows"):
+        (base / "nets.py").write_text((base / "nets.py").read_text() + more)
+        run(base, job, verb="distill")
+    assert len(list((base / "run" / "remembered").iterdir())) == 2
+
+
 def test_scores_from_before_they_held_more_are_made_again(base: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing else is."""
     run(base, recipe(), verb="evaluate_files")

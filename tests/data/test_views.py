@@ -159,9 +159,10 @@ def test_memory_format_changes_nothing_but_the_layout(augment: Augment) -> None:
 
 
 def test_default_augment_follows_the_size() -> None:
-    """A shifted crop of an eighth up to 64 px; a resized crop with light colour above."""
+    """A shifted crop of an eighth of the shorter side up to 64 px; a resized crop with light colour above."""
     assert views.default_augment((32, 32, 3), True) == Augment(crop=4, flip=True)
     assert views.default_augment((28, 28, 1), False) == Augment(crop=3)
+    assert views.default_augment((64, 16, 3), False) == Augment(crop=2)
     assert views.default_augment((96, 512, 3), False) == Augment(scale=0.35, colour=0.2)
 
 

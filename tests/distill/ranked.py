@@ -43,12 +43,13 @@ PER_SAMPLE = (
     Phase(
         name="refine",
         epochs=3,
-        terms=(Kd(), Label(weight=0.1)),
+        terms=(Kd(), Kd(standardise=True), Label(weight=0.1)),
         temperature=Temperature(start=3, end=0.5, shape="learned"),
         subset=Subset(by="mixed", fraction=0.75),
     ),
 )
-"""Losses that are means over samples, and two temperatures that every rank must move alike. 48 images of the second phase are three batches."""
+"""Losses that are means over samples, two and then three of them, and two temperatures that every rank must move alike. 48 images of the second phase
+are three batches."""
 COUPLED = (Phase(name="coupled", epochs=2, terms=(Kd(), Dist()), temperature=3.0),)
 """DIST compares a batch's samples with each other, and the network normalises them together."""
 

@@ -36,6 +36,14 @@ def test_a_weighted_sum_by_hand() -> None:
     assert loss.total.item() == pytest.approx(0.9 * KD + 0.2 * math.log(2), abs=1e-6)
 
 
+def test_labels_alone_need_no_temperature() -> None:
+    """Nor what it would follow: a phase without soft terms may be given any."""
+    for shape in ("teacher-confidence", "student-confidence", "learned", "linear"):
+        loss = objective(Label(), temperature=Temperature(start=6, end=0.5, shape=shape))(STUDENT, None, LABEL, progress=0.5)
+        assert loss.total.item() == pytest.approx(math.log(2))
+        assert loss.temperature.item() == 1.0
+
+
 def test_every_term_gets_its_own_options() -> None:
     """The total is the sum of the plain functions, each with the term's settings."""
     student, teacher, labels = batch()

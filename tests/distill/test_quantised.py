@@ -16,12 +16,14 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from edgekd.distill import alone, checkpoint, distill
-from edgekd.distill.quantised import FakeInt8, Ranges, check, rounded, rounded_weight, told, unrounded
+from edgekd.distill.quantised import LAYERS, FakeInt8, Ranges, check, rounded, rounded_weight, told, unrounded
 from edgekd.errors import UsageError
 from edgekd.events import Event, Note, PhaseStarted, silent
 from edgekd.export.feed import Feed
 from edgekd.export.int8 import Quantiser
 from edgekd.export.onnx import to_onnx
+from edgekd.export.stem import stem
+from edgekd.models.load import build
 from edgekd.models.network import Network
 from edgekd.phases import Phase
 from edgekd.terms import Feature, Kd, Label
@@ -188,6 +190,19 @@ def test_what_is_rounded() -> None:
     inputs = {f"body.{name} in" for name in ("first", "left", "right", "last", "hidden", "head")}
     assert set(ranges) == inputs | {f"body.{name} out" for name in ("left", "right", "last")}
     assert "of 6 layers and the outputs of 3 as" in fake.told("int8")
+
+
+@pytest.mark.parametrize(("name", "left"), [("mobilenet_v2", 2), ("shufflenet_v2_x0_5", 0), ("resnet18", 0)])
+def test_a_stem_that_the_file_leaves_in_float_is_not_rounded(name: str, left: int) -> None:
+    """The layers are those that export/stem.py finds in the graph: two where a depthwise one reads the first one's output."""
+    network = build(name, classes=3, shape=(32, 32, 3)).eval()
+    fake = FakeInt8(network, torch.zeros(2, 3, 32, 32), name)
+    model = to_onnx(network.body, (3, 32, 32), opset=20, batch=None)
+    weights = {node.input[1] for node in model.graph.node if node.name in stem(model)}
+    floats = {layer for layer, module in network.named_modules() if isinstance(module, LAYERS)} - fake._layers.keys()
+    shapes = {tensor.name: tuple(tensor.dims) for tensor in model.graph.initializer}
+    assert len(floats) == len(weights) == left
+    assert sorted(tuple(network.get_parameter(f"{layer}.weight").shape) for layer in floats) == sorted(shapes[weight] for weight in weights)
 
 
 def test_ranges_follow_slowly() -> None:

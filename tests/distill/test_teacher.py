@@ -220,6 +220,8 @@ KEY: dict[str, Any] = {
         ("augment", Augment(crop=1, flip=True)),
         ("view_seed", 1),
         ("precision", "bf16"),
+        ("few", True),
+        ("code", "c"),
     ],
 )
 def test_the_key_changes_with_whatever_the_answers_depend_on(name: str, value: object) -> None:

@@ -11,12 +11,13 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from edgekd.data import memory
 from edgekd.distill import checkpoint, meter
 from edgekd.distill.job import Job
 from edgekd.distill.teacher import Live
 from edgekd.distill.train import fit
 from edgekd.errors import RunError, TrainingError
-from edgekd.events import Event, Note, PhaseStarted, Trained
+from edgekd.events import Event, Note, PhaseStarted, Trained, silent
 from edgekd.phases import Subset, Temperature, Train
 from edgekd.terms import Dist, Kd, Label
 from tests.distill import nets
@@ -261,3 +262,13 @@ def test_open_defaults_are_the_callers_mistake(tmp_path: Path) -> None:
     job = Job(name="s", how="alone", phases=(nets.phase(),), train=Train(), seed=0, folder=tmp_path)
     with pytest.raises(AssertionError, match="not filled in"):
         fit(copy.deepcopy(nets.network()), job, data=nets.data(), valid=None, teacher=None, emit=print)
+
+
+def test_what_is_read_ahead_is_asked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A phase that ends within a pass leaves nothing read: the next training finds room to read ahead."""
+    monkeypatch.setattr(memory, "fits", lambda *_: False)
+    data = nets.data()
+    assert not data.resident
+    job = Job(name="s", how="alone", phases=(nets.phase(epochs=1.5),), train=nets.TRAIN, seed=0, folder=tmp_path)
+    fit(nets.network(), job, data=data, valid=None, teacher=None, emit=silent)
+    assert data._coming == {}
