@@ -18,6 +18,7 @@ import torch
 from torch import Tensor, nn
 
 from edgekd import units
+from edgekd.data import memory
 from edgekd.data.batches import Batches
 from edgekd.distill import leading
 from edgekd.distill.leading import Answers, Leading, whole
@@ -31,6 +32,8 @@ from edgekd.tasks.classify import Frequencies, adjust
 FORMAT = 1
 """Version of what a remembered view holds; part of the key, so that a change of views or of rounding is never mistaken for the old."""
 BATCH = 256
+_CHECKED = 65536
+"""Images whose stored answers are looked at together."""
 
 
 class Teacher(Protocol):
@@ -127,12 +130,12 @@ class Remembered:
     def answer(self, images: Tensor, positions: Tensor, view: int | None) -> Answers:
         """Stored logits (batch, classes) for view `view` (None: plain) of the images at `positions`."""
         held = self._logits("plain" if view is None else f"view-{view}", view)
-        return held.at(positions) if isinstance(held, Leading) else held[positions].float()
+        return held.at(positions) if isinstance(held, Leading) else held[positions.to(held.device)].to(self.data.device).float()
 
     def plain(self) -> Answers:
         """Stored logits (n, classes) for all training images, unaugmented."""
         held = self._logits("plain", None)
-        return held.at(torch.arange(len(self.data))) if isinstance(held, Leading) else held.float()
+        return held.at(torch.arange(len(self.data))) if isinstance(held, Leading) else held.to(self.data.device).float()
 
     def _logits(self, name: str, view: int | None) -> Answers:
         if name not in self._held:
@@ -142,21 +145,26 @@ class Remembered:
                 self._fill(file, view)
                 array = self._read(file)
             assert array is not None, file
-            device = self.data.device
-            self._held[name] = leading.unpacked(array, self.classes, device) if self.few else torch.from_numpy(array).to(device)
+            self._held[name] = leading.unpacked(array, self.classes, self.data.device) if self.few else self._near(array)
         return self._held[name]
+
+    def _near(self, array: np.ndarray) -> Tensor:
+        """A view's answers on the device where they fit, else in the file: all views of a million images are tens of gigabytes."""
+        held = torch.from_numpy(array)
+        return held.to(self.data.device) if memory.fits(array.nbytes, self.data.device) else held
 
     def _read(self, file: Path) -> np.ndarray | None:
         """What a file holds, None where there is none; a file of another shape is dropped and filled anew."""
         try:
-            array = np.load(file, allow_pickle=False)
+            array = np.load(file, mmap_mode="c", allow_pickle=False)  # read as it is asked for; what were written would stay here
         except FileNotFoundError:
             return None
         except (ValueError, EOFError, OSError) as error:
             self.emit(Note(text=f"the remembered teacher's {file.name} does not read ({error}); it is answered anew", level="warning"))
             return None
         sound = array.shape == self._shape and array.dtype == self._layout
-        if not sound or not all(np.isfinite(array[part]).all() for part in (("logits", "rest") if self.few else (...,))):
+        parts = [array[name] for name in ("logits", "rest")] if self.few and sound else [array]
+        if not sound or not all(np.isfinite(part[start : start + _CHECKED]).all() for part in parts for start in range(0, len(part), _CHECKED)):
             self.emit(Note(text=f"the remembered teacher's {file.name} holds something else; it is answered anew", level="warning"))
             return None
         return np.asarray(array)
