@@ -93,8 +93,7 @@ def doubt_chance(story: Story, who: str, right: float | None, *, longer: str, by
     if right is None:
         return
     if several(story.images.valid.labels):
-        guessed = guessing(story.images.valid.labels)
-        if right <= guessed < TELLING:
+        if right < TELLING and right <= (guessed := guessing(story.images.valid.labels)) < TELLING:
             _doubt(
                 story,
                 f"{who} has a mAP of {units.percent_text(right)} on {valid} validation images, hardly more than guessing may give "
