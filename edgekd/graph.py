@@ -10,7 +10,7 @@ from pathlib import Path
 import msgspec
 
 from edgekd.errors import MissingError, MissingExtra, UsageError
-from edgekd.nodes import STANDARD, Nodes, operator
+from edgekd.nodes import STANDARD, Nodes, inner_nodes, operator, tensors
 from edgekd.record import Layer
 
 try:
@@ -52,7 +52,7 @@ def summary(path: Path) -> Graph:
         UsageError: it is not an ONNX model.
     """
     model = read(path)
-    size = path.stat().st_size + sum(file.stat().st_size for file in _external_files(model, path))
+    size = path.stat().st_size + sum(file.stat().st_size for file in external_files(model, path))
     return summarise(model, size)
 
 
@@ -90,7 +90,7 @@ def summarise(model: onnx.ModelProto, size: int) -> Graph:
         opset=opset(model),
         inputs=[_tensor(value) for value in graph.input if value.name not in initialisers],
         outputs=[_tensor(value) for value in graph.output],
-        operators=dict(sorted(Counter(operator(node) for node in graph.node).items())),
+        operators=dict(sorted(Counter(operator(node) for node in inner_nodes(graph)).items())),
         layers=[layer for layer in layers if layer.params or layer.macs != 0],
         metadata={entry.key: entry.value for entry in model.metadata_props},
         quantised=dict(sorted(Counter(operator(node) for node in graph.node if nodes.quantised(node)).items())),
@@ -103,11 +103,15 @@ def _tensor(value: onnx.ValueInfoProto) -> Tensor:
     return Tensor(name=value.name, dtype=TensorProto.DataType.Name(kind.elem_type).lower(), shape=dims if kind.HasField("shape") else None)
 
 
-def _external_files(model: onnx.ModelProto, path: Path) -> list[Path]:
-    """The files of external data that a model reads, each once."""
+def external_files(model: onnx.ModelProto, path: Path) -> list[Path]:
+    """The files of external data that a model reads, each once.
+
+    Raises:
+        MissingError: one is not beside it.
+    """
     names = {
         entry.value
-        for tensor in model.graph.initializer
+        for tensor in tensors(model.graph)
         if tensor.data_location == TensorProto.EXTERNAL
         for entry in tensor.external_data
         if entry.key == "location"

@@ -9,7 +9,7 @@ convolution has left the count, so it is a little below the network's own.
 """
 
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from edgekd.errors import MissingExtra
 from edgekd.record import Layer
@@ -67,6 +67,9 @@ _BITS: dict[int, int] = {
     TensorProto.UINT4: 4,
     TensorProto.FLOAT8E4M3FN: 8,
     TensorProto.FLOAT8E5M2: 8,
+    TensorProto.FLOAT8E4M3FNUZ: 8,
+    TensorProto.FLOAT8E5M2FNUZ: 8,
+    TensorProto.FLOAT4E2M1: 4,
 }
 _FLOATS = {TensorProto.FLOAT, TensorProto.DOUBLE, TensorProto.FLOAT16, TensorProto.BFLOAT16}
 _PRECISIONS: dict[int, str] = {
@@ -80,8 +83,13 @@ _PRECISIONS: dict[int, str] = {
     TensorProto.UINT4: "int4",
     TensorProto.FLOAT8E4M3FN: "fp8",
     TensorProto.FLOAT8E5M2: "fp8",
+    TensorProto.FLOAT8E4M3FNUZ: "fp8",
+    TensorProto.FLOAT8E5M2FNUZ: "fp8",
+    TensorProto.FLOAT4E2M1: "fp4",
 }
 
+_IMAGES = 4
+"""Axes of an input of images."""
 Shape = Sequence[int]
 
 
@@ -161,12 +169,13 @@ class Nodes:
     def _layer(self, node: NodeProto, seen: set[str]) -> Layer:
         weights = [tensor for tensor in self._weights(node) if tensor.name not in seen]
         seen.update(tensor.name for tensor in weights)
-        largest = max(weights, key=_count, default=None)
+        inner = [tensor for graph in _graphs(node) for tensor in tensors(graph) if tensor.data_type in _FLOATS and _count(tensor) > 1]
+        largest = max((*weights, *inner), key=_count, default=None)
         return Layer(
             name=node.name or node.output[0],
             op=operator(node),
-            params=sum(_count(tensor) for tensor in weights),
-            bytes=sum(_count(tensor) * _BITS[tensor.data_type] // 8 for tensor in weights),
+            params=sum(_count(tensor) for tensor in weights) + sum(map(_count, inner)),
+            bytes=sum(_count(tensor) * _BITS[tensor.data_type] // 8 for tensor in (*weights, *inner)),
             macs=self._macs(node),
             precision="" if largest is None else _PRECISIONS.get(largest.data_type, "other"),
         )
@@ -226,10 +235,37 @@ def _shapes(model: onnx.ModelProto) -> dict[str, tuple[int, ...]]:
 
 
 def _batch(graph: onnx.GraphProto) -> int:
+    """How many images a model takes at once: the first axis of an input, of four axes where there is one, that an output has, too; else 1, which
+    counts too much and never too little."""
     initialisers = {tensor.name for tensor in graph.initializer}
-    first = next((value for value in graph.input if value.name not in initialisers), None)
-    dims = () if first is None else first.type.tensor_type.shape.dim
-    return max(1, dims[0].dim_value) if dims else 1
+    inputs = [value.type.tensor_type.shape.dim for value in graph.input if value.name not in initialisers]
+    outputs = {dims[0].dim_value for value in graph.output if (dims := value.type.tensor_type.shape.dim)}
+    firsts = [dims[0].dim_value for dims in sorted(inputs, key=lambda dims: len(dims) != _IMAGES) if dims]
+    return next((max(1, first) for first in firsts if not outputs or first in outputs), 1)
+
+
+def _graphs(node: NodeProto) -> Iterator[onnx.GraphProto]:
+    """What stands within a node: the branches of an If, the body of a Loop."""
+    for attribute in node.attribute:
+        yield from ([attribute.g] if attribute.HasField("g") else [])
+        yield from attribute.graphs
+
+
+def inner_nodes(graph: onnx.GraphProto) -> Iterator[NodeProto]:
+    """Every node, those within others, too."""
+    for node in graph.node:
+        yield node
+        for inner in _graphs(node):
+            yield from inner_nodes(inner)
+
+
+def tensors(graph: onnx.GraphProto) -> Iterator[TensorProto]:
+    """All that a graph holds: initialisers, what `Constant` nodes hold, and the same of graphs within nodes."""
+    yield from graph.initializer
+    yield from _constant_nodes(graph.node)
+    for node in graph.node:
+        for inner in _graphs(node):
+            yield from tensors(inner)
 
 
 def _constant_nodes(nodes: Iterable[NodeProto]) -> Iterable[TensorProto]:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import onnx
 import pytest
-from onnx import helper
+from onnx import TensorProto, helper
 
 from edgekd.errors import MissingError, UsageError
 from edgekd.graph import Tensor, summary
@@ -34,6 +34,19 @@ def test_external_data_counts_into_the_size(tmp_path: Path) -> None:
     (tmp_path / "toy.bin").unlink()
     with pytest.raises(MissingError, match=r"keeps its weights in toy\.bin, which is not beside it"):
         summary(file)
+
+
+def test_external_data_of_constant_nodes_counts_too(tmp_path: Path) -> None:
+    """Exporters write large tensors as nodes, too."""
+    tensor = weight("", 100, 10)
+    tensor.ClearField("raw_data")
+    tensor.data_location = TensorProto.EXTERNAL
+    tensor.external_data.add(key="location", value="c.bin")
+    (tmp_path / "c.bin").write_bytes(bytes(4000))
+    nodes = [helper.make_node("Constant", [], ["w"], value=tensor), helper.make_node("MatMul", ["x", "w"], ["y"])]
+    file = tmp_path / "m.onnx"
+    file.write_bytes(model(nodes, [value("x", 1, 100)], [value("y", 1, 10)], []).SerializeToString())
+    assert summary(file).size == 4000 + file.stat().st_size
 
 
 def test_no_file(tmp_path: Path) -> None:

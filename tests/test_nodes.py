@@ -1,6 +1,7 @@
 """nodes.py: counts against numbers worked out by hand."""
 
 import numpy as np
+import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
@@ -64,6 +65,32 @@ def test_a_fixed_batch_counts_one_image() -> None:
         helper.make_node("MatMul", ["x", "w"], ["y"]), inputs=[value("x", 8, 16)], outputs=[value("y", 8, 10)], weights=[weight("w", 16, 10)]
     )
     assert graph.macs == 160
+
+
+def test_an_axis_that_no_output_has_is_no_batch() -> None:
+    """An image without a batch, and a table that is listed before the images: nothing is divided by them."""
+    conv = helper.make_node("Conv", ["x", "w"], ["y"])
+    plain = count(conv, inputs=[value("x", 1, 3, 8, 8)], outputs=[value("y", 1, 4, 6, 6)], weights=[weight("w", 4, 3, 3, 3)])
+    axes = numpy_helper.from_array(np.array([0], dtype=np.int64), "axes")
+    widened = helper.make_node("Unsqueeze", ["image", "axes"], ["x"])
+    alone = count(widened, conv, inputs=[value("image", 3, 8, 8)], outputs=[value("y", 1, 4, 6, 6)], weights=[weight("w", 4, 3, 3, 3), axes])
+    table = helper.make_node("Relu", ["table"], ["same"])
+    images = [value("table", 64, 8), value("x", 1, 3, 8, 8)]
+    beside = count(table, conv, inputs=images, outputs=[value("y", 1, 4, 6, 6), value("same", 64, 8)], weights=[weight("w", 4, 3, 3, 3)])
+    assert plain.macs == alone.macs == beside.macs == 4 * 36 * 27
+
+
+def test_what_stands_in_branches_counts() -> None:
+    """Parameters and operators of an If's branches; its MACs depend on the way that is taken."""
+
+    def branch(name: str) -> onnx.GraphProto:
+        node = helper.make_node("Gemm", ["x", f"w{name}"], [f"y{name}"])
+        return helper.make_graph([node], name, [], [value(f"y{name}", 1, 4)], [weight(f"w{name}", 8, 4)])
+
+    chosen = helper.make_node("If", ["which"], ["y"], then_branch=branch("a"), else_branch=branch("b"))
+    inputs = [value("which", kind=TensorProto.BOOL), value("x", 1, 8)]
+    found = count(chosen, inputs=inputs, outputs=[value("y", 1, 4)], weights=[])
+    assert (found.params, found.macs, found.operators) == (64, None, {"Gemm": 2, "If": 1})
 
 
 def test_int8_counts_what_fp32_would() -> None:

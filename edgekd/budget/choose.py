@@ -41,7 +41,9 @@ def artifacts(report: Report, spec: str, on: str | None) -> list[Artifact] | str
     if spec == "shipped":
         bare = all(artifact.role == "file" for artifact in report.artifacts)
         return list(report.artifacts) if bare and report.artifacts else _shipped(report, on)
-    if spec.endswith(".onnx"):
+    if exact := [artifact for artifact in report.artifacts if artifact.role == "file" and PurePath(artifact.path) == PurePath(spec)]:
+        found = exact
+    elif spec.endswith(".onnx"):
         found = [artifact for artifact in report.artifacts if PurePath(artifact.path).parts[-len(PurePath(spec).parts) :] == PurePath(spec).parts]
     elif "/" in spec:
         found = [artifact for artifact in report.artifacts if (name := artifact.name) == spec or flavourless(name) == spec]

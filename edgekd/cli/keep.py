@@ -32,8 +32,9 @@ def budget_init(paths: Kept, *, margin: Margin = "10 %", out: NewBudget = Path("
     Sizes, parameters and MACs of each file that ships, what it is faster and how often it is right; times only for the machine that took them.
     """
     from edgekd.budget.margin import suggested, vague
-    from edgekd.errors import MissingError, UsageError
+    from edgekd.errors import MissingError, RecipeError, UsageError
     from edgekd.files import write_atomic
+    from edgekd.gate.limits import refuse_repeats
     from edgekd.gate.written import first_budget
 
     if out.exists():
@@ -44,6 +45,10 @@ def budget_init(paths: Kept, *, margin: Margin = "10 %", out: NewBudget = Path("
     limits = [limit for _, own in found for limit in own]
     if not limits:
         raise MissingError(f"{', '.join(map(str, paths))} has no file to bound: nothing ships there. Name a run that is done, or .onnx files.")
+    try:
+        refuse_repeats(limits, "a budget for all of these")
+    except RecipeError as error:
+        raise UsageError(f"{error} Runs that ship on one target take a budget each: give one run, and another --out for the other.") from None
     text = first_budget(limits, [_beside(path, out) for path in paths], share)
     write_atomic(out, text)
     notes = [note for report, own in found for note in vague(report, own)]

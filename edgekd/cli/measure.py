@@ -177,7 +177,7 @@ def _dims(texts: Sequence[str]) -> dict[str, int]:
     dims = {}
     for text in texts:
         axis, _, number = text.partition("=")
-        if not axis or not number.isdigit() or int(number) < 1:
+        if not axis or not (number.isascii() and number.isdigit()) or int(number) < 1:
             raise UsageError(f"--dim takes AXIS=N with a whole number above 0, as in height=224 or image.2=224, got {text!r}")
         dims[axis] = int(number)
     return dims
@@ -192,6 +192,8 @@ def _evaluate_bare(face: Face, files: list[Path], flags: Flags, host: str, pytho
     from edgekd.errors import UsageError
     from edgekd.evaluate import evaluate as score
     from edgekd.gate.bare import bare_report
+    from edgekd.report.words import two_machines
+    from edgekd.scores import Score
 
     if host != "local" and flags.teacher:
         raise UsageError("on another machine each file is compared with itself here; take --teacher away")
@@ -203,7 +205,7 @@ def _evaluate_bare(face: Face, files: list[Path], flags: Flags, host: str, pytho
     # Each file takes them down to its own size: none may see pictures that were made smaller for another.
     largest = max(every, key=lambda file: math.prod(carried[file].size or (0, 0)))
     size = parse_size(flags.size, "--size") if flags.size else carried[largest].size
-    scores, against, theirs = [], None, list[float]()
+    scores, against, theirs, said = list[Score](), None, list[float](), list[str]()
     with face.watching() as emit:
         wanted: dict[str, Any] = {"size": size, "channels": flags.channels, "crop_fraction": carried[largest].crop_fraction}
         wanted["several"] = several(every)
@@ -218,5 +220,6 @@ def _evaluate_bare(face: Face, files: list[Path], flags: Flags, host: str, pytho
                         teacher_logits=against, thresholds=own, teacher_thresholds=theirs, emit=emit,
                     )  # fmt: skip
                 scores.append(one)
+                said += [two_machines(one, scores[-2])] if where != "local" else []
                 against, theirs = (logits, own) if (flags.teacher and against is None) or where != host else (against, theirs)
-    show_report(face, msgspec.structs.replace(report, scores=scores, doubts=list(images.notes)))
+    show_report(face, msgspec.structs.replace(report, scores=scores, doubts=list(images.notes)), said)

@@ -75,7 +75,7 @@ def read_picture(path: Path, preprocess: Any) -> Any:
         with Image.open(path) as picture:
             size = preprocess.size or (picture.height, picture.width)
             return fit(picture, (*size, channels), preprocess.crop_fraction)
-    except (OSError, ValueError, SyntaxError) as error:
+    except (OSError, ValueError, SyntaxError, EOFError, Image.DecompressionBombError) as error:
         reason = getattr(error, "strerror", None) or "not a picture, or a broken one"
         raise UsageError(f"{path} cannot be read: {reason}. Give PNG, JPEG or another format that Pillow reads.") from None
 

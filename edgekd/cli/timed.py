@@ -93,6 +93,7 @@ def bench_bare(
     from edgekd.recipe import Recipe
 
     report = bare_report(files)
+    refuse_unused(dims, files)
     cwd = Path.cwd()
     first, *others = [artifact.name for artifact in report.artifacts]
     pairs = [(name, first) for name in others]
@@ -107,6 +108,23 @@ def bench_bare(
             asked = [(*places[each.artifact], each.target) for each in measurements]
             measurements = loaded(measurements, sustain(asked, targets, seconds=sustained_s, **wishes))
     show_bench(face, report, replace(found, measurements=measurements), [target.load(name) for name in targets], layers=layers)
+
+
+def refuse_unused(dims: Mapping[str, int], files: Sequence[Path]) -> None:
+    """Refuse sizes of axes that no file leaves open: a misspelt name would pass in silence.
+
+    Raises:
+        UsageError: there is one.
+    """
+    from edgekd.errors import UsageError
+    from edgekd.graph import summary
+
+    inputs = [put for file in files for put in summary(file).inputs] if dims else []
+    axes = [(put.name, axis, size) for put in inputs for axis, size in enumerate(put.shape or ()) if not isinstance(size, int)]
+    known = dict.fromkeys(size if size is not None else f"{name}.{axis}" for name, axis, size in axes)
+    for dim in dims:
+        if dim not in known and dim not in {f"{name}.{axis}" for name, axis, _ in axes}:
+            raise UsageError(f"--dim names an axis that a file leaves open; {dim!r} is none. Open: {', '.join(known) or 'no axis of these files'}.")
 
 
 def show_bench(face: Face, report: "Report", found: "Bench", targets: Sequence["Target"], *, layers: bool) -> None:

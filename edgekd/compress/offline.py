@@ -13,7 +13,6 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from edgekd import units
 from edgekd.bench import offline, opening
 from edgekd.bench.offline import Asked, Written
 from edgekd.bench.plan import Way
@@ -28,6 +27,7 @@ from edgekd.evaluate import Images, Labels
 from edgekd.evaluate import evaluate as score
 from edgekd.measurements import Host, Measurement, Ratio
 from edgekd.record import Artifact
+from edgekd.report import words
 from edgekd.scores import Score
 from edgekd.target import Target
 
@@ -167,14 +167,5 @@ def _answered(
             continue
         scores.append(found)
         if here is not None:
-            notes.append(_said(found, here))
+            notes.append(words.two_machines(found, here))
     return scores, notes
-
-
-def _said(there: Score, here: Score) -> str:
-    """How a file answered on two machines, in words."""
-    alike = there.against.get("agreement")
-    name = "mAP" if "map" in there.metrics else "accuracy"
-    parts = [] if alike is None else [f"{units.percent_text(alike.value)} of its answers as here"]
-    parts.append(f"{name} {units.percent_text(there.lead.value)} ({units.percent_text(here.lead.value)} here)")
-    return f"{there.artifact} on {there.host}, {there.n:,} test images: {', '.join(parts)}"

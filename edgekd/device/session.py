@@ -64,7 +64,7 @@ class Session:
 
     def place(self, file: Path, room: str | None = None) -> str:
         """A file's path over there, where it is brought if it does not lie there: to be kept, or into a room. Here both ends see the same files."""
-        return str(file.resolve())
+        return str(file.absolute())  # and not where a link leads: external data lies beside the link
 
     def room(self) -> str:
         """A new folder over there, for files that come and go."""

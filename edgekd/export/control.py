@@ -13,6 +13,7 @@ import numpy as np
 import onnx
 from numpy.typing import NDArray
 
+from edgekd.budget.choose import within
 from edgekd.evaluate.metrics import log_shares
 from edgekd.events import Emit, Note, Progress
 from edgekd.export.feed import Feed, open_session
@@ -121,7 +122,7 @@ def _fewest(tried: Callable[[int], Choice | None], most: int) -> Choice | None:
 
 
 def _holds(cost: Cost, max_drop: float) -> bool:
-    return cost.drop is None or cost.drop <= max_drop
+    return cost.drop is None or within(cost.drop, max_drop)
 
 
 def _by_harm(quantiser: Quantiser, flavour: Flavour, method: Method, judge: Judge, *, reduce_range: bool, emit: Emit) -> Sequence[str]:

@@ -71,15 +71,18 @@ def check(
         if limits_of_recipe:
             emit(Note(text=f"limits read from the recipe in {where}"))
     held = [_distinct([*limits_of_recipe, *given]) for limits_of_recipe in recipes]
-    with _baseline(baseline or own_baseline(ruling), paths, deep=deep) as (against, model):
+    held = [_own(limits, report, reports) for limits, (_, report) in zip(held, reports, strict=True)]
+    with _baseline(baseline, found, paths, deep=deep) as (against, model):
         if measure:
             where, report = reports[-1]
             _refuse_unmeasurable(where, paths, max_time)
             from edgekd.gate.measuring import SITTINGS, Contest, measured
 
-            report, against = measured(Contest(report, held[-1], against, model, own_targets), max_s=max_time, emit=emit)
-            return _verdicts([*reports[:-1], (where, report)], held, against, why=why, looks=SITTINGS)
-        return _verdicts(reports, held, against, why=why)
+            _refuse_unlimited(reports, held)
+            report, then = measured(Contest(report, held[-1], against, model, own_targets), max_s=max_time, emit=emit)
+            before = _verdicts(reports[:-1], held[:-1], against, why=why, several=len(reports) > 1)
+            return before + _verdicts([(where, report)], held[-1:], then, why=why, several=len(reports) > 1, looks=SITTINGS)
+        return _verdicts(reports, held, against, why=why, several=len(reports) > 1)
 
 
 def read_all(paths: Sequence[Path | str], *, deep: bool) -> list[tuple[str, Report]]:
@@ -98,19 +101,29 @@ def graph_needed(limits: Sequence[Limit]) -> bool:
 
 
 def _verdicts(
-    reports: Sequence[tuple[str, Report]], held: Sequence[Sequence[Limit]], against: Report | None, *, why: bool, looks: int = 1
+    reports: Sequence[tuple[str, Report]], held: Sequence[Sequence[Limit]], against: Report | None, *, why: bool, several: bool, looks: int = 1
 ) -> list[Verdict]:
+    _refuse_unlimited(reports, held)
     verdicts: list[Verdict] = []
     for (where, report), limits in zip(reports, held, strict=True):
+        found = budget.judge(report, limits, against, why=why, looks=looks)
+        verdicts += [msgspec.structs.replace(v, artifact=f"{where}: {v.artifact}") for v in found] if several else found
+    return verdicts
+
+
+def _refuse_unlimited(reports: Sequence[tuple[str, Report]], held: Sequence[Sequence[Limit]]) -> None:
+    for (where, _), limits in zip(reports, held, strict=True):
         if not limits:
             raise MissingError(
                 f"no limits for {where}: a gate that checks nothing does not pass. "
                 "Give --limit size=4MB, a [[limit]] in the recipe, or a budget.toml here or above."
             )
-        others = [other for _, other in reports if other is not report]
-        found = budget.judge(report, [limit for limit in limits if not _is_of_others(limit, report, others)], against, why=why, looks=looks)
-        verdicts += [msgspec.structs.replace(v, artifact=f"{where}: {v.artifact}") for v in found] if len(reports) > 1 else found
-    return verdicts
+
+
+def _own(limits: Sequence[Limit], report: Report, reports: Sequence[tuple[str, Report]]) -> list[Limit]:
+    """The limits without those that name another report's file."""
+    others = [other for _, other in reports if other is not report]
+    return [limit for limit in limits if not _is_of_others(limit, report, others)]
 
 
 def _is_of_others(limit: Limit, report: Report, others: Sequence[Report]) -> bool:
@@ -128,13 +141,9 @@ def _distinct(limits: Sequence[Limit]) -> list[Limit]:
     return list({msgspec.json.encode(limit): limit for limit in limits}.values())
 
 
-def own_baseline(found: Found | None) -> Path | str | None:
-    """The baseline that a budget file names, from where it stands."""
-    from edgekd.gate.origin import is_in_git
-
-    if found is None or found.budget.baseline is None:
-        return None
-    return found.budget.baseline if is_in_git(found.budget.baseline) else found.file.parent / found.budget.baseline
+def own_baseline(found: Found | None) -> tuple[str, Path] | None:
+    """The baseline that a budget file names, and the folder that it is named from."""
+    return None if found is None or found.budget.baseline is None else (found.budget.baseline, found.file.parent)
 
 
 def _refuse_unmeasurable(where: str, paths: Sequence[Path | str], max_s: float) -> None:
@@ -145,14 +154,17 @@ def _refuse_unmeasurable(where: str, paths: Sequence[Path | str], max_s: float) 
 
 
 @contextmanager
-def _baseline(source: Path | str | None, paths: Sequence[Path | str], *, deep: bool) -> Iterator[tuple[Report | None, Path | None]]:
+def _baseline(
+    typed: Path | str | None, budget_file: Found | None, paths: Sequence[Path | str], *, deep: bool
+) -> Iterator[tuple[Report | None, Path | None]]:
     """The report to grow from, and its file where that is a model which may be measured beside the one that took its place."""
-    if source is None:
+    named = (typed, Path()) if typed is not None else own_baseline(budget_file)
+    if named is None:
         yield None, None
         return
     from edgekd.gate.origin import fetched
 
-    with fetched(source) as path:
+    with fetched(*named) as path:
         ((_, report),) = read_all([path], deep=deep)
         yield renamed(report, paths), path if is_bare(path) else None
 

@@ -47,9 +47,12 @@ def inspect(file: Path, name: str | None = None, *, deep: bool = True) -> Artifa
             role="file", network=network, precision="as-is", path=str(file), sha256=sha256_file(file), size=size, params=0, macs=None, opset=0
         )
     try:
-        from edgekd.graph import summary
+        from edgekd.graph import external_files, read, summary
     except ModuleNotFoundError as error:
         raise MissingExtra(error.name or "onnx", "measure") from None
+    if _has_external_data(file):
+        for beside in external_files(read(file), file):
+            lfs.refuse_pointer(beside)
     graph = summary(file)
     return Artifact(
         role="file",

@@ -46,6 +46,6 @@ def slim(report: Report) -> Report:
 def opened(source: Path | str | None) -> Iterator[Report]:
     """The report that a path or REF:PATH names; without one what the nearest budget file names, else the usual place."""
     own = own_baseline(nearest_budget(Path.cwd())) if source is None else None
-    with fetched(source or own or PLACE) as path:
+    with fetched(*(own or (source or PLACE, Path()))) as path:
         ((_, report),) = read_all([path], deep=True)
         yield report

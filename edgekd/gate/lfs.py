@@ -45,14 +45,14 @@ def refuse_pointer(file: Path) -> None:
         raise MissingError(_absent(str(file), found, f"git lfs pull --include {file.name}"))
 
 
-def behind(found: Pointer, name: str) -> bytes:
-    """The file behind a pointer: from the repository's own store, else fetched by git LFS where that is installed.
+def behind(found: Pointer, name: str, folder: Path) -> bytes:
+    """The file behind a pointer: from the own store of the repository around a folder, else fetched by git LFS where that is installed.
 
     Raises:
         MissingError: neither has it.
     """
     for way in (_kept, _smudged):
-        data = way(found)
+        data = way(found, folder)
         if data is not None and hashlib.sha256(data).hexdigest() == found.sha256:
             return data
     raise MissingError(_absent(name, found, "git lfs fetch"))
@@ -63,26 +63,26 @@ def _absent(name: str, found: Pointer, command: str) -> str:
     return f"{name} is not the file but git LFS's pointer to it ({size}). Get it with: {command} (in GitHub's checkout action: lfs: true)"
 
 
-def _kept(found: Pointer) -> bytes | None:
+def _kept(found: Pointer, folder: Path) -> bytes | None:
     """From the repository's own store."""
-    store = _git(["rev-parse", "--git-common-dir"], b"")
+    store = _git(["rev-parse", "--git-common-dir"], b"", folder)
     if store is None:
         return None
-    file = Path(store.decode().strip(), "lfs", "objects", found.sha256[:2], found.sha256[2:4], found.sha256)
+    file = folder.joinpath(store.decode().strip(), "lfs", "objects", found.sha256[:2], found.sha256[2:4], found.sha256)
     return file.read_bytes() if file.is_file() else None
 
 
-def _smudged(found: Pointer) -> bytes | None:
+def _smudged(found: Pointer, folder: Path) -> bytes | None:
     """By git LFS, which asks the remote where it must."""
-    return _git(["lfs", "smudge"], found.text)
+    return _git(["lfs", "smudge"], found.text, folder)
 
 
-def _git(arguments: list[str], given: bytes) -> bytes | None:
+def _git(arguments: list[str], given: bytes, folder: Path) -> bytes | None:
     """What git prints; None where there is no git, or it fails."""
     import subprocess  # costs the gate's start a few ms, and pointers are rare
 
     try:
-        done = subprocess.run(["git", *arguments], input=given, capture_output=True, check=False)
+        done = subprocess.run(["git", "-C", str(folder), *arguments], input=given, capture_output=True, check=False)
     except FileNotFoundError:
         return None
     return done.stdout if done.returncode == 0 else None

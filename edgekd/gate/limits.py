@@ -139,11 +139,16 @@ def named(limits: Sequence[Limit], base: Path) -> tuple[list[Limit], dict[str, s
 def _found(file: Path, table: Mapping[str, Any]) -> Found:
     budget = _convert(table, str(file))
     limits, own_targets = named(budget.limit, file.parent)
-    _refuse_repeats(limits, str(file))
+    refuse_repeats(limits, str(file))
     return Found(file, msgspec.structs.replace(budget, limit=limits), own_targets)
 
 
-def _refuse_repeats(limits: Sequence[Limit], name: str) -> None:
+def refuse_repeats(limits: Sequence[Limit], name: str) -> None:
+    """Refuse limits that bound one thing twice.
+
+    Raises:
+        RecipeError: the first such thing; `name` says whose limits they are.
+    """
     seen: dict[tuple[object, ...], object] = {}
     for limit in limits:
         whose = (limit.artifact, limit.target, limit.host, limit.against, limit.warn)

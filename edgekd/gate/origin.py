@@ -15,30 +15,30 @@ from edgekd.gate import lfs
 
 
 @contextmanager
-def fetched(source: Path | str) -> Iterator[Path]:
-    """The file or folder that `source` names: a path, or REF:PATH in the git repository around here.
+def fetched(source: Path | str, folder: Path = Path()) -> Iterator[Path]:
+    """The file or folder that `source` names as seen from a folder: a path, or REF:PATH in the git repository around it.
 
     Raises:
         MissingError: there is none, no git, or nothing but git LFS's pointer to it.
         UsageError: a ref that is none.
     """
-    path, name = Path(source), str(source)
-    in_git = is_in_git(source)
-    data = _blob(name) if in_git else _beginning(path)
+    path, name = folder / source, str(source)
+    in_git = is_in_git(source, folder)
+    data = _blob(name, folder) if in_git else _beginning(path)
     found = lfs.pointer(data)
     if not in_git and found is None:
         yield path
         return
-    with tempfile.TemporaryDirectory(prefix="edgekd-") as folder:
-        copy = Path(folder) / PurePosixPath(name.rpartition(":")[2]).name
-        copy.write_bytes(data if found is None else lfs.behind(found, name))
+    with tempfile.TemporaryDirectory(prefix="edgekd-") as place:
+        copy = Path(place) / PurePosixPath(name.rpartition(":")[2]).name
+        copy.write_bytes(data if found is None else lfs.behind(found, name, folder))
         yield copy
 
 
-def is_in_git(source: Path | str) -> bool:
-    """Whether it is REF:PATH and no path that is there; a single letter before the colon is a drive."""
+def is_in_git(source: Path | str, folder: Path = Path()) -> bool:
+    """Whether it is REF:PATH and no path that is there, seen from a folder; a single letter before the colon is a drive."""
     ref, colon, _ = str(source).partition(":")
-    return bool(colon) and len(ref) > 1 and not os.path.lexists(source)
+    return bool(colon) and len(ref) > 1 and not os.path.lexists(folder / source)
 
 
 def _beginning(path: Path) -> bytes:
@@ -50,12 +50,12 @@ def _beginning(path: Path) -> bytes:
         return b""
 
 
-def _blob(source: str) -> bytes:
+def _blob(source: str, folder: Path) -> bytes:
     ref, _, inside = source.partition(":")
     if ref.startswith("-") or not inside:
         raise UsageError(f"a file in git is named REF:PATH, as in origin/main:budget/report.json, got {source!r}")
     try:
-        done = subprocess.run(["git", "cat-file", "blob", source], capture_output=True, check=False)
+        done = subprocess.run(["git", "-C", str(folder), "cat-file", "blob", source], capture_output=True, check=False)
     except FileNotFoundError:
         raise MissingError(f"git is needed to read {source}, and it is not installed. Give the path of a file instead.") from None
     if done.returncode:

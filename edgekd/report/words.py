@@ -12,7 +12,7 @@ from edgekd.budget.figures import Ask, Unknown
 from edgekd.record import Artifact, Report
 from edgekd.report import kept
 from edgekd.report.cells import led, reference
-from edgekd.scores import Metric
+from edgekd.scores import Metric, Score
 from edgekd.stats import Interval
 
 WORTH = 1.2
@@ -144,7 +144,7 @@ def untried(report: Report) -> str:
     for each in report.measurements:
         artifact = _named(report, each.artifact)
         int8 = artifact is not None and artifact.precision == "int8-cpu" and artifact.name in report.shipped.values()
-        amx = "amx_int8" in report.hosts[each.host].instructions
+        amx = each.host in report.hosts and "amx_int8" in report.hosts[each.host].instructions
         if int8 and amx and each.runtime == "onnxruntime" and stats.median(each.timing.samples) >= SLOW_MS:
             return (
                 "This CPU has AMX, where OpenVINO ran int8 of ResNets up to 3 times as fast as ONNX Runtime. "
@@ -196,7 +196,8 @@ def quantising(report: Report, target: str, name: str) -> str:
     facts = [units.bytes_text(own.size)]
     facts += [f"{units.ratio_text(slow[0])} its fp32 speed"] if slow else []
     facts += [f"{units.percent_text(theirs[0])} {led(report)}"] if theirs else []
-    wins = own.size > student.size or (quick is not None and slow is not None and quick[0] > slow[0])
+    worse = mine is not None and theirs is not None and theirs[2] < mine[1]
+    wins = own.size > student.size or worse or (quick is not None and slow is not None and quick[0] > slow[0])
     verdict = (
         f"The student's is {' and '.join(ahead)}{loss}"
         if wins
@@ -254,3 +255,12 @@ def _compared(report: Report, artifact: Artifact, target: str) -> Interval | Non
     """Its speed over that of the teacher's own file."""
     seen = figures.speedup(Ask(report, artifact, target))
     return None if isinstance(seen, Unknown) else seen
+
+
+def two_machines(there: Score, here: Score) -> str:
+    """How a file answered the same images on another machine and on this one."""
+    alike = there.against.get("agreement")
+    name = "mAP" if "map" in there.metrics else "accuracy"
+    parts = [] if alike is None else [f"{units.percent_text(alike.value)} of its answers as here"]
+    parts.append(f"{name} {units.percent_text(there.lead.value)} ({units.percent_text(here.lead.value)} here)")
+    return f"{there.artifact} on {there.host}, {there.n:,} test images: {', '.join(parts)}"

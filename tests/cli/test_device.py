@@ -65,6 +65,9 @@ def test_a_file_answers_over_there_as_it_does_here(folder: Path, machine: Sshd) 
     ]
     assert [each["metrics"]["accuracy"]["value"] for each in scores] == [1.0, 1.0, 0.0, 0.0]
     assert [each["against"].get("agreement", {}).get("value") for each in scores] == [None, 1.0, None, 1.0]
+    text = ran(folder, machine, "evaluate", "b.onnx", "--data", "npz:d.npz", "--host", "device", "--python", sys.executable).stdout
+    assert "file/b/as-is on device, " in text
+    assert "100.0 % of its answers as here, accuracy 0.0 % (0.0 % here)" in text
 
 
 def test_a_machine_that_is_not_there(folder: Path, machine: Sshd) -> None:

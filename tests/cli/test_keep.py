@@ -68,6 +68,17 @@ def test_what_cannot_be_done_is_said(tmp_path: Path, typed: list[str], said: str
     assert sorted(file.name for file in tmp_path.iterdir()) == ["budget.toml", "m.onnx"]
 
 
+def test_two_runs_on_one_target_take_a_budget_each(tmp_path: Path) -> None:
+    """What ships on it would be bounded twice, which no check would take."""
+    for name in ("a", "b"):
+        written(tmp_path / name, sample_report())
+    done = process(tmp_path, "budget", "init", "a", "b")
+    assert done.returncode == 2
+    assert "twice" in done.stderr
+    assert "Runs that ship on one target take a budget each" in done.stderr
+    assert not (tmp_path / "budget.toml").exists()
+
+
 def test_a_baseline_from_save_to_check(tmp_path: Path) -> None:
     """Saved at its usual place, shown, compared with, and grown from."""
     brightness(tmp_path / "m.onnx", {})

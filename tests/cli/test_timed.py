@@ -7,12 +7,14 @@ from types import ModuleType
 from typing import Any
 
 import pytest
+from onnx import helper
 from typer.testing import CliRunner
 
 from edgekd.cli.app import app
-from edgekd.cli.timed import load_s, throughput_batches
+from edgekd.cli.timed import load_s, refuse_unused, throughput_batches
 from edgekd.errors import UsageError
 from edgekd.record import Report
+from tests.graphs import model, value
 from tests.report.pages import drawn_report
 
 runner = CliRunner()
@@ -91,3 +93,14 @@ def test_what_is_no_time_of_load(text: str) -> None:
     """A number alone would be milliseconds; too short says nothing, too long is a mistake."""
     with pytest.raises(UsageError):
         load_s(text)
+
+
+def test_sizes_of_axes_that_no_file_leaves_open(tmp_path: Path) -> None:
+    """By the axis's name or its place; what is misspelt, or fixed, is refused with what is open."""
+    file = tmp_path / "m.onnx"
+    made = model([helper.make_node("Relu", ["x"], ["y"])], [value("x", "n", 3, "height", 16)], [value("y", "n", 3, "height", 16)], [])
+    file.write_bytes(made.SerializeToString())
+    refuse_unused({"height": 224, "x.2": 8, "n": 1}, [file])
+    for wrong in ("hieght", "x.3", "width"):
+        with pytest.raises(UsageError, match=rf"'{wrong}' is none\. Open: n, height\."):
+            refuse_unused({wrong: 224}, [file])

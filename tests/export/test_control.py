@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from edgekd.evaluate.quality import quality
 from edgekd.events import Event, Note, silent
-from edgekd.export.control import ENOUGH, Choice, Cost, Judge, _fewest, chosen
+from edgekd.export.control import ENOUGH, Choice, Cost, Judge, _fewest, _holds, chosen
 from edgekd.export.feed import Feed, open_session
 from edgekd.export.int8 import Quantiser
 
@@ -120,3 +120,9 @@ def test_the_fewest_that_hold_are_found(most: int) -> None:
         assert (None if found is None else len(found.floats)) == (needed if needed <= most else None)
         assert len(asked) == len(set(asked)) <= 2 * most.bit_length()
         assert max(asked) <= most
+
+
+def test_a_loss_of_just_what_is_allowed_holds() -> None:
+    """Shares are subtracted, and one image of a hundred is a point."""
+    assert _holds(Cost(0.0, 0.97 - 0.96), 0.01)
+    assert not _holds(Cost(0.0, 0.97 - 0.95), 0.01)

@@ -128,7 +128,40 @@ def test_a_budget_file_may_name_what_is_checked_and_its_baseline(tmp_path: Path,
     assert (verdict.state, verdict.before) == ("over", (tmp_path / "old.onnx").stat().st_size)
     assert [v.before for v in check(budget_file="../pyproject.toml")] == [verdict.before]
     (other,) = check(limits=limits_from(["size=1MB"]))
-    assert (other.state, other.before) == ("pass", None)
+    assert (other.state, other.before) == ("pass", verdict.before)
+
+
+def test_a_report_whose_limits_all_belong_to_others_is_not_passed_over(tmp_path: Path) -> None:
+    """What nothing is held to was not checked, whatever the others are held to."""
+    run, file = written(tmp_path / "run", sample_report()), brightness(tmp_path / "m.onnx")
+    with pytest.raises(MissingError, match=f"no limits for {run}: a gate that checks nothing does not pass"):
+        check([run, file], limits_from(["size=1MB"], artifact="m.onnx"))
+
+
+def test_a_file_by_its_whole_path_before_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A limit on model.onnx does not bind another folder's, where its own is checked; alone, that one is meant."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "deep").mkdir()
+    brightness(tmp_path / "m.onnx"), brightness(tmp_path / "deep" / "m.onnx")
+    both = [*limits_from(["size=1MB"], artifact="m.onnx"), *limits_from(["size=2MB"], artifact="deep/m.onnx")]
+    assert len(check(["m.onnx", "deep/m.onnx"], both)) == 2
+    assert len(check(["deep/m.onnx"], both[:1])) == 1
+
+
+def test_a_budgets_git_baseline_is_of_its_own_repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Wherever the check is started: REF:PATH is read where the budget file lies."""
+    ours, theirs = tmp_path / "ours", tmp_path / "theirs"
+    for folder, fill in ((ours, {}), (theirs, {"more": "x" * 5000})):
+        folder.mkdir()
+        brightness(folder / "m.onnx", fill)
+        committed(folder, "m.onnx")
+    size = (ours / "m.onnx").stat().st_size
+    brightness(ours / "m.onnx", {"more": "x" * 500})
+    (ours / "budget.toml").write_text('check = ["m.onnx"]\nbaseline = "HEAD:m.onnx"\nlimit = [{ growth = { size = "1 %" } }]\n')
+    for place in (ours, theirs, tmp_path):
+        monkeypatch.chdir(place)
+        (verdict,) = check(budget_file=ours / "budget.toml")
+        assert (verdict.state, verdict.before) == ("over", size)
 
 
 def test_limits_that_are_given_replace_those_in_files(tmp_path: Path) -> None:

@@ -183,6 +183,16 @@ def test_quantising_alone_may_do_as_well() -> None:
     assert "Quantising the teacher alone does as well" in words.quantising(slow, "cpu", SHIPPED)
 
 
+def test_quantising_that_loses_far_more_does_not_do_as_well() -> None:
+    """Where it is smaller and faster and has less than the student by more than the noise, what that costs is told."""
+    slow = replace(_artifacts("student", size=9_000_000), ratios=[replace(each, value=0.9, low=0.9, high=0.9) for each in REPORT.ratios])
+    bad = Metric(value=0.55, low=0.53, high=0.57, n=2000)
+    scores = [replace(each, metrics=each.metrics | {"accuracy": bad}) if "teacher" in each.artifact else each for each in slow.scores]
+    told = words.quantising(replace(slow, scores=scores), "cpu", SHIPPED)
+    assert "does as well" not in told
+    assert "more accuracy" in told
+
+
 def test_without_reduced_files_there_is_no_comparison() -> None:
     """A teacher with its fp32 file only is not compared."""
     only = replace(REPORT, artifacts=[each for each in REPORT.artifacts if each.role == "student" or each.precision == "fp32"])
