@@ -76,8 +76,8 @@ def check(
 
         face.result("", document, lambda width: render_verdicts(by_trouble(verdicts)))
     else:
-        face.result(CHECK_FORMATS[format](verdicts), document)
-    _tell_github(verdicts, annotate=format != "github" or face.json)
+        face.result(CHECK_FORMATS[format](verdicts, strict), document)
+    _tell_github(verdicts, annotate=format != "github" or face.json, strict=strict)
     raise typer.Exit(code)
 
 
@@ -88,7 +88,7 @@ def _check_format(name: str, known: Collection[str]) -> None:
         raise UsageError(f"--format takes {', '.join(known)}; got {name!r}")
 
 
-def _tell_github(verdicts: "Sequence[Verdict]", *, annotate: bool) -> None:
+def _tell_github(verdicts: "Sequence[Verdict]", *, annotate: bool, strict: bool) -> None:
     """In a workflow, add to the step's summary and annotate the run; stdout stays the result's own."""
     summary = os.environ.get("GITHUB_STEP_SUMMARY")
     if not summary:
@@ -97,36 +97,36 @@ def _tell_github(verdicts: "Sequence[Verdict]", *, annotate: bool) -> None:
 
     try:
         with open(summary, "a", encoding="utf-8") as file:
-            file.write(_markdown(verdicts) + "\n")
+            file.write(_markdown(verdicts, strict) + "\n")
     except OSError as error:
         print(f"the step's summary at {summary} cannot be written: {error.strerror}", file=sys.stderr)
-    for line in annotations(verdicts) if annotate else []:
+    for line in annotations(verdicts, strict=strict) if annotate else []:
         print(line, file=sys.stderr)
 
 
-def _text(verdicts: "Sequence[Verdict]") -> str:
+def _text(verdicts: "Sequence[Verdict]", strict: bool) -> str:
     from edgekd.report.text import verdict_lines
     from edgekd.report.verdicts import by_trouble
 
     return verdict_lines(by_trouble(verdicts))
 
 
-def _markdown(verdicts: "Sequence[Verdict]") -> str:
+def _markdown(verdicts: "Sequence[Verdict]", strict: bool) -> str:
     from edgekd.report.markdown import comment
 
     return comment(verdicts)
 
 
-def _junit(verdicts: "Sequence[Verdict]") -> str:
+def _junit(verdicts: "Sequence[Verdict]", strict: bool) -> str:
     from edgekd.report.junit import junit
 
-    return junit(verdicts)
+    return junit(verdicts, strict=strict)
 
 
-def _github(verdicts: "Sequence[Verdict]") -> str:
+def _github(verdicts: "Sequence[Verdict]", strict: bool) -> str:
     from edgekd.report.github import log
 
-    return log(verdicts)
+    return log(verdicts, strict=strict)
 
 
 CHECK_FORMATS = {"text": _text, "markdown": _markdown, "junit": _junit, "github": _github, "json": _text}

@@ -19,7 +19,7 @@ from edgekd import __version__
 from edgekd.device.agent.folder import ANSWERS, EVERY_CORE, FILES, PLAN, VERSION, seal
 from edgekd.device.host import connect
 from edgekd.device.process import ANSWER_S, Agent
-from edgekd.device.session import ANSWERING, Session
+from edgekd.device.session import ANSWERING, Session, refuse_external
 from edgekd.errors import DeviceError, UsageError
 from edgekd.files import atomic_path, sha256_file, write_atomic
 
@@ -115,7 +115,8 @@ class Planned(Session):
         return self._passed
 
     def place(self, file: Path, room: str | None = None) -> str:
-        """Copy a file into the folder, under its hash."""
+        """Copy a file into the folder, under its hash; raises as `refuse_external`."""
+        refuse_external(file, file.read_bytes())
         name = f"{FILES}/{sha256_file(file)}{file.suffix}"
         if not (self.folder / name).is_file():
             with atomic_path(self.folder / name) as part:

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from edgekd.device.process import ANSWER_S, Agent
-from edgekd.device.session import Session, pack
+from edgekd.device.session import Session, pack, refuse_external
 from edgekd.device.ssh import LOST, Line, LostLineError, refused
 from edgekd.errors import DeviceError, MissingExtra
 
@@ -227,6 +227,7 @@ class RemoteSession(Session):
         if room is None and known in self._brought:
             return self._brought[known]
         data = file.read_bytes()
+        refuse_external(file, data)
         digest = hashlib.sha256(data).hexdigest()
         told = self._courier.ask("have", sha256=digest, size=len(data), suffix=file.suffix, room=room)
         path = str(told["path"])

@@ -20,6 +20,23 @@ ANSWERING = "answers of "
 """What begins the names of agents that are asked for answers, and not for times (`Session.start`)."""
 
 
+EXTERNAL = b"\x0a\x08location\x12"
+"""What an ONNX file holds whose weights lie in files beside it: onnx.proto names such a file under the key `location`."""
+
+
+def refuse_external(file: Path, data: bytes) -> None:
+    """Refuse to bring a model elsewhere whose weights would stay here.
+
+    Raises:
+        DeviceError: it is one.
+    """
+    if file.suffix == ".onnx" and EXTERNAL in data:
+        raise DeviceError(
+            f"{file.name} keeps weights in files beside it, and one file at a time goes to another machine. Save it as one file first: "
+            "onnx.save_model(onnx.load(FILE), ONE_FILE)."
+        )
+
+
 @cache
 def pack() -> bytes:
     """The agent as one file that Python runs, `agent.pyz`; each agent on another machine is sent it."""

@@ -6,19 +6,19 @@ from edgekd.record import Verdict
 from edgekd.report.verdicts import by_trouble
 
 
-def annotations(verdicts: Sequence[Verdict]) -> list[str]:
-    """One command for each verdict that does not hold, the worst first: GitHub draws ten of a kind in a step."""
-    return [_command(verdict) for verdict in by_trouble(verdicts) if verdict.state != "pass"]
+def annotations(verdicts: Sequence[Verdict], *, strict: bool = False) -> list[str]:
+    """One command for each verdict that does not hold, the worst first: GitHub draws ten of a kind in a step. If `strict`, undecided is an error."""
+    return [_command(verdict, strict=strict) for verdict in by_trouble(verdicts) if verdict.state != "pass"]
 
 
-def log(verdicts: Sequence[Verdict]) -> str:
+def log(verdicts: Sequence[Verdict], *, strict: bool = False) -> str:
     """The annotations, and a plain line of the log for each limit that holds."""
     held = [" ".join(f"pass: {v.artifact}: {v.limit}: {v.text}".split()) for v in verdicts if v.state == "pass"]
-    return "\n".join([*annotations(verdicts), *held])
+    return "\n".join([*annotations(verdicts, strict=strict), *held])
 
 
-def _command(verdict: Verdict) -> str:
-    level = "warning" if verdict.warn or verdict.state == "undecided" else "error"
+def _command(verdict: Verdict, *, strict: bool) -> str:
+    level = "warning" if verdict.warn or (verdict.state == "undecided" and not strict) else "error"
     return f"::{level} title={_property(f'{verdict.artifact}: {verdict.limit}')}::{_data(f'{verdict.state}: {verdict.text}')}"
 
 

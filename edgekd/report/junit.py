@@ -10,9 +10,9 @@ _NOT_XML = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]"
 _ELEMENTS = {"over": "failure", "missing": "error", "undecided": "skipped"}
 
 
-def junit(verdicts: Sequence[Verdict], name: str = "edgekd") -> str:
-    """One test case a verdict, in the order they came. A limit that only warns is skipped where it does not hold."""
-    elements = [_element(verdict) for verdict in verdicts]
+def junit(verdicts: Sequence[Verdict], name: str = "edgekd", *, strict: bool = False) -> str:
+    """One test case a verdict, in the order they came. A limit that only warns is skipped where it does not hold; if `strict`, undecided fails."""
+    elements = [_element(verdict, strict=strict) for verdict in verdicts]
     root = ElementTree.Element("testsuites")
     suite = ElementTree.SubElement(root, "testsuite", name=_clean(name), tests=str(len(verdicts)))
     for key, element in (("failures", "failure"), ("errors", "error"), ("skipped", "skipped")):
@@ -28,8 +28,8 @@ def junit(verdicts: Sequence[Verdict], name: str = "edgekd") -> str:
     return f'<?xml version="1.0" encoding="UTF-8"?>\n{ElementTree.tostring(root, encoding="unicode")}\n'
 
 
-def _element(verdict: Verdict) -> str | None:
-    element = _ELEMENTS.get(verdict.state)
+def _element(verdict: Verdict, *, strict: bool) -> str | None:
+    element = "failure" if strict and verdict.state == "undecided" else _ELEMENTS.get(verdict.state)
     return "skipped" if verdict.warn and element is not None else element
 
 

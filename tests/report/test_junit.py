@@ -4,6 +4,7 @@ from xml.etree import ElementTree
 
 import msgspec
 
+from edgekd.report.github import annotations
 from edgekd.report.junit import junit
 from tests.report.golden import check_golden
 from tests.report.sample import judged_report
@@ -22,6 +23,18 @@ def test_the_counts_are_those_of_the_cases() -> None:
     for count, element in (("failures", "failure"), ("errors", "error"), ("skipped", "skipped")):
         assert suite.get(count) == str(len(suite.findall(f"testcase/{element}")))
     assert suite.get("tests") == str(len(verdicts))
+
+
+def test_where_what_is_undecided_fails_the_build_it_is_a_failure() -> None:
+    """And GitHub's annotation an error; a limit that only warns stays one that warns."""
+    undecided = msgspec.structs.replace(judged_report().verdicts[0], state="undecided", warn=False)
+    for verdict, strict, outcome, level in (
+        (undecided, False, "skipped", "warning"),
+        (undecided, True, "failure", "error"),
+        (msgspec.structs.replace(undecided, warn=True), True, "skipped", "warning"),
+    ):
+        assert ElementTree.fromstring(junit([verdict], strict=strict)).find(f"testsuite/testcase/{outcome}") is not None
+        assert annotations([verdict], strict=strict)[0].startswith(f"::{level} ")
 
 
 def test_what_xml_cannot_say_is_replaced() -> None:
