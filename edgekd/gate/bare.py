@@ -4,6 +4,7 @@ Size and hash take the core install only; parameters, MACs, opset, operators and
 """
 
 import mmap
+import os
 from collections.abc import Sequence
 from pathlib import Path, PurePath
 
@@ -12,6 +13,9 @@ from edgekd.errors import MissingError, MissingExtra, UsageError
 from edgekd.files import sha256_file
 from edgekd.gate import lfs
 from edgekd.record import Artifact, Report
+
+_TAGS = frozenset(bytes([tag]) for tag in (0x08, 0x12, 0x1A, 0x22, 0x28, 0x32, 0x3A, 0x42, 0x72, 0xA2, 0xCA))
+"""How a ModelProto may begin: the tag of one of its fields (onnx.proto)."""
 
 
 def is_bare(path: Path | str) -> bool:
@@ -40,6 +44,9 @@ def inspect(file: Path, name: str | None = None, *, deep: bool = True) -> Artifa
     if not file.stat().st_size:
         raise UsageError(f"{file} is empty and no ONNX model. Export it again.")
     lfs.refuse_pointer(file)
+    with file.open("rb") as opened:
+        if opened.read(1) not in _TAGS:
+            raise UsageError(f"{file} is not an ONNX model: it does not begin as one. Something else was saved in its place; get it anew.")
     network = name or file.stem
     if not deep and not _has_external_data(file):
         size = file.stat().st_size
@@ -77,12 +84,14 @@ def _has_external_data(file: Path) -> bool:
 
 
 def short_names(files: Sequence[Path]) -> list[str]:
-    """The files' stems; where several are equal, as many folders before them as tell them apart: main-model and pr-model.
+    """The files' stems; where several are equal, as many folders before them as tell them apart: main-model and pr-model. Folders that all files
+    lie in are not named: they are called something else in another checkout.
 
     Raises:
         UsageError: one file given twice.
     """
-    parts = [file.absolute().with_suffix("").parts for file in files]
+    common = os.path.commonpath([file.absolute().parent for file in files]) if files else ""
+    parts = [file.absolute().relative_to(common).with_suffix("").parts for file in files]
     if len(set(parts)) < len(parts):
         raise UsageError(f"each file once: {', '.join(map(str, files))}")
     names = [own[-1] for own in parts]

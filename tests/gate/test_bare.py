@@ -14,6 +14,8 @@ def test_files_of_one_name_are_told_apart_by_their_folders() -> None:
     """By as few as it takes."""
     assert short_names([Path("main/model.onnx"), Path("pr/model.onnx")]) == ["main-model", "pr-model"]
     assert short_names([Path("x/a/m.onnx"), Path("y/a/m.onnx"), Path("z/n.onnx")]) == ["x-a-m", "y-a-m", "n"]
+    for checkout in ("/home/one", "/srv/two"):
+        assert short_names([Path(checkout, "m.onnx"), Path(checkout, "big/m.onnx")]) == ["m", "big-m"]
 
 
 def test_one_file_twice_is_refused() -> None:
@@ -29,6 +31,15 @@ def test_inspecting_a_file(tmp_path: Path) -> None:
     assert artifact.size == (tmp_path / "m.onnx").stat().st_size
     shallow = inspect(tmp_path / "m.onnx", deep=False)
     assert (shallow.size, shallow.sha256) == (artifact.size, artifact.sha256)
+
+
+@pytest.mark.parametrize("data", [b"<!DOCTYPE html>", b"not found\n", b'{"error": 404}', b"PK\x03\x04"])
+def test_what_was_saved_in_a_models_place(tmp_path: Path, data: bytes) -> None:
+    """Small as it is, it passes no limit on size."""
+    (tmp_path / "m.onnx").write_bytes(data)
+    for deep in (False, True):
+        with pytest.raises(UsageError, match=r"m\.onnx is not an ONNX model"):
+            inspect(tmp_path / "m.onnx", deep=deep)
 
 
 def test_bare_files_make_one_report(tmp_path: Path) -> None:
