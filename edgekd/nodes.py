@@ -241,7 +241,7 @@ def _batch(graph: onnx.GraphProto) -> int:
     inputs = [value.type.tensor_type.shape.dim for value in graph.input if value.name not in initialisers]
     outputs = {dims[0].dim_value for value in graph.output if (dims := value.type.tensor_type.shape.dim)}
     firsts = [dims[0].dim_value for dims in sorted(inputs, key=lambda dims: len(dims) != _IMAGES) if dims]
-    return next((max(1, first) for first in firsts if not outputs or first in outputs), 1)
+    return next((max(1, first) for first in firsts if not outputs or outputs & {first, 0}), 1)  # 0: an output's own is open
 
 
 def _graphs(node: NodeProto) -> Iterator[onnx.GraphProto]:

@@ -65,6 +65,9 @@ def test_a_fixed_batch_counts_one_image() -> None:
         helper.make_node("MatMul", ["x", "w"], ["y"]), inputs=[value("x", 8, 16)], outputs=[value("y", 8, 10)], weights=[weight("w", 16, 10)]
     )
     assert graph.macs == 160
+    node = helper.make_node("MatMul", ["x", "w"], ["y"])
+    opened = count(node, inputs=[value("x", 8, 16)], outputs=[value("y", "n", 10)], weights=[weight("w", 16, 10)])
+    assert opened.macs == 160
 
 
 def test_an_axis_that_no_output_has_is_no_batch() -> None:
