@@ -101,8 +101,7 @@ def settled(story: Story, train: Train, network: Network, *, brought: bool) -> T
     full = filled(train, images=len(images.train), shape=story.shape, flip=images.flip, brought=brought, attends=attends(network))
     if train.batch is None and full.batch != BATCH:
         text = f"{len(story.images.train)} training images are few: the batch shrinks from {BATCH} to {full.batch}, so that a pass has steps enough"
-        if text not in story.report.notes:
-            story.note(text)
+        story.note(text)
     return full
 
 
@@ -204,8 +203,7 @@ def tell(story: Story, role: NetworkRole, network: Network, outcome: Outcome) ->
     )
     story.add(networks=[*story.report.networks, told])
     for text in outcome.notes:
-        if text not in story.report.notes:
-            story.note(text)
+        story.note(text)
     if outcome.valid_accuracy is not None:
         how = "mAP on validation images" if several(story.images.valid.labels) else "of validation images right"
         story.run.emit(Note(text=f"{role} {network.name}: {units.percent_text(outcome.valid_accuracy)} {how}"))

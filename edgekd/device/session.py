@@ -15,13 +15,10 @@ from pathlib import Path, PurePath
 
 from edgekd.device.process import Agent
 from edgekd.errors import DeviceError
+from edgekd.files import EXTERNAL
 
 ANSWERING = "answers of "
 """What begins the names of agents that are asked for answers, and not for times (`Session.start`)."""
-
-
-EXTERNAL = b"\x0a\x08location\x12"
-"""What an ONNX file holds whose weights lie in files beside it: onnx.proto names such a file under the key `location`."""
 
 
 def refuse_external(file: Path, data: bytes) -> None:

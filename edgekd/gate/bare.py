@@ -10,7 +10,7 @@ from pathlib import Path, PurePath
 
 from edgekd import __version__
 from edgekd.errors import MissingError, MissingExtra, UsageError
-from edgekd.files import sha256_file
+from edgekd.files import EXTERNAL, sha256_file
 from edgekd.gate import lfs
 from edgekd.record import Artifact, Report
 
@@ -47,8 +47,8 @@ def inspect(file: Path, name: str | None = None, *, deep: bool = True) -> Artifa
     with file.open("rb") as opened:
         if opened.read(1) not in _TAGS:
             raise UsageError(f"{file} is not an ONNX model: it does not begin as one. Something else was saved in its place; get it anew.")
-    network = name or file.stem
-    if not deep and not _has_external_data(file):
+    network, external = name or file.stem, _has_external_data(file)
+    if not deep and not external:
         size = file.stat().st_size
         return Artifact(
             role="file", network=network, precision="as-is", path=str(file), sha256=sha256_file(file), size=size, params=0, macs=None, opset=0
@@ -57,7 +57,7 @@ def inspect(file: Path, name: str | None = None, *, deep: bool = True) -> Artifa
         from edgekd.graph import external_files, read, summary
     except ModuleNotFoundError as error:
         raise MissingExtra(error.name or "onnx", "measure") from None
-    if _has_external_data(file):
+    if external:
         for beside in external_files(read(file), file):
             lfs.refuse_pointer(beside)
     graph = summary(file)
@@ -78,9 +78,9 @@ def inspect(file: Path, name: str | None = None, *, deep: bool = True) -> Artifa
 
 
 def _has_external_data(file: Path) -> bool:
-    """Whether tensors lie in other files, whose bytes count too: onnx.proto names such a file under the key `location`."""
+    """Whether tensors lie in other files, whose bytes count too."""
     with file.open("rb") as opened, mmap.mmap(opened.fileno(), 0, access=mmap.ACCESS_READ) as data:
-        return data.find(b"\x0a\x08location\x12") >= 0
+        return data.find(EXTERNAL) >= 0
 
 
 def short_names(files: Sequence[Path]) -> list[str]:
