@@ -30,7 +30,7 @@ from edgekd.data.batches import AHEAD, Batches, order
 from edgekd.data.images import Images
 from edgekd.data.views import default_augment
 from edgekd.distill.heap import freed_memory_is_kept
-from edgekd.distill.teacher import Remembered
+from edgekd.distill.remembered import Remembered
 from edgekd.events import silent
 
 SETS = tuple((count, size) for size in (32, 64, 224) for count in (1_000, 10_000, 50_000, 500_000) if count * size * size <= 50_000 * 224 * 224)

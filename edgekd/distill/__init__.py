@@ -22,9 +22,10 @@ from edgekd.distill.job import Job
 from edgekd.distill.mixture import Ensemble, Mixed, check_terms
 from edgekd.distill.quantised import check as check_rounding
 from edgekd.distill.ranks import ALONE, Ranks, check_batch
+from edgekd.distill.remembered import Remembered, memory_key
 from edgekd.distill.stored import StoredAnswers
 from edgekd.distill.subset import NEEDS_TEACHER
-from edgekd.distill.teacher import BATCH, Adjusted, Live, Remembered, Teacher, check_classes, memory_key
+from edgekd.distill.teacher import BATCH, Adjusted, Live, Teacher, check_classes
 from edgekd.distill.train import fit
 from edgekd.events import Emit, Note, silent
 from edgekd.files import sha256_json

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from edgekd.data.batches import Batches
 from edgekd.distill import distill, leading, losses
 from edgekd.distill.leading import KEPT, Leading, packed, unpacked
-from edgekd.distill.teacher import Remembered
+from edgekd.distill.remembered import Remembered
 from edgekd.errors import UsageError
 from edgekd.events import silent
 from edgekd.models.network import Network

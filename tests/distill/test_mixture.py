@@ -13,7 +13,8 @@ from torch import Tensor
 from edgekd.data.batches import Batches
 from edgekd.distill import distill
 from edgekd.distill.mixture import Ensemble, Mixed, alike, by_accuracy, by_confidence, mixture
-from edgekd.distill.teacher import Adjusted, Live, Remembered
+from edgekd.distill.remembered import Remembered
+from edgekd.distill.teacher import Adjusted, Live
 from edgekd.errors import UsageError
 from edgekd.phases import Phase
 from edgekd.terms import Feature, Kd
