@@ -33,8 +33,8 @@ from edgekd.events import silent
 from edgekd.export.onnx import to_onnx
 from edgekd.gate import read_all, renamed
 from edgekd.gate.measuring import Contest, measured
+from edgekd.limit import Limit
 from edgekd.models.load import build
-from edgekd.recipe import Limit
 
 LIMIT = Limit(growth={"latency": "5 %"})
 ALLOWED = 1.05

@@ -9,9 +9,10 @@ convolution has left the count, so it is a little below the network's own.
 """
 
 import math
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 
 from edgekd.errors import MissingExtra
+from edgekd.macs import MACS, UNCOUNTED
 from edgekd.record import Layer
 
 try:
@@ -50,9 +51,6 @@ _ACTIVATIONS = {"Clip", "LeakyRelu", "Relu", "Sigmoid"}
 
 _INTEGER = {"ConvInteger", "MatMulInteger", "QGemm", "QLinearAdd", "QLinearConv", "QLinearGlobalAveragePool", "QLinearMatMul", "QLinearMul"}
 
-_UNCOUNTED = {"Attention", "DFT", "Einsum", "GRU", "GridSample", "If", "LSTM", "Loop", "RNN", "RoiAlign", "Scan"}
-"""Operators that multiply in ways not counted here: a file with one has no MAC count, rather than one that is too small."""
-
 _BITS: dict[int, int] = {
     TensorProto.FLOAT: 32,
     TensorProto.DOUBLE: 64,
@@ -90,38 +88,6 @@ _PRECISIONS: dict[int, str] = {
 
 _IMAGES = 4
 """Axes of an input of images."""
-Shape = Sequence[int]
-
-
-def _conv(weight: int) -> Callable[[Sequence[Shape], Shape], int]:
-    """Every output element takes one multiply-accumulate per element of its filter; input `weight` is (out, in / groups, …)."""
-    return lambda inputs, output: math.prod(output) * math.prod(inputs[weight][1:])
-
-
-def _matmul(left: int) -> Callable[[Sequence[Shape], Shape], int]:
-    return lambda inputs, output: math.prod(output) * inputs[left][-1]
-
-
-def _conv_transpose(inputs: Sequence[Shape], output: Shape) -> int:
-    return math.prod(inputs[0]) * math.prod(inputs[1][1:])
-
-
-def _gemm(inputs: Sequence[Shape], output: Shape) -> int:
-    """A·B with either side transposed: every row of the output takes all of B once."""
-    return math.prod(inputs[0]) * output[0]
-
-
-_MACS: dict[str, tuple[tuple[int, ...], Callable[[Sequence[Shape], Shape], int]]] = {
-    "Conv": ((0, 1), _conv(1)),
-    "ConvInteger": ((0, 1), _conv(1)),
-    "ConvTranspose": ((0, 1), _conv_transpose),
-    "Gemm": ((1,), _gemm),
-    "MatMul": ((0, 1), _matmul(0)),
-    "MatMulInteger": ((0, 1), _matmul(0)),
-    "QLinearConv": ((0, 3), _conv(1)),
-    "QLinearMatMul": ((0, 3), _matmul(0)),
-}
-"""By operator: which inputs hold the two factors, and the count from their shapes and the output's."""
 
 
 class Nodes:
@@ -136,7 +102,7 @@ class Nodes:
         for node in graph.node:
             for read in node.input:
                 self.users.setdefault(read, []).append(node)
-        self.uncounted = any(node.op_type in _UNCOUNTED or _foreign(node) for node in graph.node)
+        self.uncounted = any(node.op_type in UNCOUNTED or _foreign(node) for node in graph.node)
         self.batch = _batch(graph)
         self.shapes = _shapes(model)
 
@@ -190,7 +156,7 @@ class Nodes:
                 continue
             integer = tensor.data_type not in _FLOATS
             dequantised = tensor.name != name or node.op_type in _INTEGER
-            lone = _count(tensor) == 1 and node.op_type not in _MACS
+            lone = _count(tensor) == 1 and node.op_type not in MACS
             if not lone and (not integer or dequantised):
                 yield tensor
 
@@ -204,9 +170,9 @@ class Nodes:
         return self.constants[name]
 
     def _macs(self, node: NodeProto) -> int | None:
-        if node.op_type not in _MACS:
+        if node.op_type not in MACS:
             return 0
-        places, count = _MACS[node.op_type]
+        places, count = MACS[node.op_type]
         factors = [self.shapes.get(node.input[place]) for place in places]
         output = self.shapes.get(node.output[0])
         known = [shape for shape in factors if shape is not None]

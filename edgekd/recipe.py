@@ -1,5 +1,5 @@
-"""What was asked for, as frozen structs. Every struct of a recipe lives here, but for how networks learn (`phases`), by which losses (`terms`) and
-how they want their images (`preprocess`); `recipefile` reads and writes them.
+"""What was asked for, as frozen structs. Every struct of a recipe lives here, but for how networks learn (`phases`), by which losses (`terms`),
+how they want their images (`preprocess`) and what must hold of files (`limit`); `recipefile` reads and writes them.
 
 Paths in a recipe are relative to its own folder. Defaults that depend on the data or the machine are `None` here ("what fits"); `compress`
 fills them and says why. This module computes nothing: budgets read limits, `distill` reads phases.
@@ -11,6 +11,7 @@ from typing import Literal, TypeAlias
 
 import msgspec
 
+from edgekd.limit import Limit
 from edgekd.phases import DEFAULT, Phase, Train
 from edgekd.preprocess import Stated
 from edgekd.record import Task
@@ -111,7 +112,7 @@ class Previous(Struct, frozen=True, kw_only=True):
         require(isinstance(self.replay, str) or 0 <= self.replay <= 1, "previous.replay is a share from 0 to 1, or a spec", self.replay)
 
 
-# Files and limits -----------------------------------------------------------------------------------------------------
+# Files -----------------------------------------------------------------------------------------------------
 
 
 class Export(Struct, frozen=True, kw_only=True):
@@ -134,48 +135,6 @@ class Export(Struct, frozen=True, kw_only=True):
         require(18 <= self.opset <= 24, "opset must be 18 to 24", self.opset)
         require(self.batch == "dynamic" or self.batch >= 1, 'batch must be 1 or more, or "dynamic"', self.batch)
         require(self.calibration_images >= 1, "calibration_images must be 1 or more", self.calibration_images)
-
-
-class Limit(Struct, frozen=True, kw_only=True):
-    """What must hold of an artifact on a target. Quantities are text with units, or plain numbers.
-
-    Upper bounds: size, params, macs, opset, latency_p50, latency_p95, memory, energy, ece, accuracy_drop, flips. Lower bounds: speedup,
-    accuracy, balanced_accuracy, macro_f1, auc, map, recall, agreement. `relative` bounds what part of the teacher's a quantity is, as in
-    { size = "25 %" }, `growth` its rise over a baseline, `layers` how many layers have weights of a precision, as in { fp32 = 2 };
-    `operators` names all that may occur.
-    """
-
-    artifact: str = "shipped"
-    target: str | None = None
-    host: str | None = None
-    """On which machine: its name as in [on], or part of its CPU's or GPU's name. What another one measured is left undecided."""
-    against: str | None = None
-    """What speedup, accuracy_drop and relative compare with; None: the teacher's fp32 file."""
-    warn: bool = False
-    reason: str | None = None
-    size: str | float | None = None
-    params: str | float | None = None
-    macs: str | float | None = None
-    opset: str | float | None = None
-    operators: list[str] = []
-    layers: dict[str, str | float] = {}
-    latency_p50: str | float | None = None
-    latency_p95: str | float | None = None
-    memory: str | float | None = None
-    energy: str | float | None = None
-    speedup: str | float | None = None
-    accuracy: str | float | None = None
-    balanced_accuracy: str | float | None = None
-    macro_f1: str | float | None = None
-    auc: str | float | None = None
-    map: str | float | None = None
-    recall: dict[str, str | float] = {}
-    ece: str | float | None = None
-    accuracy_drop: str | float | None = None
-    agreement: str | float | None = None
-    flips: str | float | None = None
-    relative: dict[str, str | float] = {}
-    growth: dict[str, str | float] = {}
 
 
 # The whole ------------------------------------------------------------------------------------------------------------

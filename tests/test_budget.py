@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from edgekd.budget import exit_code, judge
 from edgekd.errors import UsageError
-from edgekd.recipe import Limit
+from edgekd.limit import Limit
 from edgekd.record import OWN_SPLIT, Artifact, Report, Verdict
 from edgekd.scores import Metric
 from tests.report.sample import SHIPPED, TEACHER, sample_report

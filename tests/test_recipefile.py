@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from edgekd import recipe, recipefile
 from edgekd.errors import MissingError, RecipeError
+from edgekd.limit import Limit
 from edgekd.phases import Phase, Subset, Temperature, Train
 from edgekd.preprocess import COLOURS, Stated
 from edgekd.terms import Dist, Dkd, Feature, Heads, Kd, Label, Levels, Tokens, Values
@@ -48,9 +49,7 @@ recipes = st.builds(
     on=st.dictionaries(words, words, max_size=2),
     train=st.builds(Train, batch=st.integers(2, 512), prior=st.sampled_from(["data", "uniform"]) | st.dictionaries(words, positive, max_size=2)),
     phase=st.lists(phases, min_size=1, max_size=3, unique_by=lambda phase: phase.name).map(tuple),
-    limit=st.lists(st.builds(recipe.Limit, size=st.none() | words | positive, recall=st.dictionaries(words, words, max_size=2)), max_size=2).map(
-        tuple
-    ),
+    limit=st.lists(st.builds(Limit, size=st.none() | words | positive, recall=st.dictionaries(words, words, max_size=2)), max_size=2).map(tuple),
 )
 
 PHASE = '[[phase]]\nname = "a"\nepochs = 1\nterms = [{ loss = "kd" }]\n'

@@ -4,7 +4,7 @@ import math
 from collections.abc import Mapping, Sequence
 from pathlib import PurePath
 
-from edgekd.recipe import Limit
+from edgekd.limit import Limit
 from edgekd.record import Artifact, Report
 from edgekd.stats import median
 

@@ -14,7 +14,7 @@ import msgspec
 from edgekd.budget import choose
 from edgekd.budget.figures import Ask, Seen, Unknown
 from edgekd.budget.rules import COUNT, FACTOR, RULES, SHARE, Claim, Rule, claims, sound
-from edgekd.recipe import Limit
+from edgekd.limit import Limit
 from edgekd.record import Artifact, Report
 from edgekd.stats import Interval
 

@@ -13,7 +13,7 @@ from edgekd import units
 from edgekd.budget import figures, growth
 from edgekd.budget.figures import Seen, Unknown
 from edgekd.errors import UsageError
-from edgekd.recipe import Limit
+from edgekd.limit import Limit
 
 Side: TypeAlias = Literal["≤", "≥"]
 

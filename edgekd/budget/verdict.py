@@ -13,7 +13,7 @@ from edgekd import units
 from edgekd.budget import choose, figures, growth, layers
 from edgekd.budget.figures import Ask, Seen, Unknown
 from edgekd.budget.rules import PART, POINTS, RISE, SHARE, Claim, Side, claims, sound, unit_of
-from edgekd.recipe import Limit
+from edgekd.limit import Limit
 from edgekd.record import OWN_SPLIT, Report, Verdict
 from edgekd.stats import Interval
 

@@ -41,7 +41,7 @@ def _quantities() -> list[str]:
     """What --limit can bound, each with its equals sign."""
     import msgspec
 
-    from edgekd.recipe import Limit
+    from edgekd.limit import Limit
 
     single = [field.name for field in msgspec.structs.fields(Limit) if field.type == str | float | None]
     return [*(f"{name}=" for name in single), "recall.", "growth.size=", "growth.latency="]

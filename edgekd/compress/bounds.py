@@ -12,7 +12,7 @@ import msgspec
 from edgekd import stats, units
 from edgekd.compress.draft import Draft
 from edgekd.compress.sight import Sight
-from edgekd.recipe import Limit
+from edgekd.limit import Limit
 
 DISAGREEING = 0.05
 """Test images that one of teacher and student alone may have right, as a share, though neither is better."""

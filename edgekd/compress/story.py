@@ -18,6 +18,7 @@ from edgekd import __version__, budget, target, units
 from edgekd.compress import previous
 from edgekd.compress.images import brings, load_images, target_images
 from edgekd.compress.previous import Old
+from edgekd.compress.where import ranks_and_device
 from edgekd.data import source
 from edgekd.data.batches import Batches
 from edgekd.data.images import Integers
@@ -25,15 +26,14 @@ from edgekd.data.known import renumbered
 from edgekd.data.noise import is_flipped
 from edgekd.data.source import class_counts
 from edgekd.data.target import Target
-from edgekd.distill import ranks as together
 from edgekd.distill.ranks import ALONE, Ranks
-from edgekd.errors import UsageError
 from edgekd.evaluate.groups import grouped
 from edgekd.events import Emit, Note, Wrote
 from edgekd.files import write_atomic
 from edgekd.following import Following
+from edgekd.limit import Limit
 from edgekd.models.load import Network
-from edgekd.recipe import Limit, Recipe
+from edgekd.recipe import Recipe
 from edgekd.recipefile import encode_recipe, recipe_table
 from edgekd.record import OWN_SPLIT, DataSummary, Report
 from edgekd.report.html import html
@@ -74,7 +74,7 @@ class Story:
         Raises:
             EdgekdError: the folder is another run's or in use, the data is not as it should be, or there is no such device.
         """
-        ranks, device = _ranks_and_device(recipe)
+        ranks, device = ranks_and_device(recipe)
         older = previous.read(recipe, base, folder) if recipe.previous is not None else None
         with _run(folder, origin, recipe, ranks, emit) as run:
             if recipe.train.threads is not None:
@@ -211,21 +211,6 @@ class Story:
         )
 
 
-def _ranks_and_device(recipe: Recipe) -> tuple[Ranks, torch.device]:
-    """The processes that teach together, where a launcher has started several, and this one's device.
-
-    Raises:
-        UsageError: the device is not there, or a lesson is beside the phases' terms, which one process gives alone.
-    """
-    _, count = together.launched()
-    if count == 1:
-        return ALONE, training_device(recipe)
-    if recipe.domain is not None or recipe.previous is not None:
-        raise UsageError(f"domain and --from are taught by one process, and {count} were launched. Start edgekd without a launcher.")
-    ranks = together.Several(None if recipe.device is None else training_device(recipe))
-    return ranks, ranks.device
-
-
 def _run(folder: Path, origin: str, recipe: Recipe, ranks: Ranks, emit: Emit) -> Run:
     """The run's folder: the main rank's own, which the others follow."""
     if not ranks.main:
@@ -250,21 +235,3 @@ def named_limits(recipe: Recipe, base: Path) -> tuple[Limit, ...]:
         return msgspec.structs.replace(limit, target=target.load(limit.target, base).name)
 
     return tuple(map(named, recipe.limit))
-
-
-def training_device(recipe: Recipe) -> torch.device:
-    """Where training runs: as the recipe says, else on a GPU where there is one.
-
-    Raises:
-        UsageError: torch does not know the device, or it is not there.
-    """
-    name = recipe.device or ("cuda" if torch.cuda.is_available() else "cpu")
-    try:
-        device = torch.device(name)
-        torch.zeros(1, device=device)
-    except (RuntimeError, AssertionError, NotImplementedError) as error:
-        reason = str(error).splitlines()[0].rstrip(".")
-        raise UsageError(
-            f"device must be one that torch sees here, got {name!r}: {reason}. `edgekd doctor` lists them; cpu is always there."
-        ) from None
-    return device

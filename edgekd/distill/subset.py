@@ -7,11 +7,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
+from edgekd.data.batches import Batches
 from edgekd.distill.leading import Answers, named, sureness, whole
+from edgekd.distill.teacher import BATCH, Teacher, answer_all
 from edgekd.errors import TrainingError
-from edgekd.phases import Subset
+from edgekd.phases import Phase, Subset
 from edgekd.tasks import several
 
 NEEDS_TEACHER = frozenset({"confident", "hard", "mixed"})
@@ -44,6 +46,25 @@ def choose(subset: Subset, pool: Pool) -> Tensor:
             'Check the teacher\'s preprocess and class order, or choose by = "random".'
         )
     return positions.sort().values
+
+
+def positions(phase: Phase, network: nn.Module, data: Batches, teacher: Teacher | None, *, seed: int, bf16: bool) -> Tensor:
+    """The training images of a phase, as `choose` does: all of them where it takes no subset. Asks the teacher and the network as the rule needs.
+
+    Raises:
+        TrainingError: as `choose`, or the rule needs a teacher where there is none.
+    """
+    if phase.subset is None:
+        return torch.arange(len(data))
+    needs_teacher = phase.subset.by in NEEDS_TEACHER
+    if needs_teacher and teacher is None:
+        raise TrainingError(
+            f"phase {phase.name!r} takes a subset by {phase.subset.by!r}, which only a teacher can choose; without one choose random or balanced."
+        )
+    theirs = teacher.plain() if needs_teacher and teacher is not None else None
+    plain = (batch[0] for batch in data.plain_batches(BATCH))
+    ours = torch.cat(list(answer_all(network, plain, bf16=bf16))) if phase.subset.by in NEEDS_STUDENT else None
+    return choose(phase.subset, Pool(data.labels, seed, teacher=theirs, student=ours))
 
 
 def _shuffled(n: int, seed: int) -> Tensor:

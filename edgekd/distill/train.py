@@ -15,10 +15,10 @@ from torch import Tensor, nn
 
 from edgekd.data.batches import AHEAD, Batches
 from edgekd.distill import checkpoint, schedule
+from edgekd.distill.averaged import Averaged
 from edgekd.distill.batchnorm import batchnorms, reestimate, shown
 from edgekd.distill.beside import guests_of
 from edgekd.distill.checkpoint import Place
-from edgekd.distill.consistency import warmed
 from edgekd.distill.independent import label_counts
 from edgekd.distill.inside import Inside, floats
 from edgekd.distill.interrupt import Interrupts
@@ -29,10 +29,9 @@ from edgekd.distill.objective import Objective, Seen
 from edgekd.distill.optimizer import build_optimizer
 from edgekd.distill.passes import Passes
 from edgekd.distill.quantised import rounding
-from edgekd.distill.subset import NEEDS_STUDENT, NEEDS_TEACHER, Pool, choose
-from edgekd.distill.teacher import BATCH, Teacher, answer_all
+from edgekd.distill.subset import positions
+from edgekd.distill.teacher import Teacher
 from edgekd.distill.temperature import BEGIN, follow, learn
-from edgekd.errors import TrainingError
 from edgekd.events import Emit, Note, PhaseStarted
 from edgekd.models.taps import LOGITS
 from edgekd.phases import Augment, Phase, Shape, Temperature
@@ -74,7 +73,7 @@ class _Fit:
         self.watched: Any = None if inside is None else torch.compile(inside.student) if train.compile and not inside.student.note else inside.student
         self.optimizer = build_optimizer(network, train.optimizer, beside=None if inside is None else inside.bridges)
         self.follows = any(_shape(phase) == "student-confidence" for phase in job.phases)
-        self.average = {k: v.detach().clone() for k, v in network.named_parameters()} if train.ema else {}
+        self.average = Averaged(network, train.ema)
         self.beside = job.beside
         self.interrupts = Interrupts(heeded=self.ranks.main)
         self.place = Place()
@@ -107,7 +106,8 @@ class _Fit:
         while place.phase < len(self.job.phases):
             phase, steps = self.job.phases[place.phase], self.phase_steps[place.phase]
             if place.positions is None:
-                place.positions = self.ranks.agreed(self._positions(phase, place.phase))
+                seed = self.job.seed * 1000 + place.phase
+                place.positions = self.ranks.agreed(positions(phase, self.network, self.data, self.teacher, seed=seed, bf16=self.bf16))
             self.emit(PhaseStarted(network=self.job.name, phase=phase.name, images=len(place.positions), steps=steps))
             self._say_if_small(phase, len(place.positions))
             labels = self.data.labels[place.positions.to(self.data.labels.device)]
@@ -134,9 +134,9 @@ class _Fit:
     def _step(self, phase: Phase, objective: Objective, passes: Passes, steps: int) -> None:
         """One step, and what is to be said of it: a signal waits for both, so that no point of the curve is lost."""
         place = self.place
-        positions, view = self._batch(phase, passes)
-        images, labels = shown(self.data, positions, view, self.augment, self.job.train.view_seed)
-        answers, theirs = self._answers(phase, images, positions, view)
+        chosen, view = self._batch(phase, passes)
+        images, labels = shown(self.data, chosen, view, self.augment, self.job.train.view_seed)
+        answers, theirs = self._answers(phase, images, chosen, view)
         factor = schedule.rate(self.job.train.schedule, place.step, self.steps)
         progress = place.phase_step / max(1, steps - 1)
         with self.interrupts.held():
@@ -173,13 +173,13 @@ class _Fit:
             shares, rate = partial(objective.gradient_shares, loss.answer), factor * max(group["peak"] for group in self.optimizer.param_groups)
             self.log.told(place, Step(phase=phase, names=names, temperature=loss.temperature, gradient_shares=shares, learning_rate=rate))
 
-    def _answers(self, phase: Phase, images: Tensor, positions: Tensor, view: int | None) -> tuple[Answers | None, dict[str, Tensor]]:
+    def _answers(self, phase: Phase, images: Tensor, chosen: Tensor, view: int | None) -> tuple[Answers | None, dict[str, Tensor]]:
         """The teacher's logits where a term asks for them, and its features where one compares them: a distillation token learns its logits."""
         if self.teacher is None or not phase.soft:
             return None, {}
         if phase.compares_insides and self.inside is not None:
             return self.inside.answer(images, bf16=self.bf16)
-        answers = self.teacher.answer(images, positions, view)
+        answers = self.teacher.answer(images, chosen, view)
         return answers, {LOGITS: whole(answers)} if phase.looks_inside else {}
 
     def _own(self, phase: Phase, images: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
@@ -198,25 +198,6 @@ class _Fit:
             self.data.prefetch(self.ranks.part(place.positions[later]))
         view = number % self.job.train.views if self.job.train.views else number
         return self.ranks.part(place.positions[chosen]), None if phase.plain else view
-
-    def _positions(self, phase: Phase, index: int) -> Tensor:
-        if phase.subset is None:
-            return torch.arange(len(self.data))
-        needs_teacher, needs_student = phase.subset.by in NEEDS_TEACHER, phase.subset.by in NEEDS_STUDENT
-        if needs_teacher and self.teacher is None:
-            raise TrainingError(
-                f"phase {phase.name!r} takes a subset by {phase.subset.by!r}, which only a teacher can choose; without one choose random or balanced."
-            )
-        student = torch.cat(list(answer_all(self.network, (b[0] for b in self.data.plain_batches(BATCH)), bf16=self.bf16))) if needs_student else None
-        return choose(
-            phase.subset,
-            Pool(
-                labels=self.data.labels,
-                seed=self.job.seed * 1000 + index,
-                teacher=self.teacher.plain() if needs_teacher and self.teacher is not None else None,
-                student=student,
-            ),
-        )
 
     def _shared(self, learned: Tensor | None) -> Iterator[Tensor]:
         """What a step leaves each rank a part of: gradients, a learned temperature's among them, running statistics and ranges."""
@@ -243,9 +224,7 @@ class _Fit:
         return before.detach().to(device).requires_grad_()
 
     def _follow(self) -> None:
-        for name, parameter in self.network.named_parameters():
-            if name in self.average:
-                self.average[name].lerp_(parameter.detach(), 1 - warmed(self.job.train.ema, self.place.step))
+        self.average.follow(self.network, self.place.step)
         if self.beside is not None:
             self.beside.follow(self.network)
 
@@ -254,7 +233,7 @@ class _Fit:
     def _save(self) -> None:
         if not self.ranks.main or not all(bool(torch.isfinite(value).all()) for value in self.network.parameters()):
             return
-        states = {"network": self.network.state_dict(), "optimizer": self.optimizer.state_dict(), "average": self.average}
+        states = {"network": self.network.state_dict(), "optimizer": self.optimizer.state_dict(), "average": self.average.values}
         if self.inside is not None:
             states["bridges"] = self.inside.bridges.state_dict()
         if self.beside is not None:
@@ -275,16 +254,12 @@ class _Fit:
         if self.beside is not None:
             self.beside.load_state_dict(states["beside"])
         self.optimizer.load_state_dict(states["optimizer"])
-        for name, value in states["average"].items():
-            self.average[name].copy_(value)
+        self.average.load(states["average"])
         self.emit(Note(text=f"{self.job.name} goes on from step {self.place.step} of {self.steps}"))
 
     def _finish(self) -> None:
-        with torch.no_grad():
-            for name, parameter in self.network.named_parameters():
-                if name in self.average:
-                    parameter.copy_(self.average[name])
-        if self.job.train.reestimate_batchnorm or self.average:
+        self.average.put(self.network)
+        if self.job.train.reestimate_batchnorm or self.average.values:
             reestimate(self.network, self.data, None if self.job.phases[-1].plain else 0, self.augment, self.job.train.view_seed)
         self.network.eval()
 

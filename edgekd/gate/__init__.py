@@ -20,7 +20,7 @@ from edgekd.errors import MissingError, UsageError
 from edgekd.events import Emit, Note, silent
 from edgekd.gate.bare import bare_report, is_bare
 from edgekd.gate.limits import Found, bounds, named, nearest_budget, read_budget, recipe_limits
-from edgekd.recipe import Limit
+from edgekd.limit import Limit
 from edgekd.record import Report, Verdict
 from edgekd.reportfile import read_report
 

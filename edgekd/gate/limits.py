@@ -12,7 +12,7 @@ import msgspec
 
 from edgekd.errors import MissingError, RecipeError, UsageError
 from edgekd.explain import explain
-from edgekd.recipe import Limit
+from edgekd.limit import Limit
 from edgekd.record import Report
 from edgekd.toml import decode
 

@@ -21,8 +21,8 @@ from edgekd.budget.growth import PACE, TIMED, plain, twin
 from edgekd.errors import UsageError
 from edgekd.events import Emit, Note
 from edgekd.gate.limits import bounds
+from edgekd.limit import Limit
 from edgekd.measurements import Host, Measurement, Timing
-from edgekd.recipe import Limit
 from edgekd.record import Artifact, Report, Verdict
 
 SITTINGS = 8

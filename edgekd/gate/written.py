@@ -15,7 +15,7 @@ from edgekd import units
 from edgekd.budget.margin import Tightening
 from edgekd.errors import RecipeError, UsageError
 from edgekd.gate.limits import bounds, own_part
-from edgekd.recipe import Limit
+from edgekd.limit import Limit
 from edgekd.toml import decode
 
 _HEADER = re.compile(r"\s*\[")

@@ -15,7 +15,7 @@ import tomli_w
 
 from edgekd import units
 from edgekd.compress.images import teachers_preprocess
-from edgekd.compress.story import training_device
+from edgekd.compress.where import training_device
 from edgekd.data import source, unlabelled
 from edgekd.data.images import class_counts
 from edgekd.data.pictures import Wanted

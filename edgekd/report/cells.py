@@ -100,3 +100,8 @@ def said(first: Artifact) -> str:
 def label(name: str, shipped: set[str]) -> str:
     """How a file is named in its row."""
     return f"{name} {SHIPS}" if name in shipped else name
+
+
+def named(report: Report, name: str) -> Artifact | None:
+    """The file of a name; None where the report has none."""
+    return next((artifact for artifact in report.artifacts if artifact.name == name), None)

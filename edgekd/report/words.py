@@ -10,15 +10,13 @@ from edgekd import stats, units
 from edgekd.budget import choose, figures
 from edgekd.budget.figures import Ask, Unknown
 from edgekd.record import Artifact, Report
-from edgekd.report import kept
-from edgekd.report.cells import led, reference
+from edgekd.report import kept, runtimes
+from edgekd.report.cells import led, named, reference
 from edgekd.scores import Metric, Score
 from edgekd.stats import Interval
 
 WORTH = 1.2
 """An int8 file that is not so many times as fast as its network's fp32 file is said to gain little."""
-SLOW_MS = 0.2
-"""Of networks quicker than this, ones of 0.1 ms, OpenVINO ran one as fast as ONNX Runtime and one half as fast (benchmarks/LOG.md, 2026-11-27)."""
 
 
 def sentences(report: Report) -> list[str]:
@@ -28,7 +26,7 @@ def sentences(report: Report) -> list[str]:
     for key, name in report.shipped.items():
         target, _, _ = key.rpartition("/")
         found += [shipping(report, target, name), gaining(report, target, name), quantising(report, target, name)]
-    return [sentence for sentence in [*found, *runtimes(report), untried(report)] if sentence]
+    return [sentence for sentence in [*found, *runtimes.sentences(report)] if sentence]
 
 
 def headlines(report: Report) -> list[str]:
@@ -86,7 +84,7 @@ def _alone(report: Report, name: str, *, balanced: bool) -> Metric | None:
 
 def shipping(report: Report, target: str, name: str) -> str:
     """What ships on a target, why, and how it stands to the teacher's own file."""
-    artifact = _named(report, name)
+    artifact = named(report, name)
     if artifact is None:
         return ""
     speed = _compared(report, artifact, target)
@@ -109,7 +107,7 @@ def shipping(report: Report, target: str, name: str) -> str:
 
 def gaining(report: Report, target: str, name: str) -> str:
     """Where int8 of a network that ships gains little over its fp32 file there, that it does, by their speeds over the teacher's own file."""
-    shipped = _named(report, name)
+    shipped = named(report, name)
     if shipped is None:
         return ""
     files = [each for each in report.artifacts if (each.role, each.network) == (shipped.role, shipped.network)]
@@ -124,67 +122,9 @@ def _allowed(drop: object) -> str:
     return drop if isinstance(drop, str) else units.points_text(units.parse_fraction(drop if isinstance(drop, float) else 0.0), None)
 
 
-def runtimes(report: Report) -> list[str]:
-    """Where runtimes of one machine were held against each other, which of them runs what ships there the faster: one sentence a network and pair."""
-    pairs = dict.fromkeys((each.against_target, each.target) for each in report.ratios if each.against_target is not None)
-    found = []
-    for first, other in pairs:
-        for key, name in report.shipped.items():
-            target, _, network = key.rpartition("/")
-            rival = report.shipped.get(f"{other}/{network}")
-            if target == first and rival is not None:
-                found.append(_faster(report, (name, target), (rival, other)))
-    return found
-
-
-def untried(report: Report) -> str:
-    """Where OpenVINO may run what ships several times as fast, that it was not tried: int8 on a CPU with AMX (benchmarks/export.json)."""
-    if any(each.runtime == "openvino" for each in report.measurements):
-        return ""
-    for each in report.measurements:
-        artifact = _named(report, each.artifact)
-        int8 = artifact is not None and artifact.precision == "int8-cpu" and artifact.name in report.shipped.values()
-        amx = each.host in report.hosts and "amx_int8" in report.hosts[each.host].instructions
-        if int8 and amx and each.runtime == "onnxruntime" and stats.median(each.timing.samples) >= SLOW_MS:
-            return (
-                "This CPU has AMX, where OpenVINO ran int8 of ResNets up to 3 times as fast as ONNX Runtime. "
-                "To hold one against the other: --on cpu=local --on cpu-openvino=local."
-            )
-    return ""
-
-
-def _faster(report: Report, one: tuple[str, str], two: tuple[str, str]) -> str:
-    """Which of two files, each on the target that it ships on, is the faster, and by how much; what ships is one file where both name the same."""
-    speed = _speed(report, one, two)
-    if speed is None:
-        return ""
-    first, second = (two, one) if speed[0] >= 1 else (one, two)
-    value, low, high = speed if speed[0] >= 1 else (1 / speed[0], 1 / speed[2], 1 / speed[1])
-    span = f"{units.ratio_text(value)}, 95 % interval {units.span_text(units.number_text(low), units.number_text(high))}"
-    if low <= 1:
-        files = " and ".join(dict.fromkeys((one[0], two[0])))
-        return f"{files}: {one[1]} and {two[1]} are equally fast within the noise ({span})."
-    than = "" if one[0] == two[0] else f"{second[0]} "
-    return f"{first[0]} by {first[1]} is faster than {than}by {second[1]} ({span}): where you may choose, choose {first[1]}."
-
-
-def _speed(report: Report, one: tuple[str, str], two: tuple[str, str]) -> Interval | None:
-    """The first's latency over the second's: as held against each other where it is one file, else from both medians, taken as independent."""
-    for each in report.ratios:
-        if one[0] == two[0] and (each.artifact, each.target, each.against_target) == (*two, one[1]):
-            return 1 / each.value, 1 / each.high, 1 / each.low
-    files = {artifact.name: artifact for artifact in report.artifacts}
-    seen = [figures.latency(50, Ask(report, files[name], target)) for name, target in (one, two) if name in files]
-    if len(seen) < 2 or any(isinstance(each, Unknown) or each[1] <= 0 for each in seen):
-        return None
-    first, second = [(math.log(each[0]), math.log(each[1]), math.log(each[2])) for each in seen if not isinstance(each, Unknown)]
-    value, low, high = map(math.exp, stats.difference(first, second))
-    return value, low, high
-
-
 def quantising(report: Report, target: str, name: str) -> str:
     """Why not just quantise the teacher: its own best reduced file beside the student's that ships."""
-    student = _named(report, name)
+    student = named(report, name)
     own = _quantised(report, target)
     if student is None or own is None or student.role != "student":
         return ""
@@ -236,12 +176,8 @@ def doubts(report: Report) -> list[str]:
     return list(dict.fromkeys([*report.doubts, *notes, *told]))
 
 
-def _named(report: Report, name: str) -> Artifact | None:
-    return next((artifact for artifact in report.artifacts if artifact.name == name), None)
-
-
 def _accuracy(report: Report, name: str) -> Interval | None:
-    artifact = _named(report, name)
+    artifact = named(report, name)
     seen = figures.lead(Ask(report, artifact)) if artifact else None
     return None if seen is None or isinstance(seen, Unknown) else seen
 

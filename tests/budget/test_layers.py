@@ -4,7 +4,7 @@ import msgspec
 
 from edgekd.budget import judge
 from edgekd.budget.layers import behind
-from edgekd.recipe import Limit
+from edgekd.limit import Limit
 from edgekd.record import Artifact, Layer
 from tests.report.sample import SHIPPED, sample_report
 

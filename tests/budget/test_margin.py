@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from edgekd.budget import judge
 from edgekd.budget.margin import bound_text, suggested, tighter, vague
 from edgekd.budget.rules import BYTES, COUNT, RULES
-from edgekd.recipe import Limit
+from edgekd.limit import Limit
 from edgekd.record import Report
 from tests.report.sample import SHIPPED, TEACHER, sample_report
 

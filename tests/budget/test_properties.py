@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from edgekd.budget import exit_code, judge
 from edgekd.budget.rules import RULES
 from edgekd.errors import UsageError
-from edgekd.recipe import Limit
+from edgekd.limit import Limit
 from edgekd.record import SCHEMA, Report, Verdict
 from edgekd.reportfile import decode_report, encode_report
 from tests.needs import ROOT

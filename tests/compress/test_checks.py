@@ -8,8 +8,9 @@ import pytest
 from edgekd import compress as verbs
 from edgekd.compress.plan import Work
 from edgekd.errors import UsageError
+from edgekd.limit import Limit
 from edgekd.phases import Phase
-from edgekd.recipe import Limit, Recipe, Teacher
+from edgekd.recipe import Recipe, Teacher
 from edgekd.terms import FeatureTerm, Heads, Tokens
 from tests.compress.jobs import recipe, workplace
 

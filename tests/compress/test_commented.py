@@ -5,9 +5,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edgekd.compress.commented import WIDTH, commented
+from edgekd.limit import Limit
 from edgekd.phases import Augment, Phase, Subset, Temperature, Train
 from edgekd.preprocess import Stated
-from edgekd.recipe import Limit, Recipe, Student, Teacher
+from edgekd.recipe import Recipe, Student, Teacher
 from edgekd.recipefile import decode_recipe
 from edgekd.terms import Label as LabelTerm
 

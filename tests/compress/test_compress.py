@@ -10,8 +10,9 @@ import pytest
 
 from edgekd.compress.files import DISAGREEMENTS
 from edgekd.events import Event, Note, StageFinished, StageStarted
+from edgekd.limit import Limit
 from edgekd.phases import Phase, features_first
-from edgekd.recipe import Export, Limit, Student, Teacher
+from edgekd.recipe import Export, Student, Teacher
 from edgekd.recipefile import read_recipe
 from edgekd.record import Report
 from edgekd.reportfile import read_report

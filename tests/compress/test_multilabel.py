@@ -22,10 +22,11 @@ from edgekd.compress.teacher import learnt_or_brought
 from edgekd.errors import RecipeError, UsageError
 from edgekd.evaluate.severally import guessing
 from edgekd.events import Event, Note, PhaseStarted
+from edgekd.limit import Limit
 from edgekd.measurements import Launch, Measurement, Timing
 from edgekd.pack import pack
 from edgekd.phases import TWO_PHASES, Subset
-from edgekd.recipe import Export, Limit, Recipe, Teacher
+from edgekd.recipe import Export, Recipe, Teacher
 from edgekd.recipefile import convert_recipe
 from edgekd.record import Artifact, Report
 from edgekd.reportfile import read_report

@@ -11,9 +11,10 @@ import pytest
 from edgekd import files as whole_files
 from edgekd.errors import DeviceError, EdgekdError, MissingError, RunError, TrainingError, UsageError
 from edgekd.events import Note, silent
+from edgekd.limit import Limit
 from edgekd.phases import Optimizer, Phase, Subset, Temperature
 from edgekd.preprocess import Stated
-from edgekd.recipe import Export, Limit, Recipe, Student, Teacher
+from edgekd.recipe import Export, Recipe, Student, Teacher
 from edgekd.recipefile import encode_recipe
 from edgekd.run import Run
 from edgekd.terms import Heads, Kd, Label, Levels, Relation

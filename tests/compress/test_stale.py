@@ -10,10 +10,11 @@ from edgekd.compress import files
 from edgekd.compress.images import load_images, teachers_preprocess, weights_preprocess
 from edgekd.errors import UsageError
 from edgekd.events import Event, StageFinished, silent
+from edgekd.limit import Limit
 from edgekd.models.weightfile import read_metadata
 from edgekd.models.zoo import published_classes
 from edgekd.preprocess import Preprocess, Stated, carried_preprocess
-from edgekd.recipe import Limit, Recipe, Teacher
+from edgekd.recipe import Recipe, Teacher
 from tests.compress.jobs import recipe, run, workplace
 from tests.compress.test_ensemble import halves
 from tests.toys import brightness

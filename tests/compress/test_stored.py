@@ -8,8 +8,9 @@ import pytest
 
 from edgekd.compress import plan
 from edgekd.errors import RecipeError, UsageError
+from edgekd.limit import Limit
 from edgekd.phases import Phase
-from edgekd.recipe import Limit, Recipe, Teacher
+from edgekd.recipe import Recipe, Teacher
 from edgekd.recipefile import decode_recipe
 from edgekd.terms import Feature
 from tests.compress.jobs import images, recipe, run, workplace

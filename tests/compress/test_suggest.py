@@ -18,9 +18,10 @@ from edgekd.compress.sight import Data, Pictures, pictures_of
 from edgekd.compress.suggest import Suggestion
 from edgekd.errors import EdgekdError, UsageError
 from edgekd.events import Event, Note
+from edgekd.limit import Limit
 from edgekd.phases import TWO_PHASES, Augment, Train
 from edgekd.preprocess import Stated
-from edgekd.recipe import Export, Limit, Recipe, Student, Teacher
+from edgekd.recipe import Export, Recipe, Student, Teacher
 from edgekd.recipefile import decode_recipe
 from tests.compress.jobs import PHASES, workplace
 from tests.toys import brightness

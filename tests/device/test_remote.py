@@ -1,4 +1,4 @@
-"""device/remote.py: a session over a real ssh line: files, answers, times, and lines that break."""
+"""device/remote.py and remoteagent.py: a session over a real ssh line: files, answers, times, and lines that break."""
 
 import hashlib
 import os
@@ -14,10 +14,10 @@ import numpy as np
 import pytest
 
 from edgekd.bench import Plan, bench
-from edgekd.device import remote
+from edgekd.device import remote, remoteagent
 from edgekd.device.host import connect
 from edgekd.device.predict import open_predict
-from edgekd.device.remote import RemoteAgent
+from edgekd.device.remoteagent import RemoteAgent
 from edgekd.device.session import Session, pack
 from edgekd.errors import DeviceError
 from edgekd.preprocess import Preprocess
@@ -34,7 +34,7 @@ def machine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sshd]:
     """A machine that `ssh device` reaches."""
     with served(tmp_path_factory.mktemp("sshd")) as machine, pytest.MonkeyPatch.context() as patch:
         patch.setenv("EDGEKD_SSH", machine.client)
-        patch.setattr(remote, "AGAIN_S", (0.1, 0.2, 0.3))
+        patch.setattr(remoteagent, "AGAIN_S", (0.1, 0.2, 0.3))
         yield machine
 
 
@@ -186,7 +186,7 @@ def test_the_oldest_python_over_there(machine: Sshd) -> None:
 def test_a_python_that_is_too_old() -> None:
     """It says so itself before anything else of the agent is read."""
     code = "import sys; sys.version_info = (3, 6, 9); sys.version = '3.6.9 (old)'; exec(compile(sys.stdin.read(), 'boot', 'exec'))"
-    done = subprocess.run([sys.executable, "-c", code], input=remote._BOOT, capture_output=True, text=True, check=False)
+    done = subprocess.run([sys.executable, "-c", code], input=remoteagent._BOOT, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr.strip()) == (1, "edgekd's agent needs Python 3.8 or newer, and this is 3.6.9")
 
 
@@ -237,8 +237,8 @@ def test_a_disk_that_is_full_over_there(device: Session, tmp_path: Path) -> None
 
 def test_somebody_must_be_there(monkeypatch: pytest.MonkeyPatch, machine: Sshd) -> None:
     """An agent that nobody speaks to ends itself, and one that is spoken to does not."""
-    monkeypatch.setattr(remote, "SILENCE_S", 1.5)
-    monkeypatch.setattr(remote, "BEAT_S", 0.3)
+    monkeypatch.setattr(remoteagent, "SILENCE_S", 1.5)
+    monkeypatch.setattr(remoteagent, "BEAT_S", 0.3)
     with connect("device", PYTHON) as session, session.start() as agent:
         agent.ask("facts")
         time.sleep(3)
@@ -263,4 +263,4 @@ def test_what_is_fetched_is_what_was_written(device: Session, tmp_path: Path) ->
 
 def test_the_agent_travels_whole() -> None:
     """Few enough bytes that the client's pipe takes them before the line stands."""
-    assert len(pack()) < remote.PIPE // 2
+    assert len(pack()) < remoteagent.PIPE // 2

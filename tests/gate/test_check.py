@@ -12,7 +12,7 @@ from edgekd.errors import MissingError, MissingExtra
 from edgekd.events import Event, Note
 from edgekd.gate import check
 from edgekd.gate.limits import limits_from
-from edgekd.recipe import Limit
+from edgekd.limit import Limit
 from tests.gate.folders import committed, written
 from tests.gate.test_limits import CAMERA
 from tests.needs import ROOT

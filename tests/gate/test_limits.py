@@ -7,7 +7,7 @@ import pytest
 
 from edgekd.errors import MissingError, RecipeError, UsageError
 from edgekd.gate.limits import Budget, Found, bounds, limits_from, nearest_budget, read_budget, recipe_limits
-from edgekd.recipe import Limit
+from edgekd.limit import Limit
 from tests.report.sample import sample_report
 
 

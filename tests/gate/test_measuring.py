@@ -13,8 +13,8 @@ from edgekd.errors import MissingError, UsageError
 from edgekd.events import Event, Note, silent
 from edgekd.gate import check, measuring, read_all, renamed
 from edgekd.gate.limits import limits_from
+from edgekd.limit import Limit
 from edgekd.measurements import Host, Launch, Measurement, Timing
-from edgekd.recipe import Limit
 from edgekd.record import Artifact, Report, Verdict
 from tests.gate.folders import written
 from tests.gate.test_limits import CAMERA

@@ -11,7 +11,7 @@ from edgekd.budget.margin import Tightening
 from edgekd.errors import RecipeError, UsageError
 from edgekd.gate.limits import Budget, read_budget
 from edgekd.gate.written import first_budget, tightened
-from edgekd.recipe import Limit
+from edgekd.limit import Limit
 from edgekd.toml import decode
 
 OLD = """# Agreed with the app's team.

@@ -7,9 +7,9 @@ import msgspec
 
 from edgekd import stats
 from edgekd.budget import judge
+from edgekd.limit import Limit
 from edgekd.measurements import Host, Launch, Measurement, Ratio, State, Timing
 from edgekd.preprocess import Preprocess
-from edgekd.recipe import Limit
 from edgekd.record import Artifact, CurvePoint, DataSummary, Network, Precision, Report, Role, Training
 from edgekd.scores import Metric, Score
 

@@ -6,7 +6,7 @@ import msgspec
 import pytest
 
 from edgekd.budget import judge
-from edgekd.recipe import Limit
+from edgekd.limit import Limit
 from edgekd.record import Report, Verdict
 from edgekd.report.github import annotations, log
 from edgekd.report.markdown import comment
