@@ -4,6 +4,7 @@ In: a spec string and what the function takes. Out: what it returns, as it is; t
 each call runs the file anew, with its folder importable as it is for a script.
 """
 
+import ast
 import difflib
 import importlib.util
 import re
@@ -16,7 +17,7 @@ from types import ModuleType
 from typing import Any
 
 from edgekd.errors import EdgekdError, MissingError, UsageError
-from edgekd.files import sha256_file
+from edgekd.files import sha256_file, sha256_json
 
 _SPEC = re.compile(r"(?P<file>.+\.py):(?P<function>[A-Za-z_]\w*)")
 
@@ -33,7 +34,7 @@ def anchored(spec: str, base: Path) -> str:
 
 
 def code_hash(spec: str, base: Path) -> str:
-    """The sha256 of the file that a spec names: what its functions do may change while its name stays.
+    """The sha256 of the file that a spec names and of its neighbours that it imports: what its functions do may change while its name stays.
 
     Raises:
         MissingError: no such file.
@@ -41,7 +42,40 @@ def code_hash(spec: str, base: Path) -> str:
     file = base / _split(spec)[0]
     if not file.is_file():
         raise MissingError(f"no file at {file}. A relative path starts at the recipe's folder, or where you are.")
-    return sha256_file(file)
+    neighbours = {path.relative_to(file.parent.resolve()).as_posix(): sha256_file(path) for path in _neighbours(file.resolve())}
+    return sha256_json({"file": sha256_file(file), **neighbours}) if neighbours else sha256_file(file)
+
+
+def _neighbours(file: Path) -> list[Path]:
+    """The modules in a file's own folder that it imports, itself or through one another; they are read and not run."""
+    found: set[Path] = {file}
+    left = [file]
+    while left:
+        module = left.pop()
+        new = set(_imported(module, file.parent)) - found
+        found |= new
+        left += new
+    return sorted(found - {file})
+
+
+def _imported(module: Path, folder: Path) -> Iterator[Path]:
+    """What stands in `folder` of the modules and packages that a module names."""
+    try:
+        nodes = list(ast.walk(ast.parse(module.read_bytes())))
+    except (SyntaxError, ValueError):  # whoever runs it is told where
+        return
+    for node in nodes:
+        if isinstance(node, ast.Import):
+            start, names = folder, [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            start = folder if not node.level else Path(module, *[".."] * node.level).resolve()
+            names = [".".join(filter(None, (node.module, alias.name))) for alias in node.names]
+        else:
+            continue
+        for parts in (name.split(".") for name in names):
+            for count in range(1, len(parts) + 1):
+                place = start.joinpath(*parts[:count])
+                yield from (each for each in (place.with_suffix(".py"), place / "__init__.py") if folder in each.parents and each.is_file())
 
 
 def call(spec: str, *args: Any, **kwargs: Any) -> Any:

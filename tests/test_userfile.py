@@ -7,6 +7,7 @@ import pytest
 
 from edgekd import userfile
 from edgekd.errors import MissingError, UsageError
+from edgekd.files import sha256_file
 
 
 @pytest.mark.parametrize(
@@ -39,6 +40,29 @@ def test_a_changed_file_is_read_anew(tmp_path: Path) -> None:
     for value in (1, 22):
         file.write_text(f"def make():\n    return {value}\n")
         assert userfile.call(f"{file}:make") == value
+
+
+def test_its_hash_is_of_what_it_imports_too(tmp_path: Path) -> None:
+    """Neighbours in its folder, through one another and within packages; what it does not import has no say, nor have the names of packages."""
+    file, spec = tmp_path / "net.py", "net.py:make"
+    file.write_text("import torch\n\ndef make():\n    from nets.blocks import Block\n")
+    alone = userfile.code_hash(spec, tmp_path)
+    assert alone == sha256_file(file)
+    (tmp_path / "nets").mkdir()
+    hashes = [alone]
+    for name, text in {
+        "nets/__init__.py": "",
+        "nets/blocks.py": "from . import sizes\nimport shared\n",
+        "nets/sizes.py": "",
+        "shared.py": "x =",
+    }.items():
+        (tmp_path / name).write_text(text)
+        hashes.append(userfile.code_hash(spec, tmp_path))
+        (tmp_path / name).write_text(f"{text}\n")
+        hashes.append(userfile.code_hash(spec, tmp_path))
+    assert len(set(hashes)) == 9
+    (tmp_path / "other.py").write_text("")
+    assert userfile.code_hash(spec, tmp_path) == hashes[-1]
 
 
 def test_a_dataclass_in_the_file_works(tmp_path: Path) -> None:

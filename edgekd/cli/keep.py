@@ -78,7 +78,7 @@ def budget_tighten(paths: Measured = None, *, margin: Margin = "10 %", budget: O
     share = _margin(margin)
     changes = list(tighter(_reports(named, found.file), found.budget.limit, share))
     if changes:
-        write_atomic(found.file, tightened(found.file.read_text(encoding="utf-8"), found.file, changes))
+        write_atomic(found.file, tightened(found.file.read_bytes().decode(), found.file, changes))
     lines = [f"{each.quantity}: {each.before} → {each.after} ({each.measured} was measured)" for each in changes]
     face.result("\n".join([*lines, f"wrote {found.file}"] if lines else [f"no limit of {found.file} has room to spare"]), {"changes": changes})
 

@@ -13,7 +13,7 @@ from tests.toys import brightness
 
 
 def test_from_a_file_to_a_gate_that_holds(tmp_path: Path) -> None:
-    """init, check, tighten, check again: each works with what the one before wrote."""
+    """init, check, tighten, check again: each works with what the one before wrote, line endings kept."""
     (tmp_path / "models").mkdir()
     brightness(tmp_path / "models" / "m.onnx")
     first = process(tmp_path, "budget", "init", "models/m.onnx", "--margin", "50 %")
@@ -22,12 +22,15 @@ def test_from_a_file_to_a_gate_that_holds(tmp_path: Path) -> None:
     assert first.stdout.endswith("wrote budget.toml; check with: edgekd check\n")
     assert process(tmp_path, "check").returncode == 0
     (tmp_path / "deep").mkdir()
+    (tmp_path / "budget.toml").write_bytes((tmp_path / "budget.toml").read_bytes().replace(b"\n", b"\r\n"))
     tight = process(tmp_path / "deep", "budget", "tighten", "--margin", "0 %", "--json")
     assert [(each["quantity"], each["after"]) for each in json.loads(tight.stdout)["changes"]] == [
         ("size", f"{(tmp_path / 'models' / 'm.onnx').stat().st_size} B"),
         ("params", "34"),
         ("macs", "32"),
     ]
+    ends = (tmp_path / "budget.toml").read_bytes()
+    assert ends.count(b"\n") == ends.count(b"\r\n") > 0
     assert process(tmp_path, "check").returncode == 0
     again = process(tmp_path, "budget", "tighten", "--margin", "0 %")
     assert again.stdout == f"no limit of {tmp_path / 'budget.toml'} has room to spare\n"
