@@ -7,7 +7,6 @@ Plain KD is T=4, 0.9·soft + 0.1·hard on all images, fixed before any run; the 
 Last epoch; test images are read once per trained student. Goes on where it was stopped.
 """
 
-import argparse
 import dataclasses
 import functools
 import json
@@ -21,7 +20,7 @@ import msgspec
 import numpy as np
 import torch
 
-from benchmarks.result import ROOT, WORK, commit, data_file, save, saved_rows, tell
+from benchmarks.result import ROOT, WORK, commit, data_file, pieces, save, saved_rows, tell
 from edgekd import stats
 from edgekd.data import source
 from edgekd.data.batches import Batches
@@ -171,12 +170,9 @@ def keep(rows: Mapping[tuple[str, str, int], dict[str, Any]], top: Mapping[str, 
 
 def main() -> None:
     """Every row that is not there yet, seed by seed, as long as the time lasts."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = pieces(__doc__)
     parser.add_argument("--students", nargs="+", default=list(EPOCHS), choices=list(EPOCHS))
     parser.add_argument("--ways", nargs="+", default=list(WAYS), choices=list(WAYS))
-    parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
-    parser.add_argument("--minutes", type=float, default=110.0, help="start no new run after so many")
-    parser.add_argument("--quick", action="store_true", help="a smoke test: a few steps, one seed, results thrown away")
     args = parser.parse_args()
     begun = time.monotonic()
     recipe = read_recipe(ROOT / "recipes" / "two-phase.toml")

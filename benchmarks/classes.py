@@ -8,7 +8,6 @@ default and with DIST in place of standardised KD. Validation images alone are l
 run ends, and a run goes on where it was stopped.
 """
 
-import argparse
 import copy
 import dataclasses
 import functools
@@ -23,7 +22,7 @@ import torch
 
 from benchmarks.catalogue import METHODS, scaled
 from benchmarks.lessons import SETTINGS, Setting, accuracy, taught
-from benchmarks.result import WORK, commit, gap, keep, saved_rows
+from benchmarks.result import WORK, commit, gap, keep, pieces, saved_rows
 from edgekd.data import source
 from edgekd.data.images import Images
 from edgekd.distill.schedule import steps_per_pass
@@ -118,11 +117,8 @@ def figures(rows: Sequence[Mapping[str, Any]]) -> dict[str, float]:
 
 def main() -> None:
     """Every row that is not there yet, as long as the time lasts."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = pieces(__doc__, seeds=[0, 1], minutes=100.0)
     parser.add_argument("--classes", nargs="+", type=int, default=list(COUNTS))
-    parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1])
-    parser.add_argument("--minutes", type=float, default=100.0, help="start no new row after so many")
-    parser.add_argument("--quick", action="store_true", help="a smoke test: a few steps, one seed, results thrown away")
     args = parser.parse_args()
     begun = time.monotonic()
     rows: Rows = {(row["classes"], row["way"], row["seed"]): row for row in ([] if args.quick else saved_rows("classes"))}

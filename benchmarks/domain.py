@@ -17,7 +17,6 @@ largest gradient of its loss on the target, at the student's weights, stands bes
 what lies between that way and source_only is what rounding does to a training. Each row is written when its run ends, and a stopped run goes on.
 """
 
-import argparse
 import functools
 import json
 import time
@@ -31,7 +30,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from benchmarks.result import WORK, commit, data_file, gap, keep, saved_rows, tell
+from benchmarks.result import WORK, commit, data_file, gap, keep, pieces, saved_rows, tell
 from edgekd.data import source
 from edgekd.data.batches import Batches
 from edgekd.data.images import Images
@@ -262,11 +261,8 @@ def figures(rows: Sequence[Mapping[str, Any]]) -> dict[str, float]:
 
 def main() -> None:
     """Every row that is not there yet, seed by seed, as long as the time lasts."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
+    parser = pieces(__doc__)
     parser.add_argument("--ways", nargs="+", default=list(WAYS), choices=WAYS)
-    parser.add_argument("--minutes", type=float, default=110.0, help="start no new row after so many")
-    parser.add_argument("--quick", action="store_true", help="a smoke test: a few steps, one seed, results thrown away")
     args = parser.parse_args()
     begun, setting = time.monotonic(), Setting(args.quick)
     rows: dict[tuple[str, int], Row] = {(row["way"], row["seed"]): row for row in ([] if args.quick else saved_rows(NAME))}

@@ -20,7 +20,6 @@ weights brought to the mean length of the old ones' after training (Zhao et al. 
 written when they end, and a stopped script goes on where it was.
 """
 
-import argparse
 import copy
 import dataclasses
 import functools
@@ -34,7 +33,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from benchmarks.result import WORK, commit, data_file, gap, keep, saved_rows, tell
+from benchmarks.result import WORK, commit, data_file, gap, keep, pieces, saved_rows, tell
 from edgekd.data import source
 from edgekd.data.batches import Batches
 from edgekd.data.images import Images
@@ -236,11 +235,8 @@ def _mean(values: list[float]) -> float:
 
 def main() -> None:
     """Every row that is not there yet, as long as the time lasts."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
+    parser = pieces(__doc__)
     parser.add_argument("--ways", nargs="+", default=list(WAYS), choices=WAYS)
-    parser.add_argument("--minutes", type=float, default=110.0, help="start no new row after so many")
-    parser.add_argument("--quick", action="store_true", help="a smoke test: a few steps, one seed, results thrown away")
     args = parser.parse_args()
     begun = time.monotonic()
     rows: Rows = {(row["way"], row["seed"]): row for row in ([] if args.quick else saved_rows("forgetting"))}

@@ -14,7 +14,6 @@ All take the same steps. Nothing is chosen here; last epoch. The published teach
 little. Networks and rows are written when they end: a stopped script goes on where it was.
 """
 
-import argparse
 import dataclasses
 import functools
 import json
@@ -28,7 +27,7 @@ import numpy as np
 import torch
 
 from benchmarks.cifar10 import IMAGENET, TEACHER, scaled
-from benchmarks.result import WORK, commit, data_file, gap, keep, saved_rows, tell
+from benchmarks.result import WORK, commit, data_file, gap, keep, pieces, saved_rows, tell
 from edgekd.data import source
 from edgekd.data.batches import Batches
 from edgekd.data.noise import flipped
@@ -211,12 +210,9 @@ def figures(rows: list[dict[str, Any]]) -> dict[str, float]:
 
 def main() -> None:
     """Every row that is not there yet, as long as the time lasts."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = pieces(__doc__)
     parser.add_argument("--settings", nargs="+", default=list(NOISE), choices=list(NOISE))
-    parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
     parser.add_argument("--images", type=int, default=1000, help="test images that are corrupted and moved")
-    parser.add_argument("--minutes", type=float, default=110.0, help="start no new row after so many")
-    parser.add_argument("--quick", action="store_true", help="a smoke test: a few steps, one seed, results thrown away")
     args = parser.parse_args()
     begun = time.monotonic()
     rows: Rows = {(row["setting"], row["way"], row["seed"]): row for row in ([] if args.quick else saved_rows("inherit"))}

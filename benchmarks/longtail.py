@@ -18,7 +18,6 @@ Last epoch; test images are read once a trained network. Teacher, candidates and
 stopped script goes on where it was.
 """
 
-import argparse
 import dataclasses
 import functools
 import json
@@ -31,7 +30,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from benchmarks.result import WORK, commit, data_file, gap, keep, saved_rows, tell
+from benchmarks.result import WORK, commit, data_file, gap, keep, pieces, saved_rows, tell
 from edgekd.data import source
 from edgekd.data.batches import Batches
 from edgekd.data.source import class_counts
@@ -261,13 +260,10 @@ def figures(rows: list[Row]) -> dict[str, float]:
 
 def main() -> None:
     """Every row that is not there yet, as long as the time lasts."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = pieces(__doc__)
     parser.add_argument("--data", nargs="+", default=["cifar10"], choices=["cifar10", "cifar100"])
     parser.add_argument("--imbalance", nargs="+", type=int, default=[100], help="1: balanced, as it is")
-    parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
     parser.add_argument("--ways", nargs="+", default=list(WAYS), choices=WAYS)
-    parser.add_argument("--minutes", type=float, default=110.0, help="start no new row after so many")
-    parser.add_argument("--quick", action="store_true", help="a smoke test: a few steps, one seed, results thrown away")
     args = parser.parse_args()
     begun = time.monotonic()
     rows: Rows = {(row["data"], row["imbalance"], row["way"], row["seed"]): row for row in ([] if args.quick else saved_rows("longtail"))}

@@ -12,7 +12,6 @@ student. Each row is written when its run ends, and a run goes on where it was s
 teacher makes all rows of its set anew.
 """
 
-import argparse
 import dataclasses
 import functools
 import json
@@ -26,7 +25,7 @@ import torch
 
 from benchmarks.catalogue import METHODS
 from benchmarks.lessons import EPOCHS, NAME, PLACE, SETTINGS, TEACHER, Lesson, Place, Setting, accuracy, locked, taught
-from benchmarks.result import RESULTS, WORK, save, saved_rows
+from benchmarks.result import RESULTS, WORK, pieces, save, saved_rows
 from edgekd import lock, stats
 from edgekd.distill import supervised
 from edgekd.errors import RunError
@@ -138,13 +137,10 @@ def teach(*, quick: bool) -> None:
 
 def main() -> None:
     """Every row that is not there yet, as long as the time lasts: choices first, then seeds."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = pieces(__doc__)
     parser.add_argument("--teach", action="store_true", help="teach CIFAR-100's teacher, and nothing else")
     parser.add_argument("--sets", nargs="+", default=list(SETTINGS), choices=list(SETTINGS))
     parser.add_argument("--methods", nargs="+", default=list(METHODS), choices=list(METHODS))
-    parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
-    parser.add_argument("--minutes", type=float, default=110.0, help="start no new run after so many")
-    parser.add_argument("--quick", action="store_true", help="a smoke test: a few steps, results thrown away")
     args = parser.parse_args()
     if args.teach:
         return teach(quick=args.quick)

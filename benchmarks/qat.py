@@ -14,7 +14,6 @@ images, by the way of taking ranges that moves the answers to validation images 
 the test images are read once for each file. A stopped script goes on where it was.
 """
 
-import argparse
 import dataclasses
 import functools
 import json
@@ -28,7 +27,7 @@ import torch
 from numpy.typing import NDArray
 
 from benchmarks.cifar10 import IMAGENET, TEACHER, scaled
-from benchmarks.result import WORK, commit, data_file, gap, keep, saved_rows, tell
+from benchmarks.result import WORK, commit, data_file, gap, keep, pieces, saved_rows, tell
 from edgekd.data import source
 from edgekd.data.batches import Batches
 from edgekd.data.images import Images
@@ -230,11 +229,8 @@ def figures(rows: list[Row]) -> dict[str, float]:
 
 def main() -> None:
     """Every row that is not there yet, seed by seed, as long as the time lasts."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = pieces(__doc__, minutes=80.0)
     parser.add_argument("--students", nargs="+", default=list(STEPS), choices=list(STEPS))
-    parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
-    parser.add_argument("--minutes", type=float, default=80.0, help="start no new row after so many")
-    parser.add_argument("--quick", action="store_true", help="a smoke test: a few steps, one seed, results thrown away")
     args = parser.parse_args()
     begun = time.monotonic()
     setting = Setting(quick=args.quick)

@@ -3,6 +3,7 @@
 A script that runs in pieces calls `save` after each: what stands there then is what is known so far.
 """
 
+import argparse
 import datetime
 import json
 import os
@@ -22,6 +23,15 @@ ROOT = Path(__file__).resolve().parent
 WORK = ROOT / "work"
 """Checkpoints and other things that come and go; git-ignored."""
 RESULTS = ROOT / "results"
+
+
+def pieces(doc: str | None, *, seeds: Sequence[int] = (0, 1, 2), minutes: float = 110.0) -> argparse.ArgumentParser:
+    """The command line of a script that adds its rows in pieces: which seeds, how long, or quickly."""
+    parser = argparse.ArgumentParser(description=doc, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--seeds", nargs="+", type=int, default=list(seeds))
+    parser.add_argument("--minutes", type=float, default=minutes, help="start no new row after so many")
+    parser.add_argument("--quick", action="store_true", help="a smoke test: a few steps, one seed, results thrown away")
+    return parser
 
 
 def data_file(name: str) -> Path:

@@ -7,7 +7,6 @@ weights) → resnet8 by plain KD. Validation images alone are looked at: the tab
 goes on where it was stopped.
 """
 
-import argparse
 import dataclasses
 import functools
 import json
@@ -19,7 +18,7 @@ import numpy as np
 import torch
 
 from benchmarks.cifar10 import IMAGENET
-from benchmarks.result import WORK, commit, data_file, gap, save, saved_rows, tell
+from benchmarks.result import WORK, commit, data_file, gap, pieces, save, saved_rows, tell
 from edgekd.data import source
 from edgekd.data.batches import Batches
 from edgekd.distill import distill, filled
@@ -96,11 +95,8 @@ def figures(rows: Sequence[Mapping[str, Any]]) -> dict[str, float]:
 
 def main() -> None:
     """Every row that is not there yet, as long as the time lasts."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = pieces(__doc__)
     parser.add_argument("--views", nargs="+", default=list(COUNTS), choices=COUNTS)
-    parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
-    parser.add_argument("--minutes", type=float, default=110.0, help="start no new run after so many")
-    parser.add_argument("--quick", action="store_true", help="a smoke test: a few steps of one seed, results thrown away")
     args = parser.parse_args()
     begun, setting = time.monotonic(), Setting(quick=args.quick)
     rows = [] if args.quick else saved_rows("views")
