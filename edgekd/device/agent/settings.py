@@ -28,7 +28,7 @@ _GUARD = """trap '' HUP INT TERM
 cat >/dev/null
 failed=0
 {undo}
-rm -rf {folder}
+[ $failed -ne 0 ] || rm -rf {folder}
 exit $failed
 """
 
@@ -42,6 +42,8 @@ class Settings:
         self._before: Optional[PowerMode] = None
         self._locked: Optional[bool] = None
         self._wanted: Dict[str, object] = {}
+        self._stored: Optional[str] = None
+        """The file of the clocks that stood, where they are changed."""
 
     def jobs(self) -> Dict[str, Job]:
         """Every job by its name."""
@@ -99,9 +101,10 @@ class Settings:
         told = self.settings()
         moved = self._before is not None and told["power_mode"] != str(self._before)
         if failed or moved or told["clocks_locked"] != self._locked:
+            clocks = "" if self._stored is None else ", then sudo jetson_clocks --restore {}".format(shlex.quote(self._stored))
             raise RefusedError(
-                "the settings could not all be put back: the power mode was {} and is {}. On the device: sudo nvpmodel -m {}, then boot it, "
-                "which frees its clocks.".format(self._before, told["power_mode"], "MODE" if self._before is None else self._before.number)
+                "the settings could not all be put back: the power mode was {} and is {}. On the device: sudo nvpmodel -m {}{}; or boot it, "
+                "which frees its clocks.".format(self._before, told["power_mode"], "MODE" if self._before is None else self._before.number, clocks)
             )
         return told
 
@@ -121,6 +124,7 @@ class Settings:
     def _guard(self, folder: str, mode: Optional[PowerMode], lock_clocks: bool, lock: int) -> None:
         """Start what puts everything back. It holds the lock for as long as it lives."""
         stored = [os.path.join(folder, name) for name in ("before", "locked")]
+        self._stored = stored[0] if lock_clocks else None
         clocks = ["[ ! -f {0} ] || {1} || failed=1".format(file, _shell("jetson_clocks", "--restore", file)) for file in stored]
         back = "" if mode is None or self._before is None else _shell("nvpmodel", "-m", str(self._before.number)) + " || failed=1"
         undo = [clocks[1], back, clocks[0]] if lock_clocks else [back]
@@ -194,7 +198,9 @@ def _as_root() -> List[str]:
 
 
 def _shell(*command: str) -> str:
-    words = [*_as_root(), *(["timeout", str(int(TOOL_S))] if shutil.which("timeout") else []), *command]
+    """A tool as root, for a shell. By sudo just as `_run` has it, which may be allowed these tools alone, and whose processes no one else can end."""
+    limit = ["timeout", str(int(TOOL_S))] if not _as_root() and shutil.which("timeout") else []
+    words = [*_as_root(), *limit, *command]
     return " ".join(map(shlex.quote, words)) + " </dev/null"
 
 

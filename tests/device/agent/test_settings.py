@@ -21,6 +21,13 @@ from tests.needs import ROOT
 
 SUDO = '#!/bin/sh\n[ "$1" = -n ] || exit 8\nshift\nexec "$@"\n'
 """Allows everything, as long as nobody is to be asked."""
+ONLY_THESE = """#!/bin/sh
+[ "$1" = -n ] || exit 8
+shift
+case "$1" in nvpmodel|jetson_clocks) exec "$@";; esac
+echo 'sudo: a password is required' >&2; exit 1
+"""
+"""Allows what the line in a refusal allows."""
 
 
 @pytest.fixture
@@ -112,6 +119,30 @@ def test_another_machine_has_no_such_settings(board: Board, monkeypatch: pytest.
         with pytest.raises(RefusedError, match="settings of Jetson boards"):
             Settings(board.root, board.cache).set(**wish)
     assert board.log == []
+
+
+def test_a_sudo_that_allows_these_tools_alone_puts_back_too(board: Board, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As the line that a refusal gives allows them."""
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    board.script("sudo", ONLY_THESE)
+    desk = Settings(board.root, board.cache)
+    assert desk.set(power_mode="2", lock_clocks=True)["held"] is True
+    assert desk.restore()["power_mode"] == "15W (0)"
+    assert (board.mode, board.least) == ("0", "729600")
+
+
+def test_clocks_that_could_not_be_put_back_are_kept(board: Board) -> None:
+    """The refusal has the lines that do it, and the file that they name is there."""
+    desk = Settings(board.root, board.cache)
+    desk.set(power_mode="2", lock_clocks=True)
+    (board.folder / "broken").touch()
+    with pytest.raises(
+        RefusedError, match=r"was 15W \(0\) and is MAXN_SUPER \(2\).*nvpmodel -m 0, then sudo jetson_clocks --restore \S+;"
+    ) as refused:
+        desk.restore()
+    kept = Path(str(refused.value).split("--restore ")[1].split(";")[0])
+    assert kept.read_text() == "729600\n"
+    shutil.rmtree(kept.parent)
 
 
 @pytest.mark.parametrize(
