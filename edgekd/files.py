@@ -19,8 +19,6 @@ import msgspec
 from edgekd.errors import EdgekdError, RunError
 from edgekd.reportfile import check_finite
 
-EXTERNAL = b"\x0a\x08location\x12"
-"""What the bytes of an ONNX file hold whose weights lie in files beside it: onnx.proto names such a file under the key `location`."""
 PART = ".part-"
 """What the name of an unfinished file starts with."""
 

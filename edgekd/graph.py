@@ -9,8 +9,9 @@ from pathlib import Path
 
 import msgspec
 
+from edgekd.beside import external_files
 from edgekd.errors import MissingError, MissingExtra, UsageError
-from edgekd.nodes import STANDARD, Nodes, inner_nodes, operator, tensors
+from edgekd.nodes import STANDARD, Nodes, inner_nodes, operator
 from edgekd.record import Layer
 
 try:
@@ -52,7 +53,7 @@ def summary(path: Path) -> Graph:
         UsageError: it is not an ONNX model.
     """
     model = read(path)
-    size = path.stat().st_size + sum(file.stat().st_size for file in external_files(model, path))
+    size = path.stat().st_size + sum(file.stat().st_size for file in external_files(path))
     return summarise(model, size)
 
 
@@ -101,23 +102,3 @@ def _tensor(value: onnx.ValueInfoProto) -> Tensor:
     kind = value.type.tensor_type
     dims = tuple(dim.dim_value if dim.HasField("dim_value") else dim.dim_param or None for dim in kind.shape.dim)
     return Tensor(name=value.name, dtype=TensorProto.DataType.Name(kind.elem_type).lower(), shape=dims if kind.HasField("shape") else None)
-
-
-def external_files(model: onnx.ModelProto, path: Path) -> list[Path]:
-    """The files of external data that a model reads, each once.
-
-    Raises:
-        MissingError: one is not beside it.
-    """
-    names = {
-        entry.value
-        for tensor in tensors(model.graph)
-        if tensor.data_location == TensorProto.EXTERNAL
-        for entry in tensor.external_data
-        if entry.key == "location"
-    }
-    files = [path.parent / name for name in sorted(names)]
-    for file in files:
-        if not file.is_file():
-            raise MissingError(f"{path} keeps its weights in {file.name}, which is not beside it. Copy both, or export one file.")
-    return files

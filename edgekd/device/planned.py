@@ -118,7 +118,7 @@ class Planned(Session):
         """Copy a file into the folder, under its hash; raises as `refuse_external`."""
         name = f"{FILES}/{sha256_file(file)}{file.suffix}"
         if not (self.folder / name).is_file():
-            refuse_external(file, file.read_bytes())
+            refuse_external(file)
             with atomic_path(self.folder / name) as part:
                 shutil.copyfile(file, part)
         self._files.add(name)

@@ -13,21 +13,26 @@ import zipapp
 from functools import cache
 from pathlib import Path, PurePath
 
+from edgekd.device.agent import onnxfile
+from edgekd.device.agent.protocol import RefusedError
 from edgekd.device.process import Agent
 from edgekd.errors import DeviceError
-from edgekd.files import EXTERNAL
 
 ANSWERING = "answers of "
 """What begins the names of agents that are asked for answers, and not for times (`Session.start`)."""
 
 
-def refuse_external(file: Path, data: bytes) -> None:
+def refuse_external(file: Path) -> None:
     """Refuse to bring a model elsewhere whose weights would stay here.
 
     Raises:
         DeviceError: it is one.
     """
-    if file.suffix == ".onnx" and EXTERNAL in data:
+    try:
+        beside = onnxfile.external(str(file)) if file.suffix == ".onnx" else []
+    except RefusedError:  # what it is, is over there to be said
+        return
+    if beside:
         raise DeviceError(
             f"{file.name} keeps weights in files beside it, and one file at a time goes to another machine. Save it as one file first: "
             "onnx.save_model(onnx.load(FILE), ONE_FILE)."

@@ -13,6 +13,7 @@ from typing import Any
 import msgspec
 
 from edgekd import __version__
+from edgekd.beside import model_sha256
 from edgekd.device.agent.libraries import LIBRARIES
 from edgekd.device.host import connect
 from edgekd.device.session import Session
@@ -104,7 +105,7 @@ def _engine(session: Session, file: Path, what: Target, folder: Path, batches: t
     chips = [what.compute_capability] if what.runtime == "tensorrt-rtx" and what.compute_capability else []
     with session.start() as agent:
         there = agent.ask("builder", library=library)
-        made_of = {"onnx": sha256_file(file), "library": library, "chips": chips, "batches": batches, "workspace": what.workspace}
+        made_of = {"onnx": model_sha256(file), "library": library, "chips": chips, "batches": batches, "workspace": what.workspace}
         stands = _standing(out, {**made_of, **{name: there[name] for name in ("by", "version", "gpu")}})
         if stands is not None:
             return stands

@@ -3,14 +3,13 @@
 Size and hash take the core install only; parameters, MACs, opset, operators and layers the extra `measure`. Nothing is run and no weights are loaded.
 """
 
-import mmap
 import os
 from collections.abc import Sequence
 from pathlib import Path, PurePath
 
 from edgekd import __version__
+from edgekd.beside import external_files, model_sha256
 from edgekd.errors import MissingError, MissingExtra, UsageError
-from edgekd.files import EXTERNAL, sha256_file
 from edgekd.gate import lfs
 from edgekd.record import Artifact, Report
 
@@ -47,26 +46,25 @@ def inspect(file: Path, name: str | None = None, *, deep: bool = True) -> Artifa
     with file.open("rb") as opened:
         if opened.read(1) not in _TAGS:
             raise UsageError(f"{file} is not an ONNX model: it does not begin as one. Something else was saved in its place; get it anew.")
-    network, external = name or file.stem, _has_external_data(file)
-    if not deep and not external:
-        size = file.stat().st_size
+    network, external = name or file.stem, external_files(file)
+    for beside in external:
+        lfs.refuse_pointer(beside)
+    if not deep:
+        size = sum(each.stat().st_size for each in (file, *external))
         return Artifact(
-            role="file", network=network, precision="as-is", path=str(file), sha256=sha256_file(file), size=size, params=0, macs=None, opset=0
+            role="file", network=network, precision="as-is", path=str(file), sha256=model_sha256(file), size=size, params=0, macs=None, opset=0
         )
     try:
-        from edgekd.graph import external_files, read, summary
+        from edgekd.graph import summary
     except ModuleNotFoundError as error:
         raise MissingExtra(error.name or "onnx", "measure") from None
-    if external:
-        for beside in external_files(read(file), file):
-            lfs.refuse_pointer(beside)
     graph = summary(file)
     return Artifact(
         role="file",
         network=network,
         precision="as-is",
         path=str(file),
-        sha256=sha256_file(file),
+        sha256=model_sha256(file),
         size=graph.size,
         params=graph.params,
         macs=graph.macs,
@@ -75,12 +73,6 @@ def inspect(file: Path, name: str | None = None, *, deep: bool = True) -> Artifa
         operators=graph.operators,
         layers=graph.layers,
     )
-
-
-def _has_external_data(file: Path) -> bool:
-    """Whether tensors lie in other files, whose bytes count too."""
-    with file.open("rb") as opened, mmap.mmap(opened.fileno(), 0, access=mmap.ACCESS_READ) as data:
-        return data.find(EXTERNAL) >= 0
 
 
 def short_names(files: Sequence[Path]) -> list[str]:

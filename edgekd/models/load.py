@@ -17,8 +17,9 @@ import torch
 from torch import Tensor, nn
 
 from edgekd import __version__
+from edgekd.beside import model_sha256
 from edgekd.errors import UsageError
-from edgekd.files import sha256_file, sha256_json, write_atomic
+from edgekd.files import sha256_json, write_atomic
 from edgekd.models import weightfile, zoo
 from edgekd.models.blackbox import OnnxTeacher, onnx_teacher
 from edgekd.models.count import macs
@@ -133,7 +134,7 @@ def parameters(network: nn.Module) -> int:
 def fingerprint(network: Network) -> str:
     """A hash of what a network computes with: its weights and buffers, or the bytes of its ONNX file and the order of its answers."""
     if isinstance(network, OnnxTeacher):
-        content = sha256_file(network.path)
+        content = model_sha256(network.path)
         return content if network.box.order is None else sha256_json([content, network.box.order])
     digest = hashlib.sha256()
     for name, tensor in sorted(network.state_dict().items()):

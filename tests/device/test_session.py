@@ -29,11 +29,14 @@ def test_a_model_whose_weights_lie_beside_it_stays_here(tmp_path: Path) -> None:
     """Elsewhere they would be missing; one that holds them may go, and so may any other file."""
     made = model([helper.make_node("MatMul", ["x", "w"], ["y"])], [value("x", 1, 40)], [value("y", 1, 30)], [weight("w", 40, 30)])
     onnx.save(made, tmp_path / "one.onnx")
+    made.metadata_props.add(key="location", value="the lab")
+    onnx.save(made, tmp_path / "told.onnx")
     onnx.save(made, tmp_path / "two.onnx", save_as_external_data=True, location="two.bin", size_threshold=0)
-    for name in ("one.onnx", "two.bin"):
-        refuse_external(tmp_path / name, (tmp_path / name).read_bytes())
+    (tmp_path / "broken.onnx").write_bytes(b"location")
+    for name in ("one.onnx", "two.bin", "told.onnx", "broken.onnx"):
+        refuse_external(tmp_path / name)
     with pytest.raises(DeviceError, match=r"two\.onnx keeps weights in files beside it"):
-        refuse_external(tmp_path / "two.onnx", (tmp_path / "two.onnx").read_bytes())
+        refuse_external(tmp_path / "two.onnx")
 
 
 def test_a_link_is_opened_where_it_lies(session: Session, tmp_path: Path) -> None:

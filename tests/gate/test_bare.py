@@ -48,17 +48,21 @@ def test_bare_files_make_one_report(tmp_path: Path) -> None:
     assert [artifact.network for artifact in bare_report(files).artifacts] == ["b", "a"]
 
 
-def test_tensors_in_other_files_count_or_are_not_judged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A small file beside a large one of weights does not pass for small."""
+def test_tensors_in_other_files_count(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A small file beside a large one of weights does not pass for small, also where onnx is not there; and other weights are another model."""
     import onnx
 
     file = brightness(tmp_path / "m.onnx")
     onnx.save(onnx.load(file), file, save_as_external_data=True, location="m.data", size_threshold=0, convert_attribute=False)
     assert inspect(file, deep=False).size == file.stat().st_size + (tmp_path / "m.data").stat().st_size
+    before = inspect(file)
+    (tmp_path / "m.data").write_bytes(bytes(reversed((tmp_path / "m.data").read_bytes())))
+    assert (inspect(file).size, inspect(file).sha256 == before.sha256) == (before.size, False)
     monkeypatch.setitem(sys.modules, "onnx", None)
     monkeypatch.delitem(sys.modules, "edgekd.graph", raising=False)
+    assert inspect(file, deep=False).size == before.size
     with pytest.raises(MissingExtra):
-        inspect(file, deep=False)
+        inspect(file)
 
 
 def test_operators_and_layers_are_read(tmp_path: Path) -> None:

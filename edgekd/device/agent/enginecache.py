@@ -148,7 +148,7 @@ def _wanted(path: str, who: Builder, batches: Sequence[int], workspace: Optional
     """What an engine must have been made of."""
     gpu = cuda.Driver()
     return {
-        "onnx": sha256_of(Path(path)),
+        "onnx": onnxfile.digest(path),
         "library": who.library,
         "version": who.version,
         "by": who.by,
@@ -208,7 +208,7 @@ def build(
     made = _built(who, path, Path(out), batches, chips, workspace, place, tell)
     if who.tool is None:
         return dict(made, by=who.by)
-    hashes = {"onnx": sha256_of(Path(path)), "sha256": sha256_of(Path(out)), "size": os.path.getsize(out)}
+    hashes = {"onnx": onnxfile.digest(path), "sha256": sha256_of(Path(out)), "size": os.path.getsize(out)}
     return dict(made, **hashes, library=library, version=who.version, by=who.by, chips=[], layers=[])
 
 

@@ -1,13 +1,16 @@
 """What an ONNX file says of itself, read without a package: inputs, outputs and metadata, for runtimes that forget some of it.
 
-In: a file. Out: `Said`. Only the outermost tables of the protocol buffer are read (field numbers as in onnx.proto); weights are stepped over.
+In: a file. Out: `Said`; the files beside it that hold its weights; its hash. Only tables of the protocol buffer are read (field numbers as in
+onnx.proto); weights are stepped over.
 """
 
+import hashlib
 from pathlib import Path
 from typing import Dict, Iterator, List, NamedTuple, Set, Tuple, Union
 
 from .feed import Put
 from .protocol import RefusedError
+from .store import sha256_of
 
 KINDS = {
     **{1: "float32", 2: "uint8", 3: "int8", 4: "uint16", 5: "int16", 6: "int32", 7: "int64", 8: "str", 9: "bool", 10: "float16", 11: "float64"},
@@ -15,8 +18,9 @@ KINDS = {
 }
 """TensorProto.DataType in numpy's words."""
 _GRAPH, _METADATA = 7, 14
-_INITIALIZER, _INPUT, _OUTPUT = 5, 11, 12
-_TENSOR_NAME = 8
+_NODE, _INITIALIZER, _INPUT, _OUTPUT = 1, 5, 11, 12
+_ATTRIBUTE, _TENSORS, _GRAPHS = 5, (5, 10), (6, 11)
+_TENSOR_NAME, _EXTERNAL = 8, 13
 
 Value = Union[int, memoryview]
 
@@ -46,6 +50,42 @@ def read(path: str) -> Said:
     if not outputs:
         raise RefusedError("{} does not read as an ONNX file: it has no graph with an output".format(path))
     return Said(inputs, outputs, metadata)
+
+
+def external(path: str) -> List[str]:
+    """The files of external data that a model names, as it names them, each once; raises RefusedError where it is no ONNX file."""
+    data = Path(path).read_bytes()
+    names: Set[str] = set()
+    if b"location" not in data:  # the key that such a file is named under
+        return []
+    try:
+        for number, value in _fields(memoryview(data)):
+            for tensor in _tensors(_bytes(value)) if number == _GRAPH else ():
+                entries = [dict(_fields(_bytes(entry))) for at, entry in _fields(tensor) if at == _EXTERNAL]
+                names.update(_text(entry[2]) for entry in entries if _text(entry.get(1, memoryview(b""))) == "location")
+    except (ValueError, IndexError, KeyError, TypeError) as error:
+        raise RefusedError("{} does not read as an ONNX file: {}".format(path, error)) from None
+    return sorted(names)
+
+
+def digest(path: str) -> str:
+    """The sha256 of a model: of its file alone, or of that and of all that hold its weights. Raises as `external`, OSError where one is missing."""
+    own = sha256_of(Path(path))
+    beside = ["{} {}".format(name, sha256_of(Path(path).parent / name)) for name in external(path)]
+    return hashlib.sha256("\n".join([own, *beside]).encode("utf-8")).hexdigest() if beside else own
+
+
+def _tensors(graph: memoryview) -> Iterator[memoryview]:
+    """A graph's tensors: initialisers, those that nodes hold, and the same of graphs within nodes."""
+    for number, value in _fields(graph):
+        if number == _INITIALIZER:
+            yield _bytes(value)
+        for place, attribute in _fields(_bytes(value)) if number == _NODE else ():
+            for at, held in _fields(_bytes(attribute)) if place == _ATTRIBUTE else ():
+                if at in _TENSORS:
+                    yield _bytes(held)
+                elif at in _GRAPHS:
+                    yield from _tensors(_bytes(held))
 
 
 def _puts(graph: memoryview) -> Tuple[List[Put], List[Put]]:

@@ -11,7 +11,7 @@ import time
 from pathlib import Path
 from typing import Any, Callable, Dict, List, Optional, Sequence, Tuple
 
-from . import kernels, libraries
+from . import kernels, libraries, onnxfile
 from .protocol import Answer, RefusedError
 
 WEIGHTED = ("convolution", "deconvolution", "matrix_multiply")
@@ -49,8 +49,7 @@ def build(
     maker = trt.Builder(log)
     network = maker.create_network(libraries.typed(trt))
     parser = trt.OnnxParser(network, log)  # it must not outlive the network, nor the network it
-    data = Path(path).read_bytes()
-    if not parser.parse(data):
+    if not parser.parse(Path(path).read_bytes(), path):  # weights may lie in files beside it
         raise RefusedError("TensorRT does not take this file: {}".format(_refusal(parser, log)))
     config = maker.create_builder_config()
     config.profiling_verbosity = trt.ProfilingVerbosity.DETAILED
@@ -70,7 +69,7 @@ def build(
     return {
         "library": library,
         "version": trt.__version__,
-        "onnx": hashlib.sha256(data).hexdigest(),
+        "onnx": onnxfile.digest(path),
         "sha256": hashlib.sha256(plan).hexdigest(),
         "size": len(plan),
         "seconds": seconds,

@@ -157,7 +157,7 @@ class OnnxParser:
     def __init__(self, network: _Network, log: ILogger) -> None:
         self._network, self.num_errors = network, 0
 
-    def parse(self, data: bytes) -> bool:
+    def parse(self, data: bytes, path: str) -> bool:
         """Whether it is an ONNX file."""
         import onnx
 
