@@ -4,7 +4,7 @@ The file's own Preprocess is applied here, before the images travel. What the lo
 """
 
 import itertools
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -127,7 +127,7 @@ class Predictor:
         room = self._session.room()
         try:
             inputs = {self._input["name"]: self._session.place(sent, room)}
-            answer = self._agent.ask("predict", timeout_s=600, inputs=inputs, folder=room, batch=self._batch)
+            answer = self._agent.ask("predict", timeout_s=600, inputs=inputs, output=self._output, folder=room, batch=self._batch)
             loaded: NDArray[Any] = np.load(self._session.fetch(answer["outputs"][self._output]), allow_pickle=False)
             return loaded
         finally:
@@ -173,13 +173,20 @@ def _image_input(path: Path, inputs: list[dict[str, Any]]) -> dict[str, Any]:
     return inputs[0]
 
 
+def logits_output(outputs: Mapping[str, Sequence[Any]]) -> str | None:
+    """Which output a classifier's answers are, by shapes: the one called logits, else the first of (n, classes) or (n, classes, 1, 1); None where
+    there is none."""
+    flat = [name for name, shape in outputs.items() if len(shape) == 2 or (len(shape) == 4 and list(shape[2:]) == [1, 1])]
+    return "logits" if "logits" in flat else next(iter(flat), None)
+
+
 def _logits_output(path: Path, outputs: list[dict[str, Any]]) -> str:
-    names = [str(put["name"]) for put in outputs]
-    if "logits" in names:
-        return "logits"
-    if len(names) != 1:
-        raise UsageError(f"a classifier has one output, or one called 'logits'; {path.name} has {', '.join(names)}.")
-    return names[0]
+    shapes = {str(put["name"]): put["shape"] for put in outputs}
+    found = logits_output(shapes) or (next(iter(shapes)) if len(shapes) == 1 else None)
+    if found is None:
+        told = ", ".join(f"{name} {list(shape)}" for name, shape in shapes.items())
+        raise UsageError(f"a classifier answers (n, classes); {path.name} answers {told}. Export it with its logits as an output.")
+    return found
 
 
 def _carried(path: Path, metadata: Mapping[str, str]) -> Preprocess:

@@ -180,7 +180,7 @@ def _apart(session: Session, agent: Agent) -> float:
     np.save(sent, batch, allow_pickle=False)
     room = session.room()
     try:
-        told = agent.ask("predict", inputs={"images": session.place(sent, room)}, folder=room, batch=4)
+        told = agent.ask("predict", inputs={"images": session.place(sent, room)}, output="logits", folder=room, batch=4)
         logits = np.load(session.fetch(told["outputs"]["logits"]), allow_pickle=False)
     finally:
         session.leave(room)

@@ -16,12 +16,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from edgekd.device.agent.onnxrt import WRONG
+from edgekd.device.predict import logits_output
 from edgekd.errors import MissingError, MissingExtra, UsageError
 from edgekd.models.network import Network, input_size
 from edgekd.preprocess import Preprocess, carried_preprocess
 
-_WRONG = ["WeightBiasQuantization"]
-"""As in `device.agent.onnxrt`, beside which this module stands."""
 _TYPES = {"tensor(float)": np.float32, "tensor(float16)": np.float16, "tensor(uint8)": np.uint8}
 
 _SMALLEST = {np.dtype(np.float16): 6e-8}
@@ -136,7 +136,7 @@ def _open(path: Path) -> Any:
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3
     try:
-        return onnxruntime.InferenceSession(str(path), options, providers=providers, disabled_optimizers=_WRONG)
+        return onnxruntime.InferenceSession(str(path), options, providers=providers, disabled_optimizers=WRONG)
     except Exception as error:  # ONNX Runtime's exceptions share no base class of their own
         raise UsageError(
             f"{path} does not load in ONNX Runtime {onnxruntime.__version__}: {error}. Export it again, or check that it is an ONNX file."
@@ -171,15 +171,12 @@ def layout(shape: Sequence[Any], path: Path) -> tuple[int | None, int, tuple[int
 
 
 def _output(session: Any, path: Path) -> str:
-    """The output called logits, else the first with two sides (or four, the last two of them 1)."""
     entries = session.get_outputs()
-    flat = [e.name for e in entries if len(e.shape) == 2 or (len(e.shape) == 4 and list(e.shape[2:]) == [1, 1])]
-    if "logits" in flat:
-        return "logits"
-    if not flat:
+    found = logits_output({str(e.name): e.shape for e in entries})
+    if found is None:
         listed = ", ".join(f"{e.name} {e.shape}" for e in entries)
         raise UsageError(f"a classifier answers (n, classes); {path} answers {listed}. Export it with its logits as an output.")
-    return str(flat[0])
+    return found
 
 
 def _settle(box: BlackBox, stated: Preprocess | None, shape: tuple[int, int, int]) -> Preprocess:

@@ -161,9 +161,9 @@ def test_another_version_and_an_edited_answer(made: Made, tmp_path: Path) -> Non
             collect(tmp_path / "orin", made.files, also=lambda session, targets: None)
     shutil.rmtree(tmp_path / "orin")
     shutil.copytree(made.folder, tmp_path / "orin")
-    (output,) = (tmp_path / "orin").rglob("out-0.npy")
+    (output,) = (tmp_path / "orin").rglob("out.npy")
     output.write_bytes(output.read_bytes()[:-4] + b"abcd")
-    with pytest.raises(UsageError, match=r"out-0\.npy is not what the device wrote there"):
+    with pytest.raises(UsageError, match=r"out\.npy is not what the device wrote there"):
         collect(tmp_path / "orin", made.files, also=lambda session, targets: answered(session, made.net))
 
 

@@ -6,13 +6,14 @@ from typing import Any
 
 import msgspec
 import numpy as np
+import onnx
 import onnxruntime
 import pytest
 import torch
 from numpy.typing import NDArray
 from onnx import TensorProto
 
-from edgekd.device.predict import open_predict, prepare
+from edgekd.device.predict import logits_output, open_predict, prepare
 from edgekd.device.session import Session
 from edgekd.errors import DeviceError, MissingExtra, UsageError
 from edgekd.models.network import Network
@@ -103,6 +104,44 @@ def test_a_softmax_in_the_file_is_undone(session: Session, tmp_path: Path) -> No
     np.testing.assert_allclose(logs - logs.mean(axis=1, keepdims=True), logits - logits.mean(axis=1, keepdims=True), atol=1e-3)
 
 
+@pytest.mark.parametrize(
+    ("shapes", "expected"),
+    [
+        ({"features": ["n", 64], "logits": ["n", 10]}, "logits"),
+        ({"map": ["n", 64, 8, 8], "scores": ["n", 10], "more": ["n", 5]}, "scores"),
+        ({"count": [], "scores": [1, 10, 1, 1]}, "scores"),
+        ({"logits": [], "boxes": ["n", 4, 8]}, None),
+    ],
+)
+def test_which_output_is_the_answer(shapes: dict[str, list[Any]], expected: str | None) -> None:
+    """The one called logits, else the first of (n, classes); the same for teachers that come as a file and for what is scored."""
+    assert logits_output(shapes) == expected
+
+
+def test_an_output_that_counts_no_images_is_let_alone(session: Session, tmp_path: Path) -> None:
+    """Others than the asked one may have any shape, a lone number too."""
+    model = onnx.load(classifier(tmp_path / "f.onnx", outputs=("scores",)))
+    model.graph.node.append(onnx.helper.make_node("ReduceMax", ["scores"], ["top"], keepdims=0))
+    model.graph.output.insert(0, onnx.helper.make_tensor_value_info("top", onnx.TensorProto.FLOAT, []))
+    onnx.save(model, tmp_path / "two.onnx")
+    with open_predict(session, tmp_path / "two.onnx", RGB, threads=1, batch=3) as predict:
+        logits = predict({"images": pictures()})["logits"]
+    np.testing.assert_allclose(logits, directly(tmp_path / "f.onnx", np.moveaxis(by_hand(pictures(), RGB), 3, 1)), rtol=1e-4, atol=1e-5)
+
+
+def test_no_output_that_could_be_the_answer(session: Session, tmp_path: Path) -> None:
+    """All are named with their shapes."""
+    model = onnx.load(classifier(tmp_path / "f.onnx", outputs=("scores", "pixels")))
+    model.graph.initializer.append(onnx.numpy_helper.from_array(np.array([2]), "axis"))
+    for put in model.graph.output:
+        model.graph.node.append(onnx.helper.make_node("Unsqueeze", [put.name, "axis"], [f"{put.name}1"]))
+        put.name = f"{put.name}1"
+        put.type.tensor_type.shape.dim.add(dim_value=1)
+    onnx.save(model, tmp_path / "f.onnx")
+    with pytest.raises(UsageError, match=r"a classifier answers \(n, classes\); f\.onnx answers scores1 \[.*, 1\], pixels1"):
+        open_predict(session, tmp_path / "f.onnx", RGB)
+
+
 def test_logits_among_several_outputs(session: Session, tmp_path: Path) -> None:
     """The one called so is the answer, wherever it stands."""
     file = classifier(tmp_path / "f.onnx", outputs=("logits", "pixels"))
@@ -125,7 +164,6 @@ def test_logits_among_several_outputs(session: Session, tmp_path: Path) -> None:
             r"the metadata edgekd\.preprocess of .*f\.onnx does not read: .* Export the file again",
         ),
         ({"shape": ("n", 12)}, RGB, r"takes one input, images of four axes; f\.onnx has images \['n', 12\]"),
-        ({"outputs": ("scores", "pixels")}, RGB, r"has one output, or one called 'logits'; f\.onnx has scores, pixels"),
     ],
 )
 def test_what_is_no_classifier_is_refused(

@@ -62,6 +62,27 @@ def test_one_command_for_three_cards(half: Path, tmp_path: Path) -> None:
     assert any(isinstance(event, Progress) and "building toy-rtx-3060.engine" in event.what for event in told)
 
 
+def test_weights_beside_the_file_are_read_there(half: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not where the command was started, whatever lies there; other weights make another engine."""
+    folder, elsewhere = tmp_path / "model", tmp_path / "elsewhere"
+    folder.mkdir()
+    elsewhere.mkdir()
+    onnx.save(onnx.load(half), folder / "toy.onnx", save_as_external_data=True, location="w.bin", size_threshold=256)
+    weights = (folder / "w.bin").read_bytes()
+    (elsewhere / "w.bin").write_bytes(bytes(len(weights)))
+    monkeypatch.chdir(elsewhere)
+    (first,) = engines(folder / "toy.onnx", RTX[:1], tmp_path)
+    (plain,) = engines(half, RTX[:1], tmp_path / "plain")
+    assert first.layers == plain.layers
+    assert engines(folder / "toy.onnx", RTX[:1], tmp_path) == [first]
+    (folder / "w.bin").write_bytes(bytes(len(weights)))
+    (zeros,) = engines(folder / "toy.onnx", RTX[:1], tmp_path)
+    assert zeros.sha256 != first.sha256
+    (folder / "w.bin").write_bytes(weights)
+    (again,) = engines(folder / "toy.onnx", RTX[:1], tmp_path)
+    assert again.sha256 == first.sha256
+
+
 def test_what_stands_is_not_built_again(half: Path, tmp_path: Path) -> None:
     """Until the file, the library, the chip or the batches are others, or the engine is not the one that its table speaks of."""
     (first,) = engines(half, RTX[:1], tmp_path)

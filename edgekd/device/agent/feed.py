@@ -12,6 +12,8 @@ TYPES = (
     *("float32", "float16", "float64", "uint8", "uint16", "uint32", "uint64", "int8", "int16", "int32", "int64", "bool", "str"),
 )  # fmt: skip
 """What can be made up; `str` is an array of texts."""
+IMAGES = 4
+"""Axes of an input of images."""
 
 
 class Model:
@@ -25,14 +27,23 @@ class Model:
 
     @property
     def batch(self) -> Optional[int]:
-        """Images that one inference takes: fixed by the file's inputs, or None where every first axis is open."""
-        fixed = [put["shape"][0] if put["shape"] else 1 for put in self.inputs]
-        known = [size for size in fixed if isinstance(size, int)]
-        return max(known) if known else None
+        """Images that one inference takes: None where the first axis of an input is open, else what the file says; 1 where no axis is a batch."""
+        put = self._batched()
+        size = 1 if put is None else put["shape"][0]
+        return size if isinstance(size, int) else None
 
     def images(self, batch: int, dims: Dict[str, int]) -> int:
-        """Images that one inference takes when it is fed by `feeds(batch, dims)`: the length of the first input's first axis."""
-        return ([*shape(self.inputs[0], batch, {**self.own_size(), **dims}), 1] if self.inputs else [1])[0]
+        """Images that one inference takes when it is fed by `feeds(batch, dims)`."""
+        put = self._batched()
+        return 1 if put is None else shape(put, batch, {**self.own_size(), **dims})[0]
+
+    def _batched(self) -> Optional[Put]:
+        """The input whose first axis counts images: an open one, else one of a length that an output's has too; those of four axes go first."""
+        puts = sorted((put for put in self.inputs if put["shape"]), key=lambda put: len(put["shape"]) != IMAGES)
+        answers = [put["shape"][0] for put in self.outputs if put["shape"]]
+        told = all(isinstance(size, int) for size in answers) and bool(answers)
+        opened = [put for put in puts if not isinstance(put["shape"][0], int)]
+        return next(iter(opened or [put for put in puts if not told or put["shape"][0] in answers]), None)
 
     def feeds(self, batch: int, dims: Dict[str, int], seed: int = 0) -> Dict[str, Any]:
         """Made-up inputs of the declared shapes: noise for numbers, zeros for indices (int32, int64), since any other may be out of range.

@@ -91,28 +91,27 @@ class Desk:
             "batch": model.batch,
         }
 
-    def predict(self, inputs: Dict[str, str], folder: str, batch: int) -> Answer:
-        """Answer the arrays in the files `inputs` by input name, `batch` at a time; files by output name, written into `folder`.
+    def predict(self, inputs: Dict[str, str], output: str, folder: str, batch: int) -> Answer:
+        """Answer the arrays in the files `inputs` by input name, `batch` at a time; the file of that output by its name, written into `folder`.
 
         A file whose batch is fixed gets full batches: the last is filled up with its own first rows, whose answers are dropped.
         """
         import numpy
 
         model = self._opened()
+        at = [put["name"] for put in model.outputs].index(output)
         arrays = {name: numpy.load(file, allow_pickle=False) for name, file in inputs.items()}
         n = len(next(iter(arrays.values())))
-        pieces: List[List[Any]] = []
+        pieces: List[Any] = []
         for start in range(0, n, batch):
             piece = {name: array[start : start + batch] for name, array in arrays.items()}
             short = 0 if model.batch is None else batch - len(next(iter(piece.values())))
             if short:
                 piece = {name: numpy.concatenate([array, numpy.repeat(array[:1], short, axis=0)]) for name, array in piece.items()}
-            pieces.append([array[: batch - short] for array in model.run(piece)])
-        files = {}
-        for at, put in enumerate(model.outputs):
-            files[put["name"]] = str(Path(folder) / "out-{}.npy".format(at))
-            numpy.save(files[put["name"]], numpy.concatenate([piece[at] for piece in pieces]), allow_pickle=False)
-        return {"outputs": files}
+            pieces.append(model.run(piece)[at][: batch - short])  # others may answer once for all images
+        file = str(Path(folder) / "out.npy")
+        numpy.save(file, numpy.concatenate(pieces), allow_pickle=False)
+        return {"outputs": {output: file}}
 
     def time(
         self,

@@ -70,7 +70,7 @@ def test_a_file_that_is_not_there(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("job", "wishes"), [("predict", {"inputs": {}, "folder": "", "batch": 1}), ("time", QUICK), ("flow", {"batch": 1, "min_ms": 1})]
+    ("job", "wishes"), [("predict", {"inputs": {}, "output": "", "folder": "", "batch": 1}), ("time", QUICK), ("flow", {"batch": 1, "min_ms": 1})]
 )
 def test_a_file_comes_first(job: str, wishes: dict[str, Any]) -> None:
     """What needs an open file says so."""
@@ -83,10 +83,11 @@ def test_arrays_are_answered_in_batches(tmp_path: Path, first: int | str, batch:
     """Ten images in batches of four, the last not full, are answered as all at once, where the batch is fixed too."""
     np.save(tmp_path / "in.npy", images(10))
     model = classifier(tmp_path / "f.onnx", (first, 3, 6, 4), outputs=("logits", "pixels"))
-    told = desk(model).predict(inputs={"images": str(tmp_path / "in.npy")}, folder=str(tmp_path), batch=batch)
-    assert list(told["outputs"]) == ["logits", "pixels"]
+    told = desk(model).predict(inputs={"images": str(tmp_path / "in.npy")}, output="logits", folder=str(tmp_path), batch=batch)
+    assert list(told["outputs"]) == ["logits"]
     whole = onnxruntime.InferenceSession(str(classifier(tmp_path / "whole.onnx")), providers=[CPU]).run(None, {"images": images(10)})[0]
     np.testing.assert_allclose(np.load(told["outputs"]["logits"]), whole, rtol=1e-5, atol=1e-6)
+    told = desk(model).predict(inputs={"images": str(tmp_path / "in.npy")}, output="pixels", folder=str(tmp_path), batch=batch)
     np.testing.assert_array_equal(np.load(told["outputs"]["pixels"]), images(10).reshape(10, -1))
     assert whole.shape == (10, CLASSES)
 
@@ -95,7 +96,7 @@ def test_pickles_are_not_read(tmp_path: Path) -> None:
     """An array of objects could run code."""
     np.save(tmp_path / "in.npy", np.array([{}]), allow_pickle=True)
     with pytest.raises(ValueError, match="allow_pickle=False"):
-        desk(classifier(tmp_path / "f.onnx")).predict(inputs={"images": str(tmp_path / "in.npy")}, folder=str(tmp_path), batch=1)
+        desk(classifier(tmp_path / "f.onnx")).predict(inputs={"images": str(tmp_path / "in.npy")}, output="logits", folder=str(tmp_path), batch=1)
 
 
 def test_a_block_is_timed(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ import onnxruntime
 import pytest
 from onnx import TensorProto
 
+from edgekd.device.agent import feed
 from edgekd.device.agent.feed import shape
 from edgekd.device.agent.onnxrt import Model, imported
 from edgekd.device.agent.protocol import RefusedError
@@ -54,6 +55,27 @@ def test_images_of_an_inference(tmp_path: Path, first: int | str, dims: dict[str
 def test_images_of_other_inputs(tmp_path: Path, shape: Shape) -> None:
     """A single number counts as one, and so does a file that wants nothing."""
     assert opened(passing(tmp_path / "f.onnx", {"x": (TensorProto.FLOAT, shape)})).images(3, {}) == (3 if shape else 1)
+
+
+@pytest.mark.parametrize(
+    ("inputs", "outputs", "batch", "images"),
+    [
+        ({"anchors": [8400, 4], "images": ["n", 3, 32, 32]}, [["n", 10]], None, 5),
+        ({"image": [224, 224, 3]}, [[1000]], 1, 1),
+        ({"anchors": [8400, 4], "images": [2, 3, 32, 32]}, [[2, 10]], 2, 2),
+        ({"sizes": [4, 2], "images": [4, 3, 32, 32]}, [[None, 10]], 4, 4),
+        ({"x": [6, 10]}, [[6, 5], [3]], 6, 6),
+    ],
+)
+def test_which_axis_counts_images(inputs: dict[str, Shape], outputs: list[Shape], batch: int | None, images: int) -> None:
+    """An open one, or one that an output has too: not each first axis is a batch."""
+    model = feed.Model(
+        "CPUExecutionProvider",
+        [{"name": name, "shape": shape, "type": "float32"} for name, shape in inputs.items()],
+        [{"name": f"y{at}", "shape": shape, "type": "float32"} for at, shape in enumerate(outputs)],
+        {},
+    )
+    assert (model.batch, model.images(5, {})) == (batch, images)
 
 
 def test_open_axes_get_their_sizes() -> None:

@@ -138,7 +138,7 @@ def test_images_by_the_desk(tmp_path: Path) -> None:
     np.save(tmp_path / "in.npy", images)
     file = str(classifier(tmp_path / "f.onnx"))
     desk.open(path=file, **WISHES)
-    told = desk.predict(inputs={"images": str(tmp_path / "in.npy")}, folder=str(tmp_path), batch=4)
+    told = desk.predict(inputs={"images": str(tmp_path / "in.npy")}, output="logits", folder=str(tmp_path), batch=4)
     whole = Reference(file, "CPUExecutionProvider", 1, short_spin=True).run({"images": images})[0]
     np.testing.assert_allclose(np.load(told["outputs"]["logits"]), whole, rtol=1e-5, atol=1e-5)
 

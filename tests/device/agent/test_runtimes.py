@@ -52,7 +52,7 @@ def test_the_desk_runs_an_engine(fake: Gpu, file: str, tmp_path: Path, monkeypat
     assert desk.flow(batch=8, min_ms=100, streams=2)["images_per_s"] > 0
     rows = np.arange(30, dtype=np.float32).reshape(10, 3)
     np.save(tmp_path / "in.npy", rows)
-    answer = desk.predict(inputs={"x": str(tmp_path / "in.npy")}, folder=str(tmp_path), batch=8)
+    answer = desk.predict(inputs={"x": str(tmp_path / "in.npy")}, output="x_out", folder=str(tmp_path), batch=8)
     np.testing.assert_array_equal(np.load(answer["outputs"]["x_out"]), 2 * rows + 1)
     with pytest.raises(RefusedError, match="the layers of an engine are not timed here"):
         apart.profile(path=file, provider="TensorRT", folder=str(tmp_path), runtime="tensorrt")
