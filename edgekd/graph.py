@@ -100,5 +100,5 @@ def summarise(model: onnx.ModelProto, size: int) -> Graph:
 
 def _tensor(value: onnx.ValueInfoProto) -> Tensor:
     kind = value.type.tensor_type
-    dims = tuple(dim.dim_value if dim.HasField("dim_value") else dim.dim_param or None for dim in kind.shape.dim)
+    dims = tuple(dim.dim_value if dim.HasField("dim_value") and dim.dim_value >= 0 else dim.dim_param or None for dim in kind.shape.dim)
     return Tensor(name=value.name, dtype=TensorProto.DataType.Name(kind.elem_type).lower(), shape=dims if kind.HasField("shape") else None)

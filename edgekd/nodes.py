@@ -186,6 +186,10 @@ def _shapes(model: onnx.ModelProto) -> dict[str, tuple[int, ...]]:
     light = onnx.ModelProto()
     light.CopyFrom(model)
     del light.graph.value_info[:]
+    for value in (*light.graph.input, *light.graph.output):
+        for dim in value.type.tensor_type.shape.dim:
+            if dim.dim_value < 0:  # as some exporters write open axes
+                dim.ClearField("dim_value")
     batches = {dims[0].dim_param for value in light.graph.input if (dims := value.type.tensor_type.shape.dim) and not dims[0].dim_value}
     for value in (*light.graph.input, *light.graph.output):
         dims = value.type.tensor_type.shape.dim
@@ -207,7 +211,7 @@ def _batch(graph: onnx.GraphProto) -> int:
     inputs = [value.type.tensor_type.shape.dim for value in graph.input if value.name not in initialisers]
     outputs = {dims[0].dim_value for value in graph.output if (dims := value.type.tensor_type.shape.dim)}
     firsts = [dims[0].dim_value for dims in sorted(inputs, key=lambda dims: len(dims) != _IMAGES) if dims]
-    return next((max(1, first) for first in firsts if not outputs or outputs & {first, 0}), 1)  # 0: an output's own is open
+    return next((max(1, first) for first in firsts if not outputs or first in outputs or min(outputs) <= 0), 1)  # 0 or less: one's own is open
 
 
 def _graphs(node: NodeProto) -> Iterator[onnx.GraphProto]:

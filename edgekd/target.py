@@ -1,9 +1,10 @@
 """A device as data: targets/*.toml → Target. What runs a file there, and what the chip could do at best."""
 
 import difflib
+import re
 from importlib import resources
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal, TypeAlias
 
 import msgspec
 
@@ -11,15 +12,18 @@ from edgekd.errors import MissingError, UsageError
 from edgekd.explain import explain
 from edgekd.toml import decode
 
+Count: TypeAlias = Annotated[int, msgspec.Meta(ge=1)]
+Rate: TypeAlias = Annotated[float, msgspec.Meta(gt=0)]
+
 
 class Chip(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What the maker states: bytes of memory, bytes/s of bandwidth, operations/s at each precision; None where not known or not fixed."""
 
-    memory: int | None = None
-    bandwidth: float | None = None
-    peak_fp32: float | None = None
-    peak_fp16: float | None = None
-    peak_int8: float | None = None
+    memory: Count | None = None
+    bandwidth: Rate | None = None
+    peak_fp32: Rate | None = None
+    peak_fp16: Rate | None = None
+    peak_int8: Rate | None = None
     source: str = ""
 
 
@@ -35,14 +39,14 @@ class Target(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     provider: str
     precisions: list[Literal["fp32", "fp16", "int8-cpu", "int8-trt"]]
     int8: Literal["int8-cpu", "int8-trt"]
-    batch: int = 1
-    threads: int = 0
+    batch: Count = 1
+    threads: Annotated[int, msgspec.Meta(ge=0)] = 0
     """0: all cores."""
     cuda_graph: bool = True
     """Launch an engine's inferences as a CUDA graph, where it can be one."""
     spin_wait: bool = True
     """Wait for the GPU by spinning, which is told sooner and keeps a core busy."""
-    workspace: int | None = None
+    workspace: Count | None = None
     """Bytes of GPU memory that an engine's builder may use; None: as much as there is."""
     power_mode: str | None = None
     compute_capability: str | None = None
@@ -85,8 +89,13 @@ def names() -> list[str]:
 def fitting(machine: str) -> list[Target]:
     """The targets that ship with edgekd and fit a machine by the names of its CPU, board and GPU, that with the longest word in common first."""
     known = [load(name) for name in names()]
-    found = [(max((len(word) for word in each.fits if word.lower() in machine.lower()), default=0), each) for each in known]
+    found = [(max((len(word) for word in each.fits if _named(word, machine)), default=0), each) for each in known]
     return [each for length, each in sorted(found, key=lambda pair: -pair[0]) if length]
+
+
+def _named(word: str, machine: str) -> bool:
+    """Whether a machine's name has the word whole: an L40S is no L4, and neither a Ti nor a laptop's chip is the plain one."""
+    return re.search(rf"(?<!\w){re.escape(word)}(?!\w)(?!\s(?:Ti|SUPER|Laptop|D|Max-Q)\b)", machine, re.IGNORECASE) is not None
 
 
 def load(spec: str, base: Path = Path()) -> Target:

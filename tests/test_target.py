@@ -78,6 +78,15 @@ def test_a_target_that_asks_for_a_dla(tmp_path: Path, line: str) -> None:
         target.load(str(tmp_path / "a.toml"))
 
 
+@pytest.mark.parametrize("line", ["batch = 0", "threads = -3", "workspace = 0", "chip = { bandwidth = 0.0 }", "chip = { peak_int8 = -1.0 }"])
+def test_figures_that_cannot_be(tmp_path: Path, line: str) -> None:
+    """Nothing is timed in batches of none."""
+    head = 'description = "d"\nruntime = "onnxruntime"\nprovider = "CPUExecutionProvider"\nprecisions = ["fp32"]\nint8 = "int8-cpu"\n'
+    (tmp_path / "mine.toml").write_text(head + line + "\n")
+    with pytest.raises(UsageError, match=rf"does not read as a target: expected .* \(at {line.split()[0]}"):
+        target.load("mine.toml", tmp_path)
+
+
 def test_a_damaged_installation_says_so(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Without the shipped targets the remedy is to install again."""
     monkeypatch.setattr("edgekd.target.resources.files", lambda _package: tmp_path / "edgekd")
@@ -95,9 +104,16 @@ def test_a_damaged_installation_says_so(monkeypatch: pytest.MonkeyPatch, tmp_pat
         ("Intel(R) Xeon(R) NVIDIA GeForce RTX 4060", "rtx-4060"),
         ("NVIDIA H100 80GB HBM3", "h100"),
         ("AMD EPYC", None),
+        ("NVIDIA L4", "l4"),
+        ("NVIDIA L40S", None),
+        ("NVIDIA GH200 480GB", None),
+        ("NVIDIA GeForce RTX 4060 Ti", None),
+        ("NVIDIA GeForce RTX 3060 Laptop GPU", None),
+        ("NVIDIA GeForce RTX 4090 D", None),
+        ("nvidia geforce rtx 3090", "rtx-3090"),
     ],
 )
 def test_the_target_that_fits_a_machine(machine: str, name: str | None) -> None:
-    """By the longest word that its names have in common with it; none for a machine that no target was written for."""
+    """By the longest word that its names have in common with it; none for a machine that no target was written for, though its name goes on alike."""
     found = target.fitting(machine)
     assert (found[0].name if found else None) == name

@@ -1,6 +1,7 @@
 """What is measured of a file by itself, while the others' agents are idle: peak memory, an engine's parts, energy, throughput, layers."""
 
-from edgekd import stats
+import statistics
+
 from edgekd.bench import opening
 from edgekd.bench.contender import Contender
 from edgekd.bench.operators import layer_times
@@ -23,6 +24,8 @@ def measure(asked: Questions, each: Contender, left_s: float) -> None:
         DeviceError: what costs the file its measurement.
     """
     asked.open(each, asked.target.threads)
+    if each.opened["partly"]:
+        each.doubts.append(f"{asked.target.provider} does not take all of its nodes: what is left runs on the CPU, and may be all of it")
     weigh(asked, each)
     part(asked, each)
     meter(asked, each, left_s)
@@ -57,7 +60,7 @@ def meter(asked: Questions, each: Contender, left_s: float) -> None:
     each.energy_reason = block["energy_reason"]
     if block["joules"] is None or rest["joules"] is None:
         return
-    image_s = 1 / asked.way.fps if asked.way.fps else stats.median(block["samples"]) / each.batch / 1e3
+    image_s = 1 / asked.way.fps if asked.way.fps else statistics.fmean(block["samples"]) / each.batch / 1e3  # slow ones take energy, too
     watts, at_rest = block["joules"] / block["seconds"], rest["joules"] / rest["seconds"]
     each.energy, each.energy_above_rest, each.energy_rail = watts * image_s, (watts - at_rest) * image_s, block["rail"]
 

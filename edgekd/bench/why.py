@@ -79,7 +79,11 @@ def why(artifact: Artifact, file: Path, what: Target, host: str = "local") -> Wh
     except DeviceError as error:
         untimed = str(error)
     parts = [*_layers(artifact, times), *(Part(name=each.name, op=each.op, own=True, ms=_ms(each)) for each in times if each.layer is None)]
-    shares = [_share(parts, lambda part: part.bytes), _share(parts, lambda part: part.macs), _share(parts, lambda part: part.ms)]
+    shares = [
+        _share(parts, lambda part: part.bytes),
+        _share(parts, lambda part: part.macs, unknown=artifact.macs is None),
+        _share(parts, lambda part: part.ms),
+    ]
     parts = [
         msgspec.structs.replace(part, bytes_share=weight, macs_share=macs, ms_share=ms) for part, weight, macs, ms in zip(parts, *shares, strict=True)
     ]
@@ -154,10 +158,10 @@ def _ms(time: LayerTime) -> float:
     return stats.median(time.us) / 1e3 if time.us else 0.0
 
 
-def _share(parts: Sequence[Part], read: Callable[[Part], float | None]) -> list[float | None]:
-    """Of all parts together; None where a part has none, or all have nothing."""
+def _share(parts: Sequence[Part], read: Callable[[Part], float | None], *, unknown: bool = False) -> list[float | None]:
+    """Of all parts together; None where a part has none, or all have nothing, or what one of them has is not known."""
     values = [read(part) for part in parts]
-    whole = sum(value or 0.0 for value in values)
+    whole = 0.0 if unknown else sum(value or 0.0 for value in values)
     return [None if value is None or not whole else value / whole for value in values]
 
 

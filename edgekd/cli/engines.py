@@ -34,16 +34,18 @@ def export_engines(face: Face, file: Path, flags: Flags, out: Path | None, *, ba
     face.result("\n".join(lines), {"engines": found})
 
 
-def _batches(text: str | None) -> tuple[int, int, int]:
-    """The least, usual and largest batch in "1,8,32", or one for all in "8".
+def _batches(text: str | None) -> tuple[int, int, int] | None:
+    """The least, usual and largest batch in "1,8,32", or one for all in "8"; None where nothing is said.
 
     Raises:
         UsageError: no such numbers, or not in rising order.
     """
     from edgekd.errors import UsageError
 
-    parts = [part.strip() for part in (text or "1").split(",")]
-    numbers = [int(part) for part in parts if part.isdigit() and int(part) > 0]
+    if text is None:
+        return None
+    parts = [part.strip() for part in text.split(",")]
+    numbers = [int(part) for part in parts if part.isascii() and part.isdigit() and int(part) > 0]
     if len(numbers) != len(parts) or len(numbers) not in (1, 3) or numbers != sorted(numbers):
         raise UsageError(f"--batches takes one batch or the least, usual and largest, as in 1,8,32; got {text!r}")
     return (numbers[0], numbers[0], numbers[0]) if len(numbers) == 1 else (numbers[0], numbers[1], numbers[2])

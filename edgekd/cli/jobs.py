@@ -4,7 +4,6 @@ What was typed becomes a `Job` (the recipe in force, its folder, whose run it is
 that it returns is shown.
 """
 
-import shlex
 import textwrap
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -13,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NamedTuple, cast
 import typer
 
 from edgekd.cli.face import Face
-from edgekd.cli.options import Flags, Hosts, Out, Python, RecipeFile
+from edgekd.cli.options import Flags, Hosts, Out, Python, RecipeFile, python_words
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -74,7 +73,7 @@ def compress(
         return _say(face, job, "compress")
     from edgekd.compress import compress as whole
 
-    report = run_job(face, job, whole, log=log or (), settings=hosts.settings(), python=shlex.split(python or ""))
+    report = run_job(face, job, whole, log=log or (), settings=hosts.settings(), python=python_words(python))
     if report.verdicts:
         from edgekd.budget import exit_code
 

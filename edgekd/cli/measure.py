@@ -1,7 +1,6 @@
 """evaluate, bench: how well and how fast files answer, those of a run or bare ones."""
 
 import math
-import shlex
 from collections.abc import Sequence
 from dataclasses import fields
 from pathlib import Path
@@ -12,7 +11,7 @@ import typer
 from edgekd.cli.carried import aligned, opened, preprocess_of, several, thresholds_for
 from edgekd.cli.face import Face
 from edgekd.cli.jobs import job_from, run_job, show_report
-from edgekd.cli.options import Flags, Hosts, Out, Python, typed_as
+from edgekd.cli.options import Flags, Hosts, Out, Python, python_words, typed_as
 
 What = Annotated[list[Path] | None, typer.Argument(metavar="RECIPE.toml|RUN|FILE.onnx", help="A recipe, a run's folder, or bare files.")]
 MaxTime = Annotated[
@@ -76,7 +75,7 @@ def evaluate(
         evaluate_resized(face, bare, flags, resize)
         return
     _refuse_others(flags, out, {"data", "test", "size", "channels", "download", "teacher", "seed"})
-    _evaluate_bare(face, bare, flags, host or "local", shlex.split(python or ""))
+    _evaluate_bare(face, bare, flags, host or "local", python_words(python))
 
 
 def bench(
@@ -106,6 +105,8 @@ def bench(
     from edgekd.cli.timed import bench_bare, bench_run, load_s, throughput_batches
     from edgekd.errors import UsageError
 
+    if fps is not None and not 0 < fps < float("inf"):
+        raise UsageError(f"--fps takes images a second above 0, got {fps:g}")
     bare, seconds = _bare(what), load_s(sustained)
     asked: dict[str, Any] = {"batches": throughput_batches(throughput), "settings": hosts.settings()}
     if bare:
@@ -122,7 +123,7 @@ def bench(
         job = job_from(_single(what), flags, out)
         if (max_time, fps, dim, host) != (None, None, None, None):
             raise UsageError("--max-time, --fps, --dim and --host are for bare files; take them away, or give .onnx files")
-        bench_run(face, job, layers=layers, sustained_s=seconds, python=shlex.split(python or ""), **asked)
+        bench_run(face, job, layers=layers, sustained_s=seconds, python=python_words(python), **asked)
         return
     if host is not None and flags.on:
         raise UsageError("--host finds the target that fits, and --on TARGET=HOST names it; give one of them")
@@ -133,7 +134,7 @@ def bench(
         "dims": _dims(dim or []),
         "layers": layers,
         "sustained_s": seconds,
-        "python": shlex.split(python or ""),
+        "python": python_words(python),
         "host": host,
         **asked,
     }

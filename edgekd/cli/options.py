@@ -4,6 +4,7 @@
 parameter of type `Flags` gets all of them (`face.command` spreads it). What the flags mean is `asked`'s business.
 """
 
+import shlex
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -21,6 +22,20 @@ Out = Annotated[Path | None, typer.Option("--out", metavar="DIR", help="The run'
 Python = Annotated[
     str | None, typer.Option("--python", metavar="COMMAND", help="What starts Python on other machines.  [default: the first with ONNX Runtime]")
 ]
+
+
+def python_words(python: str | None) -> list[str]:
+    """--python in words; none where it was not typed.
+
+    Raises:
+        UsageError: a quote in it is not closed.
+    """
+    from edgekd.errors import UsageError
+
+    try:
+        return shlex.split(python or "")
+    except ValueError as error:
+        raise UsageError(f"--python takes a command as a shell does, got {python}: {error}. Close what is quoted.") from None
 
 
 def typed_as(name: str) -> str:

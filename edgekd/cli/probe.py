@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from edgekd.cli.face import Face
+from edgekd.cli.options import python_words
 
 ProbedHost = Annotated[str, typer.Option("--host", metavar="HOST", help="The machine: local, or whatever `ssh` takes.")]
 TargetFile = Annotated[Path | None, typer.Option("--out", metavar="FILE.toml", help="Write the target there instead of printing it.")]
@@ -29,7 +30,7 @@ def probe_target(*, host: ProbedHost = "local", out: TargetFile = None, python: 
         raise UsageError(f"--out takes a file that ends in .toml, as a target of yours does; got {out}")
     if out is not None and out.exists():
         raise UsageError(f"{out} is there already, and what you wrote into it would be lost. Choose another --out.")
-    with face.watching() as emit, connect(host, shlex.split(python or "")) as session:
+    with face.watching() as emit, connect(host, python_words(python)) as session:
         found = probe(session, out.stem if out is not None else "probed")
         known = target.fitting(" ".join([found.description, *found.fits]))
         if known:
@@ -39,4 +40,4 @@ def probe_target(*, host: ProbedHost = "local", out: TargetFile = None, python: 
         return
     write_atomic(out, text(found))
     target.load(str(out))
-    face.result(f"wrote {out}\nMeasure there with: edgekd bench FILE.onnx --on {out}={host}", {"file": str(out), "target": found})
+    face.result(f"wrote {out}\nMeasure there with: edgekd bench FILE.onnx --on {shlex.quote(f'{out}={host}')}", {"file": str(out), "target": found})

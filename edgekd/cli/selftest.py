@@ -1,6 +1,5 @@
 """selftest: what works on a device, in one command, and a file that can be sent."""
 
-import shlex
 import textwrap
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -8,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from edgekd.cli.face import Face
+from edgekd.cli.options import python_words
 
 if TYPE_CHECKING:
     from edgekd.device.selftest import Selftest
@@ -39,7 +39,7 @@ def selftest(*, host: Host = "local", python: Python = None, only: Only = None, 
 
     if out.suffix != ".json" or out.is_dir():
         raise UsageError(f"--out takes a file that ends in .json, got {out}")
-    with face.watching() as emit, connect(host, shlex.split(python or "")) as session:
+    with face.watching() as emit, connect(host, python_words(python)) as session:
         found = tried(session, emit, only or ())
     write_atomic(out, msgspec.json.format(msgspec.json.encode(found), indent=1) + b"\n")
     face.result("\n".join([*lines(found), "", f"wrote {out}"]), found)

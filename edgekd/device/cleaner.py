@@ -17,7 +17,11 @@ class Cleaner:
     _PATH = re.compile(r"(?<![\w.])(?:~|/)[\w.@+-]*(?:/[\w.@+-]*)+")
 
     def __init__(self, host: str) -> None:
-        names = {getpass.getuser(), socket.gethostname(), *re.split(r"[@:\[\]]", host)} - {"", "root", "local", "localhost"}
+        try:
+            user = getpass.getuser()
+        except (KeyError, OSError):  # no name belongs to this number, as in many containers
+            user = ""
+        names = {user, socket.gethostname(), *re.split(r"[@:\[\]]", host)} - {"", "root", "local", "localhost"}
         self._names = [re.compile(rf"(?<![\w-]){re.escape(name)}(?![\w-])") for name in sorted(names, key=len, reverse=True)]
 
     def text(self, text: str) -> str:

@@ -22,6 +22,8 @@ AGAIN_S = (1.0, 4.0, 10.0)
 """How long to wait before a lost line is opened again, each time it is lost."""
 BEAT_S, SILENCE_S = 10.0, 60.0
 """How often something is said to an agent, and how long one stays that nobody speaks to, in seconds."""
+_NO_COMMAND = (126, 127)
+"""A shell's exit codes where a command cannot be started, or is not there."""
 PIPE = 1 << 18
 """Bytes that wait for the line to stand, so that several agents are started at once: more than the agent has."""
 
@@ -149,6 +151,9 @@ class RemoteAgent(Agent):
             return refused(self._ssh.host, words)
         if "Python 3.8 or newer" in words or "temporary folder" in words:
             return DeviceError(f"{self._ssh.host}: {words}. Name another Python there with --python.")
+        if code in _NO_COMMAND:
+            python = shlex.join(self._python)
+            return DeviceError(f"{self._ssh.host} does not start {python}: {words or f'exit code {code}'}. Name another Python there with --python.")
         return super()._gone(code, words)
 
     def _failed(self, job: str, answer: Mapping[str, Any]) -> DeviceError | MissingExtra:

@@ -31,7 +31,7 @@ class Line:
 
     def __init__(self, host: str) -> None:
         self.host = host
-        self._client = shlex.split(os.environ.get("EDGEKD_SSH", "ssh"))
+        self._client = shlex.split(os.environ.get("EDGEKD_SSH", "")) or ["ssh"]
         if shutil.which(self._client[0]) is None:
             raise MissingError(f"{host} is reached by OpenSSH's client, and there is no {self._client[0]!r} here. Install openssh-client.")
         # Short, since a socket's path may have 104 bytes; of this user alone, since whoever reaches the socket reaches the host.
@@ -42,7 +42,10 @@ class Line:
         return [*self._client, *OPTIONS, *self._shared("no"), self.host, " ".join(map(shlex.quote, remote))]
 
     def _shared(self, master: str) -> list[str]:
-        return [f"-oControlMaster={master}", f"-oControlPath={self._folder}/s"] if self._folder else []
+        if self._folder is None:
+            return []
+        folder = self._folder.replace("%", "%%")  # ssh reads it as a line of its configuration
+        return [f"-oControlMaster={master}", f'-oControlPath="{folder}/s"']
 
     def open(self) -> None:
         """Open the shared connection, where the client can share one.

@@ -14,7 +14,9 @@ import msgspec
 
 from edgekd import __version__
 from edgekd.beside import model_sha256
+from edgekd.device.agent import feed, onnxfile
 from edgekd.device.agent.libraries import LIBRARIES
+from edgekd.device.agent.protocol import RefusedError
 from edgekd.device.host import connect
 from edgekd.device.session import Session
 from edgekd.errors import UsageError
@@ -75,16 +77,16 @@ class Engine(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def engines(
-    file: Path, targets: Sequence[Target], folder: Path, *, batches: tuple[int, int, int] = (1, 1, 1), host: str = "local", emit: Emit = silent
+    file: Path, targets: Sequence[Target], folder: Path, *, batches: tuple[int, int, int] | None = None, host: str = "local", emit: Emit = silent
 ) -> list[Engine]:
     """An engine of the file for each target, in `folder`.
 
     Args:
-        batches: the least, usual and largest batch that they take, where the file leaves it open.
+        batches: the least, usual and largest batch that they take; None: the file's own, 1 where it is open.
         host: where they are built.
 
     Raises:
-        UsageError: a target of another runtime, or one that does not say its chip.
+        UsageError: a target of another runtime, one that does not say its chip, or other batches than a file's own.
         MissingError: the library is not installed. DeviceError: it does not take the file, or fails.
     """
     for what in targets:
@@ -94,9 +96,27 @@ def engines(
             raise UsageError(
                 f'an engine for an RTX card is built for its chip, and {what.name} names none. Add compute_capability = "8.9", or what it has.'
             )
+    taken = _batches(file, batches)
     folder.mkdir(parents=True, exist_ok=True)
     with connect(host) as session:
-        return [_engine(session, file, what, folder, batches, emit) for what in targets]
+        return [_engine(session, file, what, folder, taken, emit) for what in targets]
+
+
+def _batches(file: Path, asked: tuple[int, int, int] | None) -> tuple[int, int, int]:
+    """The batches that an engine of the file takes; raises UsageError where others are asked for than it has."""
+    try:
+        said = onnxfile.read(str(file))
+    except RefusedError as error:
+        raise UsageError(f"{error}. Give a file that torch.onnx.export or edgekd wrote.") from None
+    fixed = feed.Model("", said.inputs, said.outputs, said.metadata).batch
+    if fixed is None:
+        return asked or (1, 1, 1)
+    if asked is not None and set(asked) != {fixed}:
+        raise UsageError(
+            f"{file.name} takes {fixed} at a time and nothing else, got batches of {', '.join(map(str, asked))}. Leave --batches out, "
+            'or export it with batch = "dynamic" under [export].'
+        )
+    return fixed, fixed, fixed
 
 
 def _engine(session: Session, file: Path, what: Target, folder: Path, batches: tuple[int, int, int], emit: Emit) -> Engine:

@@ -18,6 +18,8 @@ from edgekd.models.heads import divide_head
 from edgekd.models.network import Network
 from edgekd.record import Precision
 
+_INSIDE = 4
+"""The first version of ONNX's format whose initializers need not be inputs, too."""
 _ALIKE = 1e-4
 """Of the logits' standard deviation, by which folding a temperature may miss them divided by it."""
 
@@ -44,11 +46,21 @@ def scaled(network: Network, temperature: float | None, images: NDArray[np.uint8
 def copied(teacher: OnnxTeacher) -> tuple[onnx.ModelProto, Feed]:
     """A teacher's own file with its outputs in the data's order of classes, and how it is fed."""
     model = onnx.load(teacher.path)
+    _keep_weights_inside(model)
     feed = Feed.of(teacher.box)
     order = teacher.box.order
     if order is not None:
         _reorder(model.graph, feed.output, order)
     return model, feed
+
+
+def _keep_weights_inside(model: onnx.ModelProto) -> None:
+    """Take weights off the inputs, among which ONNX before IR version 4 had them too: no converter sees a constant in what a caller may give."""
+    weights = {tensor.name for tensor in model.graph.initializer}
+    inputs = [value for value in model.graph.input if value.name not in weights]
+    del model.graph.input[:]
+    model.graph.input.extend(inputs)
+    model.ir_version = max(model.ir_version, _INSIDE)
 
 
 def _reorder(body: onnx.GraphProto, output: str, order: Sequence[int]) -> None:

@@ -48,6 +48,11 @@ def test_what_is_not_known_counts_for_nothing() -> None:
     assert floor(file(("fp16", 0, None)), aim()) is None
     assert floor(file(), aim()) is None
     assert floor(file(("fp16", 10, 10)), aim(Chip())) is None
+    unstated = aim(Chip(bandwidth=1e11, peak_fp32=1e13))
+    fewer = floor(file(("fp16", 100_000, 1_000_000_000), ("int8", 0, 1_000_000_000)), unstated)
+    assert fewer is not None
+    assert fewer.ms == pytest.approx(0.001)
+    assert fewer.by == "memory"
     other = floor(file(("fp8", 0, 16_000_000)), aim())
     assert other is not None
     assert other.ms == pytest.approx(0.002)

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -42,6 +43,8 @@ def test_layers_and_the_runtimes_own(monkeypatch: pytest.MonkeyPatch) -> None:
     assert (odd.macs_share, odd.ms, odd.ms_share) == (None, None, None)
     assert found.ms == pytest.approx(1.0)
     assert (found.bytes, found.size, found.macs) == (1600, 2000, 10_000)
+    part_known = why(msgspec.structs.replace(artifact(), macs=None), Path("f.onnx"), target.load("cpu"))
+    assert [part.macs_share for part in part_known.parts] == [None] * 4
 
 
 def made(*parts: Part) -> Why:

@@ -55,8 +55,8 @@ def test_what_makes_no_engine(typed: tuple[str, ...], message: str) -> None:
     assert message in " ".join(result.stderr.replace("│", " ").split())
 
 
-@pytest.mark.parametrize(("text", "batches"), [(None, (1, 1, 1)), ("8", (8, 8, 8)), (" 1, 8,32", (1, 8, 32))])
-def test_batches(text: str | None, batches: tuple[int, int, int]) -> None:
+@pytest.mark.parametrize(("text", "batches"), [(None, None), ("8", (8, 8, 8)), (" 1, 8,32", (1, 8, 32))])
+def test_batches(text: str | None, batches: tuple[int, int, int] | None) -> None:
     """One for all, or the least, usual and largest."""
     assert _batches(text) == batches
 

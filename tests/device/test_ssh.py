@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -85,6 +86,24 @@ def test_words_that_are_not_known() -> None:
     )
 
 
+@pytest.mark.parametrize("name", ["with spaces", "100%"])
+def test_a_temporary_folder_of_any_name(machine: Sshd, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    """The socket's path stands in a line of ssh's configuration, where spaces part words and % begins a token."""
+    with tempfile.TemporaryDirectory(prefix="t") as folder:  # a socket's path is short
+        (Path(folder) / name).mkdir()
+        monkeypatch.setattr(tempfile, "tempdir", str(Path(folder) / name))
+        line = Line("device")
+        line.open()
+        assert line.run("echo", "there") == "there"
+        line.close()
+
+
+def test_an_empty_wish_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    """EDGEKD_SSH of nothing is ssh."""
+    monkeypatch.setenv("EDGEKD_SSH", "")
+    assert Line("orin").command("true")[0] == "ssh"
+
+
 def test_no_client(monkeypatch: pytest.MonkeyPatch) -> None:
     """The package that has it is named."""
     monkeypatch.setenv("EDGEKD_SSH", "no-such-client -v")
@@ -96,7 +115,7 @@ def test_a_closed_line_leaves_nothing(machine: Sshd, tmp_path: Path) -> None:
     """Neither the shared connection nor its socket."""
     line = Line("device")
     line.open()
-    socket = next(word.partition("=")[2] for word in line.command("true") if word.startswith("-oControlPath="))
+    socket = next(word.partition("=")[2].strip('"') for word in line.command("true") if word.startswith("-oControlPath="))
     assert Path(socket).exists()
     line.close()
     assert not Path(socket).parent.exists()

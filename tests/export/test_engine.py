@@ -199,3 +199,15 @@ def test_the_table_is_plain_json(half: Path, tmp_path: Path) -> None:
     (engine,) = engines(half, RTX[:1], tmp_path)
     table = json.loads((tmp_path / f"{engine.file}.json").read_text())
     assert {"schema", "onnx", "sha256", "library", "version", "chips", "profile", "layers", "size", "seconds"} <= set(table)
+
+
+def test_a_file_of_one_batch_has_engines_of_that(half: Path, tmp_path: Path) -> None:
+    """Its own is recorded; another one is refused, before anything is built."""
+    fixed = onnx.load(half)
+    for put in (*fixed.graph.input, *fixed.graph.output):
+        put.type.tensor_type.shape.dim[0].dim_value = 4
+    onnx.save(fixed, tmp_path / "four.onnx")
+    (found,) = engines(tmp_path / "four.onnx", RTX[:1], tmp_path)
+    assert (found.batches, found.profile["images"]) == ((4, 4, 4), [[4, 3, 8, 8]] * 3)
+    with pytest.raises(UsageError, match=r"four\.onnx takes 4 at a time and nothing else, got batches of 1, 1, 8\. Leave --batches out"):
+        engines(tmp_path / "four.onnx", RTX[:1], tmp_path, batches=(1, 1, 8))

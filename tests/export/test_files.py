@@ -360,3 +360,17 @@ def test_an_activation_beyond_fp16(tmp_path: Path) -> None:
     assert note.text.endswith(" in float32: their numbers leave fp16's range, or come near its end.")
     metadata = {entry.key: entry.value for entry in onnx.load(tmp_path / artifacts[1].path).metadata_props}
     assert ", ".join(json.loads(metadata["edgekd.float32"])) in note.text
+
+
+def test_weights_that_are_inputs_too(tmp_path: Path) -> None:
+    """As ONNX had them before IR version 4: they are made smaller all the same."""
+    old = onnx.load(black_box(tmp_path / "given.onnx"))
+    old.ir_version = 3
+    old.graph.input.extend(helper.make_tensor_value_info(each.name, each.data_type, list(each.dims)) for each in old.graph.initializer)
+    onnx.save(old, tmp_path / "old.onnx")
+    teacher = onnx_teacher(tmp_path / "old.onnx", classes=4, shape=(8, 8, 3), preprocess=PREPROCESS, spec="old.onnx")
+    found = {artifact.precision: artifact for artifact in run(teacher, tmp_path / "out", role="teacher", name="old", classes=["a", "b", "c", "d"])}
+    assert set(found) == {"fp32", "fp16", "int8-cpu"}
+    half = onnx.load(tmp_path / "out" / found["fp16"].path)
+    kinds = {each.data_type for each in half.graph.initializer if len(each.dims) > 1}
+    assert kinds == {TensorProto.FLOAT16}

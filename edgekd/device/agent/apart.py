@@ -30,7 +30,7 @@ def duel(
     rival: Optional[Dict[str, Any]] = None,
     **how: Any,
 ) -> Answer:
-    """Files against each other: their samples in ms, as many of each, taken in turn, and the CPU time of the agent, which does nothing else.
+    """Files against each other: their samples in ms an image, as many of each, taken in turn, and the agent's CPU time, which does nothing else.
 
     All lie in this process and share its threads, so that where it lies in memory, on which cores its threads came to be and what else the
     machine does are the same for all and leave their ratios. `rival` is another `runtime` with its `provider` and further fields of `How`, which
@@ -44,10 +44,12 @@ def duel(
         known = dict(side, threads=threads, batch=batch, dims=dims or {}, shared=shared and side["runtime"] == "onnxruntime")
         models += [runtimes.opened(known["runtime"], path, How(**{key: known[key] for key in known if key != "runtime"})) for path in paths]
     runs = [model.runner(model.feeds(batch, dims or {})) for model in models]
-    period_ms = None if frame_ms is None else frame_ms * max(model.images(batch, dims or {}) for model in models)
+    images = [model.images(batch, dims or {}) for model in models]
+    period_ms = None if frame_ms is None else frame_ms * max(images)
     between = None if rival is None else settle
     samples = in_turn(runs, min_ms=min_ms, min_turns=min_turns, max_ms=max_ms, period_ms=period_ms, between=between)
-    return {"samples": samples, "shared": shared, "cpu_s": time.process_time()}
+    each = [[ms / count for ms in own] for own, count in zip(samples, images)]
+    return {"samples": each, "shared": shared, "cpu_s": time.process_time()}
 
 
 def profile(

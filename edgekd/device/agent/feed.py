@@ -21,6 +21,8 @@ class Model:
 
     load_ms: Optional[float] = None
     """What loading took by the runtime's own word, where opening it here takes in more."""
+    partly = False
+    """Whether a part of it, or all, runs on the CPU although another provider was asked for."""
 
     def __init__(self, provider: str, inputs: List[Put], outputs: List[Put], metadata: Dict[str, str]) -> None:
         self.provider, self.inputs, self.outputs, self.metadata = provider, inputs, outputs, metadata
@@ -65,7 +67,13 @@ class Model:
             height, width = json.loads(self.metadata["edgekd.preprocess"])["size"]
         except (KeyError, TypeError, ValueError):
             return {}
-        return {"height": height, "width": width}
+        found = {"height": height, "width": width}
+        for put in self.inputs if len(self.inputs) == 1 and len(self.inputs[0]["shape"]) == IMAGES else ():
+            last = put["shape"][3] in (1, 3) and put["shape"][1] not in (1, 3)
+            for axis, size in zip((1, 2) if last else (2, 3), (height, width)):
+                if not isinstance(put["shape"][axis], int):
+                    found[put["shape"][axis] or "{}.{}".format(put["name"], axis)] = size
+        return found
 
     def run(self, feeds: Dict[str, Any]) -> List[Any]:
         """One inference; outputs in the file's order, the caller's to keep."""

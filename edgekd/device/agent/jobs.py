@@ -89,6 +89,7 @@ class Desk:
             "outputs": model.outputs,
             "metadata": model.metadata,
             "batch": model.batch,
+            "partly": model.partly,
         }
 
     def predict(self, inputs: Dict[str, str], output: str, folder: str, batch: int) -> Answer:
@@ -141,14 +142,17 @@ class Desk:
             self._run = model.runner(feeds)
             self._run()
             first = 1e3 * (time.perf_counter() - begin)
-        meter = Meter(gpu=self._on_gpu()) if metered else None
+        by_tool = isinstance(model, trtexec.Model)
+        meter = Meter(gpu=self._on_gpu()) if metered and not by_tool else None
         begin = time.perf_counter()
         if isinstance(model, trtexec.Model):
             first, samples = model.first(), model.timed(batch, dims or {}, period_ms=period_ms, **limits)["samples"]
         else:
             assert self._run is not None
             samples = block(self._run, period_ms=period_ms, **limits)
-        energy = {"seconds": time.perf_counter() - begin} if meter is None else self._told(meter)
+        energy: Answer = {"seconds": time.perf_counter() - begin} if meter is None else self._told(meter)
+        if metered and by_tool:
+            energy.update(joules=None, rail=None, energy_reason=trtexec.UNMETERED)
         clocks, gpu_mhz = machine.clocks(), self._gpu_mhz()
         settle()
         return {
@@ -157,7 +161,7 @@ class Desk:
             "first_ms": first,
             "clock_mhz": clocks,
             "gpu_mhz": gpu_mhz,
-            "peak": machine.peak_memory(),
+            "peak": None if by_tool else machine.peak_memory(),
             **energy,
         }
 

@@ -115,8 +115,8 @@ def cores(root: Path = ROOT) -> int:
     seen = set()
     for cpu in allowed():
         place = topology / "cpu{}".format(cpu) / "topology"
-        core, package = read(place / "core_id"), read(place / "physical_package_id")
-        seen.add((package, core) if core is not None else cpu)
+        # Core numbers begin anew in each cluster of an Arm; who shares a core is told alike everywhere.
+        seen.add(read(place / "core_cpus_list") or read(place / "thread_siblings_list") or cpu)
     quota, _, period = (read(root / "sys/fs/cgroup/cpu.max") or "max").partition(" ")
     if quota.isdigit() and period.isdigit() and int(period) > 0:
         return max(1, min(len(seen), -(-int(quota) // int(period))))

@@ -9,6 +9,7 @@ makes pointless.
 import hashlib
 import json
 import os
+import shlex
 import sys
 import time
 from pathlib import Path
@@ -70,7 +71,7 @@ class Errand:
                 self._answers[number] = self._part(number, steps)
                 self._keep()
         self._say("All {} parts are done, and their answers are in {}.".format(len(self._parts), self._folder / ANSWERS))
-        self._say("Bring the folder back. There, edgekd bench WHAT --collect {} reads it.".format(self._folder.name))
+        self._say("Bring the folder back. There, edgekd bench WHAT --collect {} reads it.".format(shlex.quote(self._folder.name)))
 
     def _part(self, number: int, steps: List[Step]) -> List[Optional[Answer]]:
         children: Dict[int, Child] = {}

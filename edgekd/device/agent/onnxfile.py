@@ -21,6 +21,8 @@ _GRAPH, _METADATA = 7, 14
 _NODE, _INITIALIZER, _INPUT, _OUTPUT = 1, 5, 11, 12
 _ATTRIBUTE, _TENSORS, _GRAPHS = 5, (5, 10), (6, 11)
 _TENSOR_NAME, _EXTERNAL = 8, 13
+_OPEN = 1 << 63
+"""Sizes from here on are negative, as some exporters write open axes."""
 
 Value = Union[int, memoryview]
 
@@ -116,7 +118,7 @@ def _axis(dimension: memoryview) -> Union[int, str, None]:
     """A dimension's size (1), its name (2), or None."""
     about = dict(_fields(dimension))
     size = about.get(1)
-    if isinstance(size, int):
+    if isinstance(size, int) and size < _OPEN:
         return size
     return _text(about[2]) if 2 in about else None
 

@@ -22,6 +22,9 @@ TYPES = {
     "tensor(string)": "str",
 }
 
+CPU = "CPUExecutionProvider"
+ALONE = "session.disable_cpu_ep_fallback"
+"""Refuse a file of which a provider leaves nodes to the CPU."""
 WRONG = ["WeightBiasQuantization"]
 """What ONNX Runtime 1.32 takes for an optimisation: it rounds the float bias of an int8 convolution by scales in fp16, where their product is lost,
 and answers something else altogether to int8 for TensorRT."""
@@ -84,7 +87,16 @@ class Model(feed.Model):
         if profile is not None:
             options.enable_profiling = True
             options.profile_file_prefix = profile
-        self._session = onnxruntime.InferenceSession(path, options, providers=[provider], disabled_optimizers=WRONG)
+        if provider != CPU:
+            options.add_session_config_entry(ALONE, "1")
+        try:
+            self._session = onnxruntime.InferenceSession(path, options, providers=[provider], disabled_optimizers=WRONG)
+        except Exception:  # ONNX Runtime's exceptions share no base class of their own
+            if provider == CPU:
+                raise
+            options.add_session_config_entry(ALONE, "0")
+            self.partly = True
+            self._session = onnxruntime.InferenceSession(path, options, providers=[provider], disabled_optimizers=WRONG)
         taken = self._session.get_providers()[0]
         if taken != provider:
             # The runtime falls back to the CPU with no more than a line on stderr.

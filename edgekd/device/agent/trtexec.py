@@ -29,6 +29,8 @@ BEAT_S = 10.0
 Shapes = Mapping[str, Sequence[int]]
 Run = Callable[[List[str], float], str]
 _BINDINGS = "Install TensorRT's Python bindings there: sudo apt install python3-libnvinfer"
+UNMETERED = "trtexec loads its engine within what would be counted. " + _BINDINGS
+"""Why no energy is told of what it runs."""
 
 
 def found() -> Optional[str]:

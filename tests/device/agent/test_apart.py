@@ -40,6 +40,17 @@ def test_an_older_runtime_runs_them_in_turn_too(tmp_path: Path, monkeypatch: pyt
     onnxrt.share_threads.cache_clear()
 
 
+def test_a_file_of_more_images_is_told_an_image(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Four in an inference of as many ms are a quarter each, whatever the other takes at once."""
+    monkeypatch.delattr(onnxruntime, "set_global_thread_pool_sizes")
+    onnxrt.share_threads.cache_clear()
+    paths = [str(heavy(tmp_path / "f.onnx")), str(heavy(tmp_path / "g.onnx", (4, 256)))]
+    monkeypatch.setattr(apart, "in_turn", lambda runs, **limits: [[2.0, 4.0], [2.0, 4.0]])
+    told = apart.duel(paths=paths, provider=CPU, threads=1, min_ms=0, min_turns=2, max_ms=60_000)
+    assert told["samples"] == [[2.0, 4.0], [0.5, 1.0]]
+    onnxrt.share_threads.cache_clear()
+
+
 def test_a_profile_is_of_a_session_of_its_own(tmp_path: Path) -> None:
     """Each node with its times; the open file goes on as it was, and the runtime's own file is taken away."""
     desk = Desk()

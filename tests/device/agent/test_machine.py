@@ -102,11 +102,12 @@ def test_this_machine_tells_something() -> None:
 
 
 def test_hyper_threads_count_once(tmp_path: Path) -> None:
-    """Four processors that are two threads of each of two cores; another package's core 0 is another core."""
-    for cpu, (core, package) in enumerate([(0, 0), (1, 0), (0, 0), (0, 1)]):
-        put(tmp_path, f"sys/devices/system/cpu/cpu{cpu}/topology/core_id", f"{core}\n")
-        put(tmp_path, f"sys/devices/system/cpu/cpu{cpu}/topology/physical_package_id", f"{package}\n")
-    assert machine.cores(tmp_path) == 3
+    """By who shares a core with whom, which older kernels tell under another name; numbers of cores begin anew in each cluster of an Arm."""
+    for name, count in (("core_cpus_list", 3), ("thread_siblings_list", 3)):
+        for cpu, siblings in enumerate(["0,2", "1", "0,2", "3"]):
+            put(tmp_path / name, f"sys/devices/system/cpu/cpu{cpu}/topology/{name}", f"{siblings}\n")
+            put(tmp_path / name, f"sys/devices/system/cpu/cpu{cpu}/topology/core_id", "0\n")
+        assert machine.cores(tmp_path / name) == count
 
 
 @pytest.mark.parametrize(

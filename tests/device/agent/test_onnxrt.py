@@ -146,3 +146,21 @@ def test_a_provider_that_does_not_start(tmp_path: Path, monkeypatch: pytest.Monk
     monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: ["OddProvider"])
     with pytest.raises(RefusedError, match="OddProvider does not start here, onnxruntime offers CPUExecutionProvider instead"):
         Model(str(classifier(tmp_path / "f.onnx")), "OddProvider", 1, short_spin=False)
+
+
+def test_a_provider_that_leaves_work_to_the_cpu(tmp_path: Path) -> None:
+    """It is opened and doubted: what Azure's takes of a file that is here is nothing."""
+    file = classifier(tmp_path / "f.onnx")
+    assert not Model(str(file), "CPUExecutionProvider", 1, short_spin=False).partly
+    if "AzureExecutionProvider" in onnxruntime.get_available_providers():
+        assert Model(str(file), "AzureExecutionProvider", 1, short_spin=False).partly
+
+
+def test_the_size_that_a_file_carries_is_its_open_axes(tmp_path: Path) -> None:
+    """Whatever they are called, channels first or last; a size that is given goes first."""
+    metadata = {"edgekd.preprocess": '{"size": [5, 7]}'}
+    for axes, expected in ((["n", 3, "h", "w"], (2, 3, 5, 7)), (["n", None, None, 3], (2, 5, 7, 3)), (["n", 3, 6, None], (2, 3, 6, 7))):
+        model = feed.Model("", [{"name": "x", "shape": axes, "type": "float32"}], [], metadata)
+        assert model.feeds(2, {})["x"].shape == expected
+    model = feed.Model("", [{"name": "x", "shape": ["n", 3, "h", "w"], "type": "float32"}], [], metadata)
+    assert model.feeds(1, {"h": 9})["x"].shape == (1, 3, 9, 7)
