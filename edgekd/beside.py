@@ -23,6 +23,18 @@ def external_files(path: Path) -> list[Path]:
     return files
 
 
+def refuse_part(path: Path) -> None:
+    """Refuse what is no whole ONNX model, as a download that broke off.
+
+    Raises:
+        UsageError: it is none.
+    """
+    try:
+        onnxfile.read(str(path))
+    except RefusedError as error:
+        raise UsageError(f"{error}. It was cut off, or is something else: get it anew.") from None
+
+
 def model_sha256(path: Path) -> str:
     """What a model is known by: the sha256 of its file, or of that and those of its external data; raises as `external_files`."""
     external_files(path)

@@ -196,6 +196,14 @@ def refuse_labels(folder: Path, origin: str) -> None:
         raise UsageError(f"{folder} holds labelled images and no run. Learn from them with --data npz:{folder / LABELLED}")
 
 
+def origin_of(folder: Path) -> str | None:
+    """Whose run a folder is, by its manifest; None where it is none's."""
+    try:
+        return msgspec.json.decode((folder / _MANIFEST).read_bytes(), type=Manifest).origin
+    except (OSError, msgspec.MsgspecError):
+        return None
+
+
 def home(folder: Path, origin: str, here: Path) -> Path:
     """What the paths in a run's recipe start from: the recipe's folder; of a run by flags, where it was started, as far as its own place tells."""
     if origin.startswith("recipe "):

@@ -21,7 +21,7 @@ def decode(text: str | bytes, name: str) -> dict[str, Any]:
         RecipeError: not TOML, or not in UTF-8.
     """
     try:
-        return tomllib.loads(text if isinstance(text, str) else text.decode())
+        return tomllib.loads(text if isinstance(text, str) else text.decode("utf-8-sig"))
     except UnicodeDecodeError as error:
         raise RecipeError(f"{name} is not UTF-8 text: {error.reason} at byte {error.start}.") from None
     except ValueError as error:  # TOMLDecodeError is one, and so is a number of too many digits

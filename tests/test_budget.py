@@ -16,6 +16,14 @@ from edgekd.scores import Metric
 from tests.report.sample import SHIPPED, TEACHER, sample_report
 
 REPORT = sample_report()
+BARE = msgspec.structs.replace(
+    REPORT,
+    artifacts=[msgspec.structs.replace(REPORT.artifacts[0], role="file", network="m", precision="as-is")],
+    measurements=[],
+    scores=[],
+    shipped={},
+    ratios=[],
+)
 replace = msgspec.structs.replace
 
 
@@ -107,7 +115,7 @@ def test_one_verdict_for_each_quantity_and_artifact() -> None:
         (
             Limit(accuracy_drop="1.2 points", reason="agreed with Kim"),
             "1.4 points (0.7 to 2.1 points); the interval straddles 1.2 points. "
-            "More test images would tell, or edit accuracy_drop in [[limit]]. Asked because: agreed with Kim",
+            "More test images would tell, or edit accuracy_drop in [[limit]]. Asked because: agreed with Kim.",
         ),
         (
             Limit(latency_p50=1.07),
@@ -176,6 +184,8 @@ def test_what_matches_nothing_is_missing(limit: Limit, words: str) -> None:
         (replace(REPORT, artifacts=[replace(a, macs=None) for a in REPORT.artifacts]), Limit(macs=1), "an operator whose MACs are not known"),
         (replace(REPORT, measurements=[], shipped={}), Limit(size=1), "nothing was shipped. Name an artifact"),
         (replace(REPORT, measurements=[], shipped={}), Limit(artifact="int8", latency_p50=1), "nothing was measured on any target"),
+        (BARE, Limit(latency_p50=1), "nothing was measured on any target. Add --measure to time the files here."),
+        (BARE, Limit(accuracy=0.1), "file/m/as-is was not scored on test images. A bare file has no scores here: check the run that it is of."),
         (replace(REPORT, measurements=[], shipped={}), Limit(artifact="int8", speedup=1), "nothing was measured on any target"),
         (replace(REPORT, shipped={"cpu/resnet20": SHIPPED, "orin/resnet20": SHIPPED}), Limit(size=1), "several targets (cpu, orin). Name one"),
         (replace(REPORT, artifacts=[]), Limit(artifact="fp32", size=1), "the report has: none."),

@@ -46,3 +46,8 @@ def test_no_other_module_reads_it_by_itself() -> None:
     """Which library there is stands here alone."""
     own = [file.relative_to(ROOT) for file in (ROOT / "edgekd").rglob("*.py") if "import tomllib" in file.read_text(encoding="utf-8")]
     assert own == [Path("edgekd/toml.py")]
+
+
+def test_a_mark_of_byte_order_is_no_text() -> None:
+    """As Windows' editors put one before UTF-8."""
+    assert decode(b"\xef\xbb\xbfa = 1\n", "f.toml") == {"a": 1}

@@ -24,12 +24,21 @@ def targets(report: Report) -> list[str]:
     return sorted({measurement.target for measurement in report.measurements} | {key.rpartition("/")[0] for key in report.shipped})
 
 
+MEASURE_BARE = "Add --measure to time the files here."
+"""What to do where a limit on bare files is about times: no report of `bench` is read beside them."""
+
+
+def is_bare(report: Report) -> bool:
+    """Whether it is of bare files alone."""
+    return bool(report.artifacts) and all(artifact.role == "file" for artifact in report.artifacts)
+
+
 def no_target(report: Report) -> str:
     """Why a limit without a target has none."""
     known = targets(report)
     if known:
         return f"the report has several targets ({', '.join(known)}). Name one with target = in [[limit]]."
-    return "nothing was measured on any target. Measure with `edgekd bench`."
+    return f"nothing was measured on any target. {MEASURE_BARE if is_bare(report) else 'Measure with `edgekd bench`.'}"
 
 
 def artifacts(report: Report, spec: str, on: str | None) -> list[Artifact] | str:
@@ -39,8 +48,7 @@ def artifacts(report: Report, spec: str, on: str | None) -> list[Artifact] | str
     one of them may be named by its file, as in `model.onnx`.
     """
     if spec == "shipped":
-        bare = all(artifact.role == "file" for artifact in report.artifacts)
-        return list(report.artifacts) if bare and report.artifacts else _shipped(report, on)
+        return list(report.artifacts) if is_bare(report) else _shipped(report, on)
     if exact := [artifact for artifact in report.artifacts if artifact.role == "file" and PurePath(artifact.path) == PurePath(spec)]:
         found = exact
     elif spec.endswith(".onnx"):

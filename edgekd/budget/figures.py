@@ -171,7 +171,8 @@ def speedup(ask: Ask) -> Seen:
 def scored(ask: Ask) -> Score | Unknown:
     """The artifact's score on test images."""
     score = ask.report.score(ask.artifact.name)
-    return score or Unknown(f"{ask.artifact.name} was not scored on test images. Score it with `edgekd evaluate`.")
+    bare = "A bare file has no scores here: check the run that it is of" if ask.artifact.role == "file" else "Score it with `edgekd evaluate`"
+    return score or Unknown(f"{ask.artifact.name} was not scored on test images. {bare}.")
 
 
 def metric(name: str, ask: Ask) -> Seen:

@@ -45,6 +45,29 @@ def suggested(report: Report, margin: float) -> list[Limit]:
     return [limit for whose, artifact in _bounded(report) for limit in _suggested(report, whose, artifact, margin)]
 
 
+def left_out(report: Report) -> Iterator[str]:
+    """What was measured so roughly that no limit on it would hold anything back: a sentence each."""
+    for whose, artifact in _bounded(report):
+        ask = Ask(report, artifact, whose.get("target") or choose.target(report, Limit()))
+        for quantity in (*OF_FILE, *OF_ANSWERS, *OF_MACHINE):
+            rule = RULES[quantity]
+            seen = sound(rule.unit, rule.figure(ask))
+            if not isinstance(seen, Unknown) and _is_hopeless(rule, seen):
+                value, reach = (rule.unit.text(each, rule.unit.digits) for each in (seen[0], _far(rule, seen)))
+                more = "Score it on more images" if rule.unit is SHARE else "Measure longer, with nothing else running"
+                yield f"{quantity} of {artifact.name} gets no limit: {value}, which may be {reach}, bounds nothing. {more}, then add one."
+
+
+def _far(rule: Rule, seen: Interval) -> float:
+    """The end of an interval that a bound leaves room to."""
+    return seen[2] if rule.side == "≤" else seen[1]
+
+
+def _is_hopeless(rule: Rule, seen: Interval) -> bool:
+    """Whether an interval reaches to twice or half of what was measured."""
+    return _far(rule, seen) > 2 * seen[0] if rule.side == "≤" else _far(rule, seen) < seen[0] / 2
+
+
 def vague(report: Report, limits: Sequence[Limit]) -> Iterator[str]:
     """What was measured so roughly that its bound leaves much more room than the margin: a sentence each."""
     for limit in limits:
@@ -134,7 +157,7 @@ def _bounds(ask: Ask, quantities: Sequence[str], margin: float) -> dict[str, str
     for quantity in quantities:
         rule = RULES[quantity]
         seen = sound(rule.unit, rule.figure(ask))
-        value = None if isinstance(seen, Unknown) else seen[2] if rule.side == "≤" else seen[1]
+        value = None if isinstance(seen, Unknown) or _is_hopeless(rule, seen) else _far(rule, seen)
         if value and abs(value) < _LARGEST and not (rule.unit is FACTOR and ask.artifact.role != "student"):
             found[quantity] = bound_text(rule, value, margin)
     return found

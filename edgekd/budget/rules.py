@@ -66,7 +66,7 @@ def claims(limit: Limit) -> Iterator[Claim]:
             yield _claim(quantity, rule, asked)
     if limit.operators:
         rule = Rule("≤", COUNT, partial(figures.operators, limit.operators), "Export without them")
-        yield Claim("operators", rule, 0.0, f"0 but {', '.join(limit.operators)}", tuple(limit.operators))
+        yield Claim("operators", rule, 0.0, ", ".join(limit.operators), tuple(limit.operators))
     for precision, asked in limit.layers.items():
         yield _claim(f"layers.{precision}", Rule("≤", COUNT, partial(figures.layers, precision), "Quantise more of it"), asked)
     for label, asked in limit.recall.items():

@@ -127,14 +127,14 @@ def _verdict(limit: Limit, claim: Claim, artifact: str, target: str | None, seen
     state: State = seen.state if isinstance(seen, Unknown) else _state(claim.rule.side, seen, claim.bound)
     text = seen.why if isinstance(seen, Unknown) else _words(claim, state, seen)
     return Verdict(
-        limit=f"{claim.quantity} {claim.rule.side} {claim.shown}",
+        limit=f"operators only {claim.shown}" if claim.allowed else f"{claim.quantity} {claim.rule.side} {claim.shown}",
         artifact=artifact,
         target=target,
         state=state,
         quantity=claim.quantity,
         measured=None if isinstance(seen, Unknown) else seen[0],
         bound=claim.bound,
-        text=f"{text} Asked because: {limit.reason}" if limit.reason and state != "pass" else text,
+        text=f"{text} Asked because: {limit.reason}{'' if limit.reason[-1] in '.!?' else '.'}" if limit.reason and state != "pass" else text,
         warn=limit.warn,
     )
 

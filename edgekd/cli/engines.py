@@ -9,7 +9,7 @@ from edgekd.cli.options import Flags
 def export_engines(face: Face, file: Path, flags: Flags, out: Path | None, *, batches: str | None, inspect: bool) -> None:
     """Build an engine of the file for each target of --on, beside it or in --out; print what came of it."""
     from edgekd import target, units
-    from edgekd.errors import MissingError, UsageError
+    from edgekd.errors import MissingError, MissingExtra, UsageError
     from edgekd.export.engine import engines
 
     if not file.is_file():
@@ -19,8 +19,18 @@ def export_engines(face: Face, file: Path, flags: Flags, out: Path | None, *, ba
     hosts = {name: host for name, _, host in (each.partition("=") for each in flags.on)}
     if any(host not in ("", "local") for host in hosts.values()):
         raise UsageError("engines are built on this machine; write --on TARGET without a host")
-    with face.watching() as emit:
-        found = engines(file, [target.load(name) for name in hosts], out or file.parent, batches=_batches(batches), emit=emit)
+    targets = [target.load(name) for name in hosts]
+    try:
+        with face.watching() as emit:
+            found = engines(file, targets, out or file.parent, batches=_batches(batches), emit=emit)
+    except MissingExtra as error:
+        there = next((each.name for each in targets if each.runtime == "tensorrt"), None)
+        if there is None:
+            raise
+        raise MissingError(
+            f"TensorRT builds an engine on the machine that it is for, and is not here ({error}). Run this on that machine; or let "
+            f"`edgekd bench {file} --on {there}=USER@HOST` build and time it there."
+        ) from None
     lines = []
     for engine in found:
         kinds = ", ".join(f"{count} {precision}" for precision, count in sorted(engine.precisions.items()))

@@ -189,6 +189,10 @@ def _terminable() -> Iterator[None]:
         signal.signal(signal.SIGTERM, before)
 
 
+_LEARNS = ("teach", "co-teach", "assist", "distill", "alone", "alone-on-subset", "label")
+"""Stages that keep checkpoints."""
+
+
 def _kept(finished: list[str], under_way: str | None, folder: Path | None) -> str:
     """What a stopped command leaves and how to go on."""
     if folder is None:
@@ -198,7 +202,7 @@ def _kept(finished: list[str], under_way: str | None, folder: Path | None) -> st
         more = f" and {len(finished) - _NAMED} more" if len(finished) > _NAMED else ""
         parts.append(f"Finished and kept in {folder}: {', '.join(finished[:_NAMED])}{more}.")
     if under_way is not None:
-        learns = under_way.partition("/")[0] in ("teach", "label", "distill")
+        learns = under_way.partition("/")[0] in _LEARNS
         parts.append(f"{under_way} goes on from its last checkpoint." if learns else f"{under_way} begins again.")
     parts.append(f"To go on: {shlex.join(['edgekd', *sys.argv[1:]])}")
     return "\n".join(parts)

@@ -168,28 +168,34 @@ def job_from(recipe_file: Path | None, flags: Flags, out: Path | None) -> Job:
         return _taken_up(recipe_file, flags, out)
     if recipe_file is not None and recipe_file.suffix in INSTEAD:
         raise UsageError(f"a recipe is a TOML file or a run's folder; got {recipe_file}. Did you mean {INSTEAD[recipe_file.suffix]}{recipe_file}?")
-    base = cwd if recipe_file is None else recipe_file.resolve().parent
+    base = cwd if recipe_file is None else _base_of(recipe_file, cwd)
     start = Recipe() if recipe_file is None else read_recipe(recipe_file)
     recipe = recipe_from(start, flags, base=base, cwd=cwd)
     folder = out or Path("runs") / run_name(recipe_file, recipe.data)
     return Job(recipe, folder, origin(recipe_file, recipe, folder), base)
 
 
+def _base_of(recipe: Path, cwd: Path) -> Path:
+    """What a recipe's paths start from: its own folder; of a run's own copy what that run's did."""
+    from edgekd.run import home, origin_of
+
+    whose = origin_of(recipe.parent) if recipe.name == "recipe.toml" else None
+    return recipe.resolve().parent if whose is None else home(recipe.parent, whose, cwd)
+
+
 def _taken_up(folder: Path, flags: Flags, out: Path | None) -> Job:
     """The job of a run that stands, by its own resolved recipe; flags may change it."""
-    import msgspec
-
     from edgekd.cli.asked import recipe_from
     from edgekd.errors import UsageError
     from edgekd.recipefile import read_recipe
-    from edgekd.run import Manifest, home, refuse_labels
+    from edgekd.run import home, origin_of, refuse_labels
 
     if out is not None:
         raise UsageError(f"{folder} is a run and stays where it is; take --out {out} away, or give the run's recipe instead")
-    try:
-        whose = msgspec.json.decode((folder / "manifest.json").read_bytes(), type=Manifest).origin
-    except (OSError, msgspec.MsgspecError):
-        raise UsageError(f"{folder} is a folder and no run of edgekd; give a recipe file, or the folder of a run") from None
+    whose = origin_of(folder)
+    if whose is None:
+        damaged = ": its manifest.json does not read" if (folder / "manifest.json").is_file() else ""
+        raise UsageError(f"{folder} is a folder and no run of edgekd{damaged}; give a recipe file, or the folder of a run")
     refuse_labels(folder, whose)
     cwd = Path.cwd()
     base = home(folder, whose, cwd)

@@ -1,6 +1,7 @@
 """budget init and tighten, baseline save, show and compare: the limits and the figures that people keep in git."""
 
 import os
+import shlex
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -31,7 +32,7 @@ def budget_init(paths: Kept, *, margin: Margin = "10 %", out: NewBudget = Path("
 
     Sizes, parameters and MACs of each file that ships, what it is faster and how often it is right; times only for the machine that took them.
     """
-    from edgekd.budget.margin import suggested, vague
+    from edgekd.budget.margin import left_out, suggested, vague
     from edgekd.errors import MissingError, RecipeError, UsageError
     from edgekd.files import write_atomic
     from edgekd.gate.limits import refuse_repeats
@@ -51,9 +52,10 @@ def budget_init(paths: Kept, *, margin: Margin = "10 %", out: NewBudget = Path("
         raise UsageError(f"{error} Runs that ship on one target take a budget each: give one run, and another --out for the other.") from None
     text = first_budget(limits, [_beside(path, out) for path in paths], share)
     write_atomic(out, text)
-    notes = [note for report, own in found for note in vague(report, own)]
+    notes = [note for report, own in found for note in (*vague(report, own), *left_out(report))]
     said = "".join(f"{note}\n" for note in notes)
-    face.result(f"{text}\n{said}wrote {out}; check with: edgekd check", {"file": str(out), "limits": limits, "notes": notes})
+    check = "edgekd check" if out.name == "budget.toml" and out.parent == Path() else f"edgekd check --budget {shlex.quote(str(out))}"
+    face.result(f"{text}\n{said}wrote {out}; check with: {check}", {"file": str(out), "limits": limits, "notes": notes})
 
 
 def budget_tighten(paths: Measured = None, *, margin: Margin = "10 %", budget: OldBudget = None, face: Face) -> None:
@@ -80,7 +82,11 @@ def budget_tighten(paths: Measured = None, *, margin: Margin = "10 %", budget: O
     if changes:
         write_atomic(found.file, tightened(found.file.read_bytes().decode(), found.file, changes))
     lines = [f"{each.quantity}: {each.before} → {each.after} ({each.measured} was measured)" for each in changes]
-    face.result("\n".join([*lines, f"wrote {found.file}"] if lines else [f"no limit of {found.file} has room to spare"]), {"changes": changes})
+    none = f"no limit of {found.file} has more room than the margin of {margin}"
+    face.result(
+        "\n".join([*lines, f"wrote {found.file}"] if lines else [none]),
+        {"changes": changes},
+    )
 
 
 def baseline_save(paths: Kept, *, out: NewBaseline = Path("budget/report.json"), face: Face) -> None:

@@ -69,6 +69,8 @@ def evaluate(
     if resize:
         from edgekd.cli.resized import evaluate_resized
 
+        if flags.teacher is not None:
+            raise UsageError("with --resize each file is compared with itself, and with no teacher; take --teacher away")
         _refuse_others(flags, out, {"data", "test", "size", "channels", "download"})
         if (host, python) != (None, None):
             raise UsageError("--resize compares a file with itself, here; take --host and --python away")

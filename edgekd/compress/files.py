@@ -16,6 +16,8 @@ from edgekd.bench import resolve
 from edgekd.compress import inherit
 from edgekd.compress.lesson import Learner
 from edgekd.compress.story import Story, named_limits
+from edgekd.data.images import Images
+from edgekd.data.source import Source
 from edgekd.device.host import connect
 from edgekd.device.predict import open_predict
 from edgekd.errors import UsageError
@@ -27,6 +29,7 @@ from edgekd.export import HeldOut
 from edgekd.export import export as write
 from edgekd.export.int8 import Flavour
 from edgekd.export.otherwise import openvino_is_here
+from edgekd.export.parity import FEWEST
 from edgekd.files import atomic_path
 from edgekd.models.load import fingerprint
 from edgekd.recipe import Recipe
@@ -84,6 +87,20 @@ def _check_compared(recipe: Recipe) -> None:
             )
 
 
+def check_images(story: Story) -> None:
+    """Refuse so few images that no file could be checked on them, and say where there are none to score on.
+
+    Raises:
+        UsageError: there are too few.
+    """
+    images = story.images
+    if len(_parity(images)) < FEWEST:
+        raise UsageError(f"a file is checked on {FEWEST} training images or more, and {images.spec} has {len(images.train)}. Give more images.")
+    if len(images.test) < 2:
+        few = "there is one test image" if len(images.test) else "there are no test images"
+        story.note(f"{few}, so that no file will be scored: name more with --test", warning=True)
+
+
 def doubt(story: Story) -> None:
     """Say which limits this run cannot judge, as nothing will be measured or scored that they are about."""
     on = [target.load(spec, story.base).name for spec in story.recipe.on]
@@ -128,7 +145,7 @@ def export(story: Story, learners: Sequence[Learner], *, do: bool) -> list[Artif
 
 def _written(story: Story, learner: Learner, folder: Path) -> list[Artifact]:
     images, settings = story.images, story.recipe.export
-    real = images.valid if len(images.valid) >= _PARITY else images.train
+    real = _parity(images)
     artifacts = write(
         learner.network.cpu(),
         folder,
@@ -148,6 +165,11 @@ def _written(story: Story, learner: Learner, folder: Path) -> list[Artifact]:
     )
     where = folder.relative_to(story.run.folder)
     return [msgspec.structs.replace(artifact, path=(where / artifact.path).as_posix()) for artifact in artifacts]
+
+
+def _parity(images: Source) -> Images:
+    """What files are held against each other on: validation images, where there are enough, else training images."""
+    return images.valid if len(images.valid) >= _PARITY else images.train
 
 
 def _held_out(story: Story) -> HeldOut | None:

@@ -19,7 +19,7 @@ from edgekd.compress.images import teachers_preprocess
 from edgekd.compress.plan import floor_text, looking, sizes_text
 from edgekd.compress.sight import Data, Offer, Pictures, Sight, Teacher, looked, picked, pictures_of
 from edgekd.compress.story import UNBALANCED
-from edgekd.data.pictures import DEFAULT_SIZE
+from edgekd.data.pictures import held_at
 from edgekd.distill import leading
 from edgekd.distill.defaults import all_steps, filled
 from edgekd.events import Emit, Event, Note, silent
@@ -28,8 +28,6 @@ from edgekd.phases import DEFAULT, MANY_CLASSES, MANY_TERMS, Phase, Temperature,
 from edgekd.recipe import Recipe
 from edgekd.report.text import without_middle
 
-SIDES = (32, 48, 64, 96, 128, 160, DEFAULT_SIZE[0])
-"""Sides of the squares that pictures of several sizes, or of a large one, are held at: the one nearest to what they have."""
 AS_THEY_ARE = 256
 """Pictures of one size keep it up to this longer side, in pixels."""
 FEW_STEPS, MOST_TIMES = 500, 4
@@ -94,7 +92,7 @@ def _hold(draft: Draft, pictures: Pictures | None, base: Path) -> None:
     if stated is not None and stated.size is not None:
         draft.say("size", f"The images are held at {_by(stated.size)}, as the teacher wants them; {sizes_of(pictures)}.")
     elif pictures.sizes > 1 or max(pictures.most) > AS_THEY_ARE:
-        side = min(SIDES, key=lambda side: abs(side - pictures.shorter_side))
+        side = held_at(pictures.shorter_side)
         draft.put(size=(side, side))
         draft.say("size", f"{sizes_of(pictures, capital=True)}. Each is scaled until its shorter side fits, and its middle is cut out.")
 
@@ -157,7 +155,10 @@ def _students(draft: Draft, sight: Sight) -> None:
 
 def _offered(offer: Offer) -> str:
     """A student's predicted figures in words."""
-    fewer = "" if offer.fewer_macs is None else f", {units.ratio_text(offer.fewer_macs)} fewer MACs than the teacher"
+    fewer = ""
+    if offer.fewer_macs is not None:
+        times, word = (offer.fewer_macs, "fewer") if offer.fewer_macs >= 1 else (1 / offer.fewer_macs, "more")
+        fewer = f", {units.ratio_text(times)} {word} MACs than the teacher"
     return f"{units.count_text(offer.params)} parameters, files of about {sizes_text(offer.sizes)}{fewer}"
 
 

@@ -77,7 +77,7 @@ def _found(story: Story, role: Literal["teacher", "co-teacher"], spec: Teacher, 
     key = {"data": story.images.sha256, "teacher": spec, "start": fingerprint(network), **code_of(story, spec)}
     if epochs is None:
         stage = story.run.stage(name, key)
-        outcome = stage.result(Outcome) if stage.done else _brought(story, network, stage, f"the {role}")
+        outcome = stage.result(Outcome) if stage.done else _brought(story, spec, network, stage, f"the {role}")
     else:
         train = settled(story, _teacher_settings(story.recipe.train), network, brought=brings(spec))
         lesson = Lesson(phases=supervised(epochs), train=train, how="taught")
@@ -137,8 +137,10 @@ def planned_beside(story: Story) -> list[tuple[Network, tuple[Phase, ...] | None
 
 
 def _planned(story: Story, spec: Teacher, seed: int) -> tuple[Network, tuple[Phase, ...] | None]:
-    network, epochs = _start(story, spec, seed)
-    return network, None if epochs is None else supervised(epochs)
+    phases = supervised(_epochs(story)) if is_taught(story, spec) else None
+    if spec.weights == "pretrained":  # it is as large without them, and nothing is fetched for a plan
+        return built(story, msgspec.structs.replace(spec, weights=None), replace_head=False, seed=seed), phases
+    return _start(story, spec, seed)[0], phases
 
 
 def _default_teacher(story: Story) -> Teacher:
@@ -183,7 +185,7 @@ def _class_names(spec: Teacher, base: Path) -> list[str] | None:
     return [line.strip() for line in text.splitlines() if line.strip()]
 
 
-def _brought(story: Story, network: Network, stage: Stage, who: str) -> Outcome:
+def _brought(story: Story, spec: Teacher, network: Network, stage: Stage, who: str) -> Outcome:
     """A teacher that came with weights, looked at on validation images before anything is built on it."""
     held_out = len(story.images.valid) > 1
     images = story.images.valid if held_out else story.images.train
@@ -192,7 +194,8 @@ def _brought(story: Story, network: Network, stage: Stage, who: str) -> Outcome:
         accuracy, doubts = _precise(network, images.take(chosen), story, who)
     else:
         pixels = torch.from_numpy(images.read(chosen)).permute(0, 3, 1, 2).float() / 255
-        accuracy, doubts = check_brought(network, pixels, torch.from_numpy(images.labels[chosen]), story.classes, who=who), []
+        labels, stated = torch.from_numpy(images.labels[chosen]), _class_names(spec, story.base)
+        accuracy, doubts = check_brought(network, pixels, labels, story.classes, stated=stated, who=who), []
     seen = accuracy if held_out else None
     outcome = Outcome(training=Training(how="brought"), valid_accuracy=seen, notes=[*network.notes, *doubts])
     stage.finish(outcome)

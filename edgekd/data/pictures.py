@@ -28,6 +28,8 @@ A = TypeVar("A")
 B = TypeVar("B")
 
 DEFAULT_SIZE = (224, 224)
+SIDES = (32, 48, 64, 96, 128, 160, DEFAULT_SIZE[0])
+"""Sides of the squares that pictures of several sizes are held at: the one nearest to what they have."""
 _BAD = (OSError, ValueError, SyntaxError, EOFError, Image.DecompressionBombError)
 """What Pillow raises on files that are no pictures, or broken ones."""
 _TURNED = {5, 6, 7, 8}
@@ -170,15 +172,22 @@ def _shape(count: int, open_: Open, wanted: Wanted, emit: Emit) -> tuple[Shape, 
         return (*wanted.size, channels), bad
     if len(sizes) == 1:
         return (*sizes.pop(), channels), bad
+    size = DEFAULT_SIZE
     if sizes:
+        size = (held_at(float(np.median([min(own) for own, _ in seen]))),) * 2
         heights, widths = zip(*sizes, strict=True)
         emit(
             Note(
                 text=f"the images have {len(sizes)} sizes ({min(heights)} to {max(heights)} high, {min(widths)} to {max(widths)} wide): "
-                f"they are held at {DEFAULT_SIZE[0]}x{DEFAULT_SIZE[1]}; size (--size HxW) says otherwise"
+                f"they are held at {size[0]}x{size[1]}; size (--size HxW) says otherwise"
             )
         )
-    return (*DEFAULT_SIZE, channels), bad
+    return (*size, channels), bad
+
+
+def held_at(shorter_side: float) -> int:
+    """The side of the square that pictures are held at, from what their shorter sides usually have."""
+    return min(SIDES, key=lambda side: abs(side - shorter_side))
 
 
 def _header(open_: Open, number: int) -> tuple[tuple[int, int], bool] | None:

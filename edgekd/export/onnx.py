@@ -39,7 +39,8 @@ def to_onnx(module: nn.Module, shape: tuple[int, int, int], *, opset: int, batch
         EdgekdError: the weights are not finite, torch cannot export the module, or what it wrote is no valid ONNX.
     """
     _finite(module)
-    frozen = copy.deepcopy(module).to(device="cpu", dtype=torch.float32).eval()
+    # As it lay in training, channels last, it would become a longer graph (torch 2.13).
+    frozen = copy.deepcopy(module).to(device="cpu", dtype=torch.float32).to(memory_format=torch.contiguous_format).eval()
     # An example batch of 1 could be taken for a constant (pytorch#157621).
     example = torch.zeros(batch or 2, *shape)
     open_batch = None if batch else ({0: torch.export.Dim("batch")},)

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path, PurePath
 
 from edgekd import __version__
-from edgekd.beside import external_files, model_sha256
+from edgekd.beside import external_files, model_sha256, refuse_part
 from edgekd.errors import MissingError, MissingExtra, UsageError
 from edgekd.gate import lfs
 from edgekd.record import Artifact, Report
@@ -50,6 +50,7 @@ def inspect(file: Path, name: str | None = None, *, deep: bool = True) -> Artifa
     for beside in external:
         lfs.refuse_pointer(beside)
     if not deep:
+        refuse_part(file)
         size = sum(each.stat().st_size for each in (file, *external))
         return Artifact(
             role="file", network=network, precision="as-is", path=str(file), sha256=model_sha256(file), size=size, params=0, macs=None, opset=0

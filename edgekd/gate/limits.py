@@ -88,8 +88,13 @@ def limits_from(texts: Sequence[str], *, artifact: str = "shipped", target: str 
             raise UsageError(f"--limit takes QUANTITY=VALUE, as in size=4MB or recall.CLASS=90%, got {text!r}")
         if (key or name) in place:
             raise UsageError(f"--limit {path.strip()} stands twice; keep one")
-        place[key or name] = [part.strip() for part in value.split(",")] if name == "operators" else value.strip()
+        place[key or name] = _operators(value) if name == "operators" else value.strip()
     return limits_of(table, "--limit")
+
+
+def _operators(text: str) -> list[str]:
+    """Names between commas, as TOML has them in a list, too."""
+    return [part.strip().strip("\"'") for part in text.strip().removeprefix("[").removesuffix("]").split(",")]
 
 
 def limits_of(table: Mapping[str, Any], name: str) -> list[Limit]:

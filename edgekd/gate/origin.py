@@ -62,5 +62,5 @@ def _blob(source: str, folder: Path) -> bytes:
         said = (done.stderr.decode(errors="replace").strip().splitlines() or ["no reason given"])[-1]
         remote, slash, branch = ref.partition("/")
         fetch = f"git fetch --depth=1 {remote} {branch}" if slash else "git fetch --depth=1 origin BRANCH"
-        raise MissingError(f"git has no {source}: {said}. Name what stands there; a branch that was not fetched comes with: {fetch}")
+        raise MissingError(f"git has no {source}: {said.rstrip('.')}. Name what stands there; a branch that was not fetched comes with: {fetch}")
     return done.stdout

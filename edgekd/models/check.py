@@ -56,6 +56,7 @@ def check_brought(
     labels: Int64[Tensor, "n"],
     classes: Sequence[str],
     *,
+    stated: Sequence[str] | None = None,
     who: str = "the teacher",
     which: str = "validation",
 ) -> float:
@@ -64,6 +65,7 @@ def check_brought(
     Args:
         images: in [0, 1], at least some dozens; the first 1,024 are looked at, so they should stand in no order.
         classes: the data's class names, by label.
+        stated: the class names in the order of the network's outputs, by which its answers were put into the data's order; None: they were not.
         who: what the network is called in messages.
         which: what the images are called there.
 
@@ -75,7 +77,7 @@ def check_brought(
     answers = _answers(network, network.preprocess, images)
     right = answers == labels
     better = _better_setting(network, images, labels, right, _chance(labels, len(classes)))
-    _refuse_order(network, answers, labels, classes, who, which, least=0 if better is None else int(better[1].sum()))
+    _refuse_order(network, answers, labels, classes, stated or classes, who, which, least=0 if better is None else int(better[1].sum()))
     if better is not None:
         setting, other = better
         raise UsageError(
@@ -138,7 +140,9 @@ def _settings(stated: Preprocess) -> Iterator[_Setting]:
                 yield _Setting(f"{words}{'' if words in own else ' mean and std'}{order}", setting)
 
 
-def _refuse_order(network: Network, answers: Tensor, labels: Tensor, classes: Sequence[str], who: str, which: str, *, least: int) -> None:
+def _refuse_order(
+    network: Network, answers: Tensor, labels: Tensor, classes: Sequence[str], stated: Sequence[str], who: str, which: str, *, least: int
+) -> None:
     """Refuse a network whose mistakes are a reordering of the classes, where that explains more than `least` images, those of another setting."""
     count = len(classes)
     table = torch.bincount(labels * count + answers, minlength=count * count).view(count, count)
@@ -150,7 +154,7 @@ def _refuse_order(network: Network, answers: Tensor, labels: Tensor, classes: Se
     as_stated, reordered = int(table.diagonal().sum()), int(table.max(1).values.sum())
     if reordered - as_stated <= 0.3 * len(labels) or reordered < 0.5 * len(labels) or reordered <= least:
         return
-    theirs = _their_order(usual, seen, classes)
+    theirs = _their_order(usual, seen, classes, stated)
     known = "alphabetical order: " if theirs == sorted(classes) else ""
     raise UsageError(
         f"{who} {network.name} has {as_stated / len(labels):.1%} of {len(labels)} {which} images right, and {reordered / len(labels):.1%} "
@@ -159,11 +163,12 @@ def _refuse_order(network: Network, answers: Tensor, labels: Tensor, classes: Se
     )
 
 
-def _their_order(usual: Tensor, seen: Tensor, classes: Sequence[str]) -> list[str]:
-    """Class names by the network's output; classes without an image take the places that are left, in their own order."""
-    theirs = {int(usual[label]): classes[label] for label in range(len(classes)) if seen[label]}
+def _their_order(usual: Tensor, seen: Tensor, classes: Sequence[str], stated: Sequence[str]) -> list[str]:
+    """Class names by the network's output, that answers what `stated` says; classes without an image take the places that are left, in their own
+    order."""
+    theirs = {classes[int(usual[label])]: classes[label] for label in range(len(classes)) if seen[label]}
     left = iter(classes[label] for label in range(len(classes)) if not seen[label])
-    return [theirs[place] if place in theirs else next(left) for place in range(len(classes))]
+    return [theirs[name] if name in theirs else next(left) for name in stated]
 
 
 def _refuse_chance(network: Network, right: Tensor, labels: Tensor, chance: float, who: str, which: str) -> None:

@@ -150,7 +150,9 @@ def _landmarks(network: Network, found: Sequence[Tap]) -> dict[str, Tap]:
     first = [name for kind in (nn.BatchNorm2d, nn.Conv2d) for name in places if isinstance(modules[name], kind) or name in convolving]
     if first:
         named[STEM] = places[first[0]]
-    blocks = {name: tap for name, tap in places.items() if name in attends or _convolves(modules[name])} or places
+    # One place alone is no map: what pools all of them ends no stage.
+    maps = {name: tap for name, tap in places.items() if tap.grid != (1, 1)} or places
+    blocks = {name: tap for name, tap in places.items() if name in attends or _convolves(modules[name])} or maps
     last_at: dict[tuple[int, int] | None, Tap] = {}
     for name, tap in blocks.items():
         if all(ancestor.grid == tap.grid for ancestor in _around(name, places, modules)):

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edgekd.budget import judge
-from edgekd.budget.margin import bound_text, suggested, tighter, vague
+from edgekd.budget.margin import bound_text, left_out, suggested, tighter, vague
 from edgekd.budget.rules import BYTES, COUNT, RULES
 from edgekd.limit import Limit
 from edgekd.record import Report
@@ -40,6 +40,17 @@ def test_a_bound_is_never_on_the_wrong_side(quantity: str, value: float, margin:
     value = float(round(value) + 1) if rule.unit in (BYTES, COUNT) else min(value, rule.unit.most)
     bound = rule.unit.parse(bound_text(rule, value, margin))
     assert bound >= value if rule.side == "≤" else bound <= value
+
+
+def test_what_is_hardly_known_gets_no_limit() -> None:
+    """An interval down to half of it, or up to twice, would be a bound that holds nothing back; why is said."""
+    rough = replace(REPORT.score(SHIPPED).metrics["accuracy"], value=0.25, low=0.089, high=0.532)  # type: ignore[union-attr]
+    scores = [replace(each, metrics={**each.metrics, "accuracy": rough}) if each.artifact == SHIPPED else each for each in REPORT.scores]
+    report = replace(REPORT, scores=scores)
+    assert all(limit.accuracy is None for limit in suggested(report, 0.1))
+    (told,) = left_out(report)
+    assert told.startswith(f"accuracy of {SHIPPED} gets no limit: 25.0 %, which may be 8.9 %, bounds nothing. Score it on more images")
+    assert list(left_out(REPORT)) == []
 
 
 def test_several_that_ship_are_named() -> None:

@@ -103,6 +103,18 @@ def test_an_interrupt_says_what_is_kept_and_how_to_go_on(stop: BaseException, co
     )
 
 
+@pytest.mark.parametrize("stage", ["assist/big", "alone/small", "alone-on-subset/small", "co-teach/other"])
+def test_whatever_learns_goes_on(stage: str) -> None:
+    """Assistants and students alone keep checkpoints as well."""
+
+    def it(*, face: Face) -> None:
+        with face.watching(Path("runs/a")) as emit:
+            emit(StageStarted(stage=stage))
+            raise KeyboardInterrupt
+
+    assert f"{stage} goes on from its last checkpoint." in runner.invoke(app_of(it), ["it", "-q"]).stderr
+
+
 def test_an_interrupt_late_in_a_run_stays_short(monkeypatch: pytest.MonkeyPatch) -> None:
     """Of many finished stages a few are named; a stage without checkpoints begins again."""
     monkeypatch.setattr("sys.argv", ["edgekd", "compress"])

@@ -155,6 +155,24 @@ def test_a_run_is_taken_up_by_its_folder(calls: Calls) -> None:
     assert "runs/a is a run and stays where it is; take --out b away" in result.stderr
 
 
+def test_a_runs_own_recipe_is_run_from_where_that_run_was(calls: Calls) -> None:
+    """Its paths start where they did; and so it is another run, in a folder of its own."""
+    with Run.open(Path("runs/a"), origin="recipe ../../r/a.toml", recipe_toml=encode_recipe(Recipe(data="npz:x.npz")), emit=silent):
+        pass
+    assert runner.invoke(app, ["compress", "runs/a/recipe.toml", "--out", "b"]).exit_code == 0
+    ((_, recipe, options),) = calls
+    assert (recipe.data, options["base"], options["folder"]) == ("npz:x.npz", Path("r").resolve(), Path("b"))
+
+
+def test_a_run_whose_manifest_is_damaged(calls: Calls) -> None:
+    """It is said what is wrong with it."""
+    Path("runs/a").mkdir(parents=True)
+    Path("runs/a/manifest.json").write_text('{"ori')
+    result = runner.invoke(app, ["compress", "runs/a"])
+    assert result.exit_code == 2
+    assert "is a folder and no run of edgekd: its manifest.json does not read" in " ".join(result.stderr.split())
+
+
 def test_a_run_by_flags_is_taken_up_from_anywhere(calls: Calls, monkeypatch: pytest.MonkeyPatch) -> None:
     """Its paths start where it was started, beside `runs`."""
     with Run.open(Path("runs/a"), origin="data npz:x.npz, teacher m.onnx", recipe_toml=encode_recipe(Recipe(data="npz:x.npz")), emit=silent):

@@ -164,6 +164,23 @@ def test_one_class_only(base: Path) -> None:
     refused(base, UsageError, "a classifier needs two classes or more", data="npz:one.npz")
 
 
+def test_too_few_images_to_check_a_file_on(base: Path) -> None:
+    """Before anything is taught, in a dry run, too."""
+    with np.load(base / "images.npz") as archive:
+        few = {name: archive[name][:6] if name in ("x_train", "y_train") else archive[name] for name in archive.files}
+    np.savez(base / "few.npz", **{**few, "y_train": np.arange(6) % 2, "y_test": few["y_test"] % 2})
+    refused(base, UsageError, r"a file is checked on 7 training images or more, and npz:few\.npz has \d\. Give more images", data="npz:few.npz")
+    assert not list((base / "run").glob("teach*"))
+
+
+def test_one_test_image_scores_nothing(base: Path) -> None:
+    """Which is said at the beginning."""
+    with np.load(base / "images.npz") as archive:
+        np.savez(base / "one.npz", **{name: archive[name][:1] if name.endswith("_test") else archive[name] for name in archive.files})
+    _, told = run(base, recipe(data="npz:one.npz"), verb="teach")
+    assert any(isinstance(event, Note) and event.text.startswith("there is one test image, so that no file will be scored") for event in told)
+
+
 def test_an_empty_folder_of_images(base: Path) -> None:
     """Where it was looked for, how images must lie there, and which files count as images."""
     (base / "photos").mkdir()

@@ -112,13 +112,13 @@ def test_nothing_readable(tmp_path: Path) -> None:
 
 
 def test_size_and_channels_follow_the_pictures(tmp_path: Path, write_images: WriteImages) -> None:
-    """One size is kept, several become 224x224 with a note; all grey stays grey, one in colour makes all three-channel."""
+    """One size is kept, several become a square near what they have with a note; all grey stays grey, one in colour makes all three-channel."""
     grey = write_images(tmp_path / "grey", 2, (10, 12), "L")
     assert scan(grey).shape == (10, 12, 1)
     colour = write_images(tmp_path / "colour", 1, (6, 6))
     events: list[Event] = []
-    assert scan([*grey, *colour], events=events).shape == (224, 224, 3)
-    expected = "the images have 2 sizes (6 to 10 high, 6 to 12 wide): they are held at 224x224; size (--size HxW) says otherwise"
+    assert scan([*grey, *colour], events=events).shape == (32, 32, 3)
+    expected = "the images have 2 sizes (6 to 10 high, 6 to 12 wide): they are held at 32x32; size (--size HxW) says otherwise"
     assert Note(text=expected) in events
     assert scan([*grey, *colour], Wanted(size=(5, 7))).shape == (5, 7, 3)
     assert scan(colour, Wanted(channels=1)).shape == (6, 6, 1)

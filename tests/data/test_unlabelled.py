@@ -41,7 +41,7 @@ def test_sizes_and_colours_are_made_alike(tmp_path: Path) -> None:
     assert unlabelled.load("folder:.", Wanted((4, 4)), base=tmp_path).images.shape == (4, 4, 1)
     picture(tmp_path / "c.png", 10)
     events: list[Event] = []
-    assert unlabelled.load("folder:.", Wanted(), base=tmp_path, emit=events.append).images.shape == (224, 224, 3)
+    assert unlabelled.load("folder:.", Wanted(), base=tmp_path, emit=events.append).images.shape == (32, 32, 3)
     assert "--size" in "".join(event.text for event in events if isinstance(event, Note))
 
 

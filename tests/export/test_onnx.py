@@ -11,6 +11,8 @@ from torch import Tensor, nn
 
 from edgekd.errors import EdgekdError
 from edgekd.export import onnx as subject
+from edgekd.export.onnx import to_onnx
+from edgekd.models.load import build
 from tests.export.nets import Toy
 
 SHAPE = (3, 8, 8)
@@ -23,6 +25,16 @@ def test_names_opset_and_open_batch() -> None:
     assert [(entry.domain, entry.version) for entry in model.opset_import] == [("", 18)]
     dims = model.graph.input[0].type.tensor_type.shape.dim
     assert (dims[0].dim_param, [dim.dim_value for dim in dims[1:]]) == ("batch", [3, 8, 8])
+
+
+def test_how_weights_lie_in_memory_leaves_the_file_as_it_is() -> None:
+    """Channels last is for training: which way a network learnt is chosen by the clock, and its file must not depend on that."""
+    torch.manual_seed(0)
+    body = build("resnet8", classes=4, shape=(8, 8, 3)).body.eval()
+    plain = to_onnx(body, (3, 8, 8), opset=20, batch=None)
+    last = to_onnx(body.to(memory_format=torch.channels_last), (3, 8, 8), opset=20, batch=None)
+    assert last.SerializeToString(deterministic=True) == plain.SerializeToString(deterministic=True)
+    assert body.get_parameter("conv1.weight").is_contiguous(memory_format=torch.channels_last)
 
 
 def test_quiet(caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]) -> None:

@@ -73,6 +73,14 @@ def test_operators_and_layers_are_read(tmp_path: Path) -> None:
     assert inspect(tmp_path / "m.onnx", deep=False).operators == {}
 
 
+def test_a_file_that_was_cut_off_is_not_small(tmp_path: Path) -> None:
+    """Half a download would keep to any size."""
+    file = brightness(tmp_path / "m.onnx")
+    file.write_bytes(file.read_bytes()[:-40])
+    with pytest.raises(UsageError, match=r"does not read as an ONNX file: .*It was cut off, or is something else: get it anew"):
+        inspect(file, deep=False)
+
+
 def test_an_empty_file_is_no_model(tmp_path: Path) -> None:
     """0 bytes would keep to any size."""
     (tmp_path / "m.onnx").touch()

@@ -200,6 +200,17 @@ def test_classes_in_another_order(order: list[str]) -> None:
     assert check_brought(network, *seen(), NAMES) == 1
 
 
+@pytest.mark.parametrize("cycle", [[1, 0, 3, 2, 4, 5, 6, 7], [1, 2, 0, 3, 5, 6, 7, 4]])
+def test_a_wrong_order_that_was_stated_is_put_right(cycle: list[int]) -> None:
+    """What is to be written is the order of the outputs, whatever was stated before: two swaps, and rounds of three and four."""
+    network = brought(IMAGENET, IMAGENET)
+    stated = [NAMES[place] for place in cycle]
+    reorder(network, stated, NAMES)
+    images, labels = seen()
+    with pytest.raises(UsageError, match=r"Set classes = \[" + ", ".join(f'"{name}"' for name in NAMES)):
+        check_brought(network, images, labels, NAMES, stated=stated)
+
+
 def test_classes_without_an_image_take_the_places_that_are_left() -> None:
     """In their own order."""
     network = brought(IMAGENET, IMAGENET)

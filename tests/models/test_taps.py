@@ -41,6 +41,9 @@ def test_the_same_places_bear_the_same_names(name: str, stages: dict[str, str], 
 def test_a_sequence_of_plain_layers_has_stages_too() -> None:
     """Where there are no blocks, the last layer of each resolution."""
     layers = nn.Sequential(nn.Conv2d(3, 4, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2), nn.Conv2d(4, 8, 3, padding=1), nn.Flatten(), nn.Linear(128, 2))
+    pooling = nn.Sequential(*list(layers)[:4], nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(8, 2))
+    pooled = landmarks(Network(pooling, Preprocess(size=(8, 8)), name="plain", classes=2))
+    assert [tap.grid for name, tap in pooled.items() if name.startswith("stage")] == [(8, 8), (4, 4)]
     found = landmarks(Network(layers, Preprocess(size=(8, 8)), name="plain", classes=2))
     assert {name: tap.name for name, tap in found.items()} == {"stem": "0", "stage1": "1", "stage2": "3", "pooled": "5"}
 
