@@ -134,7 +134,10 @@ def baseline_compare(paths: Kept, *, baseline: Over = None, format: Format = "te
         raise MissingError(f"nothing can be compared with the baseline: {'; '.join(notes) or 'both are empty'}. Name what it was saved from.")
     table = changes_table(found, notes)
     face = Face(json=True) if format == "json" else face
-    face.result(markdown.drawn([table]) if format == "markdown" else text.drawn([table]), {"changes": found, "notes": notes})
+    shown = f"{table.title}: {table.note}"
+    if table.columns:
+        shown = markdown.drawn([table]) if format == "markdown" else text.drawn([table])
+    face.result(shown, {"changes": found, "notes": notes})
 
 
 def _margin(text: str) -> float:

@@ -38,6 +38,9 @@ _TARGET = 4 / 3
 _WITH_FILES = ("teacher", "student")
 """Roles whose networks become files."""
 
+_AGAIN = ("", ", and again alone", ", and again alone, on all images and on the phases' subsets")
+"""By how often a student is also taught without the teacher."""
+
 Begun = tuple[Network, tuple[Phase, ...] | None]
 """A network as it would begin, and the phases that it would be taught in; None: not at all."""
 
@@ -100,7 +103,7 @@ def _lines(story: Story, work: Work) -> Iterator[str]:
             times = 1 + (len(students.ways_alone(taught)) if recipe.alone and role == "student" else 0)
             took, line = _training(story, network, taught)
             seconds += took * times
-            yield f"          {line}{', and again alone' if times > 1 else ''}"
+            yield f"          {line}{_AGAIN[times - 1]}"
             if role == "student" and old is not None and (old.options.weight != 0 or old.replayed is not None):
                 more = (DEARER[old.replayed is not None] - 1) * took
                 seconds += more

@@ -14,8 +14,10 @@ from edgekd.data.folders import SPLIT_NAMES, Row, Split, from_rows
 from edgekd.data.images import Found
 from edgekd.data.pictures import Wanted
 from edgekd.errors import MissingError, UsageError
-from edgekd.events import Emit
+from edgekd.events import Emit, Note
 
+_NOTHING = ("nan", "none", "null", "na", "n/a")
+"""What programs write where they have nothing to write."""
 COLUMNS = ("path", "label", "split", "group")
 
 
@@ -30,6 +32,9 @@ def csv(file: Path, wanted: Wanted, emit: Emit) -> Found:
     rows, names = (_marked if wanted.several else _labelled)(file, header, lines)
     if not rows:
         raise UsageError(f"{file} lists no images: below its header there is nothing.")
+    for name in [] if wanted.several else [name for name in names if name.lower() in _NOTHING]:
+        told = f"{file} has images labelled {name!r}, which is a class like any other here: leave them out if it stands for no label."
+        emit(Note(text=told, level="warning"))
     _check_files(file, rows)
     _check_groups(file, rows)
     if not any(row.split == "train" for row in rows):

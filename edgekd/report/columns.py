@@ -95,10 +95,17 @@ def _scores(report: Report) -> Table:
         note = f"{note}; kept, lost and agreement: against the teacher on the same images"
     elif first is not None and len(rows) > 1:
         note = f"{note}; kept: of what {said(first)} has"
+    note += _ALONE.get(frozenset(network.role for network in alone), "")
     note += "; mAP, macro-F1 and AUC: means over the labels; all right: images without a wrong label" if several else ""
     note = "; ".join(filter(None, [note, groups.rule(report)]))
     names = [label(row.name, set(report.shipped.values())) for row in rows] + [f"{network.role}/{network.name}" for network in alone]
     return tabled("Scores", note if counts else "", names, columns)
+
+
+_ALONE = {
+    frozenset({"alone"}): "; alone: the student taught without the teacher",
+    frozenset({"alone", "alone-on-subset"}): "; alone: the student taught without the teacher, once on all images and once on the phases' subsets",
+}
 
 
 def _labels(report: Report) -> Table:

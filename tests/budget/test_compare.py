@@ -70,6 +70,13 @@ def test_files_that_only_one_has_are_named() -> None:
     assert strangers(REPORT, REPORT) == []
 
 
+def test_where_nothing_changed_that_is_all_there_is_to_say() -> None:
+    """Files are the same: no row, and how many figures they have."""
+    found = [each for each in changes(REPORT, REPORT) if each.quantity in ("size", "params", "macs")]
+    table = changes_table(found)
+    assert (table.note, table.columns) == ("18 figures are as before", [])
+
+
 def test_the_table_reads_as_it_should() -> None:
     """As text and as Markdown."""
     found = [each for each in changes(REPORT, earlier()) if each.artifact == SHIPPED]

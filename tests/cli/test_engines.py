@@ -45,6 +45,7 @@ def test_engines_for_two_cards(folder: Path) -> None:
         (("a.onnx", "--on", "cpu"), "cpu runs onnxruntime"),
         (("a.onnx", "--on", "rtx-3060=user@box"), "write --on TARGET without a host"),
         (("a.onnx", "--on", "rtx-3060", "--batches", "8,1,2"), "--batches takes one batch"),
+        (("a.onnx", "--on", "jetson-orin-nano"), "let `edgekd bench a.onnx --on jetson-orin-nano=USER@HOST` build and time it there"),
         (("--batches", "8"), "are for engines: give a FILE.onnx"),
     ],
 )

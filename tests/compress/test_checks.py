@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import get_args
 
 import pytest
+import torch
 
 from edgekd import compress as verbs
 from edgekd.compress.plan import Work
@@ -38,6 +39,13 @@ def test_a_dry_run_refuses_what_the_run_refuses(base: Path, term: FeatureTerm, n
         said.append(str(caught.value))
     assert said[0] == said[1]
     assert not list((base / "run").glob("teach*"))
+
+
+def test_a_dry_run_fetches_nothing(base: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Networks with published weights are as large without them."""
+    monkeypatch.setattr(torch.hub, "load_state_dict_from_url", lambda *args, **kwargs: pytest.fail("weights were fetched"))
+    lines = verbs.plan(recipe(teacher=Teacher(model="resnet18", weights="pretrained")), base=base)
+    assert any(line.startswith("teacher   resnet18: 11.2M parameters") for line in lines)
 
 
 def test_limits_that_nothing_will_be_measured_for(base: Path) -> None:

@@ -8,7 +8,7 @@ from edgekd.data.images import Found
 from edgekd.data.pictures import Wanted
 from edgekd.data.tables import csv
 from edgekd.errors import MissingError, UsageError
-from edgekd.events import silent
+from edgekd.events import Event, Note, silent
 from tests.data.conftest import WriteImages
 
 
@@ -36,6 +36,14 @@ def test_paths_and_labels(images: Path) -> None:
     assert found.classes == ("a", "b")
     assert found.train.labels.tolist() == [0, 1, 0, 1]
     assert (found.valid, found.test, found.groups) == (None, None, None)
+
+
+def test_a_label_that_says_nothing_is_warned_of(images: Path) -> None:
+    """A program's word for nothing is a class as any other would be."""
+    (images / "table.csv").write_text("path,label\nimages/000.png,a\nimages/001.png,NaN\nimages/002.png,b\n")
+    told: list[Event] = []
+    assert csv(images / "table.csv", Wanted(), told.append).classes == ("NaN", "a", "b")
+    assert any(isinstance(event, Note) and "has images labelled 'NaN', which is a class like any other here" in event.text for event in told)
 
 
 def test_splits_are_kept(images: Path) -> None:
