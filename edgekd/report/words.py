@@ -5,6 +5,8 @@ Each says only what was measured, and says so when the difference is within the 
 """
 
 import math
+import re
+from collections.abc import Sequence
 
 from edgekd import stats, units
 from edgekd.budget import choose, figures
@@ -15,6 +17,7 @@ from edgekd.report.cells import led, named, reference
 from edgekd.scores import Metric, Score
 from edgekd.stats import Interval
 
+_FIGURE = re.compile(r"\d+(?:\.\d+)?")
 WORTH = 1.2
 """An int8 file that is not so many times as fast as its network's fp32 file is said to gain little."""
 
@@ -166,14 +169,27 @@ def _quantised(report: Report, target: str) -> Artifact | None:
 
 
 def doubts(report: Report) -> list[str]:
-    """What there is to doubt: of the run, of its data, of each measurement; what holds for several files is said once."""
+    """What there is to doubt: of the run, of its data, of each measurement; what holds for several files is said once, figures by their range."""
     notes = report.data.notes if report.data else []
-    measured: dict[tuple[str, str], list[str]] = {}
+    measured: dict[tuple[str, str], list[tuple[str, str]]] = {}
     for each in report.measurements:
         for doubt in each.doubts:
-            measured.setdefault((doubt, each.target), []).append(each.artifact)
-    told = [f"{names[0] if len(names) == 1 else f'{len(names)} files'} on {target}: {doubt}" for (doubt, target), names in measured.items()]
+            measured.setdefault((_FIGURE.sub("#", doubt), each.target), []).append((each.artifact, doubt))
+    told = []
+    for (_, target), found in measured.items():
+        names = list(dict.fromkeys(name for name, _ in found))
+        told.append(f"{names[0] if len(names) == 1 else f'{len(names)} files'} on {target}: {_ranged([doubt for _, doubt in found])}")
     return list(dict.fromkeys([*report.doubts, *notes, *told]))
+
+
+def _ranged(texts: Sequence[str]) -> str:
+    """Texts that differ in their figures alone, as one: each figure, or from the least to the largest."""
+    ranges = []
+    for figures_there in zip(*map(_FIGURE.findall, texts), strict=True):
+        least, most = min(figures_there, key=float), max(figures_there, key=float)
+        ranges.append(least if least == most else f"{least} to {most}")
+    left = iter(ranges)
+    return _FIGURE.sub(lambda _: next(left), texts[0])
 
 
 def _accuracy(report: Report, name: str) -> Interval | None:

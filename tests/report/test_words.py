@@ -148,7 +148,10 @@ def test_unmeasured_files_are_compared_by_size() -> None:
 
 
 def test_a_doubt_about_several_files_is_said_once() -> None:
-    """With how many they are."""
+    """With how many they are, and the range of what differs."""
+    each_own = [replace(each, doubts=[f"samples scatter by {12 + at} % of the median"]) for at, each in enumerate(REPORT.measurements)]
+    last = words.doubts(replace(REPORT, measurements=each_own))[-1]
+    assert last == f"{len(each_own)} files on cpu: samples scatter by 12 to {11 + len(each_own)} % of the median"
     busy = [replace(each, doubts=["other programs kept 1.2 of 2 cores busy"]) for each in REPORT.measurements]
     assert words.doubts(replace(REPORT, measurements=busy))[-1] == f"{len(busy)} files on cpu: other programs kept 1.2 of 2 cores busy"
 
