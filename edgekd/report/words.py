@@ -6,11 +6,12 @@ Each says only what was measured, and says so when the difference is within the 
 
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from edgekd import stats, units
 from edgekd.budget import choose, figures
 from edgekd.budget.figures import Ask, Unknown
+from edgekd.measurements import Measurement
 from edgekd.record import Artifact, Report
 from edgekd.report import kept, runtimes
 from edgekd.report.cells import led, named, reference
@@ -18,6 +19,9 @@ from edgekd.scores import Metric, Score
 from edgekd.stats import Interval
 
 _FIGURE = re.compile(r"\d+(?:\.\d+)?")
+_VNNI = {"avx512_vnni", "avx_vnni"}
+_FULL_RANGE = "int8 per channel"
+"""What a file's calibration says of weights that take all 8 bits."""
 WORTH = 1.2
 """An int8 file that is not so many times as fast as its network's fp32 file is said to gain little."""
 
@@ -173,13 +177,24 @@ def doubts(report: Report) -> list[str]:
     notes = report.data.notes if report.data else []
     measured: dict[tuple[str, str], list[tuple[str, str]]] = {}
     for each in report.measurements:
-        for doubt in each.doubts:
+        for doubt in [*each.doubts, *_overflowing(report, each)]:
             measured.setdefault((_FIGURE.sub("#", doubt), each.target), []).append((each.artifact, doubt))
     told = []
     for (_, target), found in measured.items():
         names = list(dict.fromkeys(name for name, _ in found))
         told.append(f"{names[0] if len(names) == 1 else f'{len(names)} files'} on {target}: {_ranged([doubt for _, doubt in found])}")
     return list(dict.fromkeys([*report.doubts, *notes, *told]))
+
+
+def _overflowing(report: Report, measurement: Measurement) -> Iterator[str]:
+    """Where a file's products of 8 bits may overflow: it was made on a CPU with VNNI, whose weights take all 8, and ran on an x86 without."""
+    file, host = named(report, measurement.artifact), report.hosts.get(measurement.host)
+    full = file is not None and file.precision == "int8-cpu" and (file.calibration or {}).get("weights") == _FULL_RANGE
+    if full and host is not None and host.architecture in ("x86_64", "AMD64") and host.instructions and not _VNNI & set(host.instructions):
+        yield (
+            "this CPU has no VNNI, and the file was made on one that has: its products may overflow here. `edgekd evaluate FILE --host HOST` tells; "
+            "exported on such a machine its weights take 7 bits"
+        )
 
 
 def _ranged(texts: Sequence[str]) -> str:

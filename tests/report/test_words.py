@@ -156,6 +156,18 @@ def test_a_doubt_about_several_files_is_said_once() -> None:
     assert words.doubts(replace(REPORT, measurements=busy))[-1] == f"{len(busy)} files on cpu: other programs kept 1.2 of 2 cores busy"
 
 
+def test_products_that_may_overflow_elsewhere_are_doubted() -> None:
+    """Of a file whose weights take 8 bits, on an x86 without VNNI."""
+
+    def told(weights: str, instructions: list[str]) -> int:
+        hosts = {key: replace(host, instructions=instructions) for key, host in REPORT.hosts.items()}
+        report = replace(_artifacts("student", calibration={"weights": weights}), hosts=hosts)
+        return sum("this CPU has no VNNI" in doubt for doubt in words.doubts(report))
+
+    assert told("int8 per channel", ["avx2"]) == 1
+    assert told("int8 per channel, 7 bits", ["avx2"]) == told("int8 per channel", ["avx2", "avx_vnni"]) == told("int8 per channel", []) == 0
+
+
 def test_doubts_are_gathered_once() -> None:
     """Of the run, the data and each measurement, without repeats."""
     doubled = replace(REPORT, doubts=[*REPORT.doubts, *REPORT.doubts])
