@@ -11,7 +11,9 @@ EdgekdError            exit 3   anything that went wrong for a reason we can nam
     └── HostsLostError exit 3   some of several hosts, while the others measured
 """
 
+import importlib.util
 from collections.abc import Mapping
+from pathlib import Path
 from typing import ClassVar
 
 
@@ -37,6 +39,12 @@ class MissingError(EdgekdError):
     exit_code = 2
 
 
+def install_line(extra: str) -> str:
+    """What installs an extra: by uv in a checkout whose environment it has made, which has no pip."""
+    by_uv = importlib.util.find_spec("pip") is None and (Path(__file__).parents[1] / "pyproject.toml").is_file()
+    return f"uv sync --extra {extra}" if by_uv else f"pip install 'edgekd[{extra}]'"
+
+
 class MissingExtra(MissingError):
     """A package of an extra is not installed.
 
@@ -44,7 +52,7 @@ class MissingExtra(MissingError):
     """
 
     def __init__(self, package: str, extra: str) -> None:
-        super().__init__(f"{package} is needed here and is not installed. Install it with: pip install 'edgekd[{extra}]'")
+        super().__init__(f"{package} is needed here and is not installed. Install it with: {install_line(extra)}")
 
 
 class RunError(EdgekdError):

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from edgekd import __version__, units
+from edgekd.errors import install_line
 
 INT8 = {
     "amx_int8": "AMX",
@@ -88,7 +89,7 @@ def missing_extras() -> dict[str, str]:
         marked = re.fullmatch(r"([A-Za-z0-9._-]+).*extra == ['\"]([\w-]+)['\"].*", requirement)
         if marked and marked[1] != "edgekd" and not _present(marked[1]):
             lacking.setdefault(marked[2], []).append(marked[1])
-    return {f"{extra} ({', '.join(names)})": f"pip install 'edgekd[{extra}]'" for extra, names in lacking.items()}
+    return {f"{extra} ({', '.join(names)})": install_line(extra) for extra, names in lacking.items()}
 
 
 def lines(found: Found) -> list[str]:

@@ -7,7 +7,7 @@ import os
 import pytest
 
 from edgekd.cli.faults import Fault, Terminated, explain, show
-from edgekd.errors import MissingExtra, RunError, UsageError
+from edgekd.errors import MissingExtra, RunError, UsageError, install_line
 
 
 @pytest.mark.parametrize(
@@ -15,13 +15,13 @@ from edgekd.errors import MissingExtra, RunError, UsageError
     [
         (UsageError("a rule"), 2, "a rule"),
         (RunError("in use"), 3, "in use"),
-        (MissingExtra("torch", "train"), 2, "pip install 'edgekd[train]'"),
+        (MissingExtra("torch", "train"), 2, install_line("train")),
         (
             ModuleNotFoundError("No module named 'timm'", name="timm"),
             2,
-            "timm is needed here and is not installed. Install it with: pip install 'edgekd[timm]'",
+            f"timm is needed here and is not installed. Install it with: {install_line('timm')}",
         ),
-        (ModuleNotFoundError("No module named 'torch.x'", name="torch.x"), 2, "pip install 'edgekd[train]'"),
+        (ModuleNotFoundError("No module named 'torch.x'", name="torch.x"), 2, install_line("train")),
         (KeyboardInterrupt(), 130, "Stopped."),
         (Terminated("Stopped. Kept.", SystemExit(143)), 143, "Stopped. Kept."),
         (OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "/data/x.npy"), 3, "The disk is full at /data/x.npy. Finished files are whole and kept"),
@@ -42,7 +42,7 @@ def test_each_way_to_end_badly_has_its_words_and_its_code(error: BaseException, 
 def test_the_extra_is_the_commands_own(needs: str | None, extra: str) -> None:
     """Who trains is not sent for numpy first and for torch next."""
     error = ModuleNotFoundError("No module named 'numpy'", name="numpy")
-    assert f"edgekd[{extra}]" in explain(error, needs).message
+    assert install_line(extra) in explain(error, needs).message
 
 
 def test_an_unexpected_error_is_called_a_bug() -> None:

@@ -16,6 +16,7 @@ import pytest
 from typer.testing import CliRunner
 
 from edgekd.cli.app import app
+from edgekd.errors import install_line
 from edgekd.events import StageFinished, StageStarted, silent
 from edgekd.recipe import Recipe
 from edgekd.recipefile import encode_recipe
@@ -228,7 +229,7 @@ def test_without_the_extra_the_line_that_installs_it_is_named(calls: Calls, monk
     monkeypatch.setattr(sys.modules["edgekd.compress"], "compress", missing)
     result = runner.invoke(app, ["compress"])
     assert result.exit_code == 2
-    assert "numpy is needed here and is not installed. Install it with: pip install 'edgekd[train]'" in result.stderr
+    assert f"numpy is needed here and is not installed. Install it with: {install_line('train')}" in result.stderr
 
 
 SLOW = """

@@ -3,6 +3,7 @@
 import bz2
 import hashlib
 import pickle
+import re
 import sys
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
@@ -16,7 +17,7 @@ from torchvision import datasets
 from edgekd.data import named
 from edgekd.data.images import Found
 from edgekd.data.pictures import Wanted
-from edgekd.errors import MissingError, MissingExtra, UsageError
+from edgekd.errors import MissingError, MissingExtra, UsageError, install_line
 from edgekd.events import silent
 from tests.data.conftest import WriteImages, toy_arrays, write_mnist
 
@@ -233,5 +234,5 @@ def test_hf_sets_that_cannot_be_loaded(monkeypatch: pytest.MonkeyPatch, download
 def test_hf_needs_its_extra(monkeypatch: pytest.MonkeyPatch) -> None:
     """Where the package is not installed, the line that installs it."""
     monkeypatch.setitem(sys.modules, "datasets", None)
-    with pytest.raises(MissingExtra, match=r"datasets is needed here .*edgekd\[hf\]"):
+    with pytest.raises(MissingExtra, match=f"datasets is needed here .*{re.escape(install_line('hf'))}"):
         named.hugging_face("pets", Wanted(), False, silent)

@@ -1,5 +1,6 @@
 """device/predict.py: an artifact over there answers as the runtime does here on the same prepared images."""
 
+import re
 import sys
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from onnx import TensorProto
 
 from edgekd.device.predict import logits_output, open_predict, prepare
 from edgekd.device.session import Session
-from edgekd.errors import DeviceError, MissingExtra, UsageError
+from edgekd.errors import DeviceError, MissingExtra, UsageError, install_line
 from edgekd.models.network import Network
 from edgekd.preprocess import Preprocess
 from tests.device.nets import CLASSES, Shape, classifier
@@ -210,5 +211,5 @@ def test_only_resizing_needs_torch(monkeypatch: pytest.MonkeyPatch) -> None:
     """Where it is not installed, images of the file's own size are prepared all the same."""
     monkeypatch.setitem(sys.modules, "torch", None)
     assert prepare(pictures(), RGB).shape == (7, 3, 6, 4)
-    with pytest.raises(MissingExtra, match=r"torch is needed here .* pip install 'edgekd\[train\]'"):
+    with pytest.raises(MissingExtra, match=f"torch is needed here .*{re.escape(install_line('train'))}"):
         prepare(pictures(height=9), RGB)

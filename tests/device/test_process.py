@@ -1,6 +1,7 @@
 """device/process.py: agents that crash, fall silent or are someone else."""
 
 import json
+import re
 import signal
 import sys
 from collections.abc import Iterator
@@ -11,7 +12,7 @@ import pytest
 
 from edgekd.device.agent import protocol
 from edgekd.device.process import Agent
-from edgekd.errors import DeviceError, MissingExtra
+from edgekd.errors import DeviceError, MissingExtra, install_line
 from tests.device.processes import PATIENCE_S, UNRULY, gone, python38
 
 
@@ -36,7 +37,7 @@ def hello(**other: Any) -> str:
 def test_a_runtime_that_is_not_installed(pyz: Path) -> None:
     """The line that installs it is named."""
     with Agent([sys.executable, "-I", "-S", str(pyz), "n"], "n") as agent:
-        with pytest.raises(MissingExtra, match=r"numpy .* pip install 'edgekd\[measure\]'"):
+        with pytest.raises(MissingExtra, match=f"numpy .*{re.escape(install_line('measure'))}"):
             agent.ask("start")
 
 
@@ -57,7 +58,7 @@ def test_jobs_are_answered_in_order(agent: Agent) -> None:
     ("kind", "error", "message"),
     [
         ("refused", DeviceError, r"^not like this$"),
-        ("missing", MissingExtra, r"onnxruntime is needed .* pip install 'edgekd\[measure\]'"),
+        ("missing", MissingExtra, f"onnxruntime is needed .*{re.escape(install_line('measure'))}"),
         ("memory", DeviceError, r"ran out of memory in `fail`: 512 GiB asked for\. Take a smaller batch or file"),
         ("runtime", DeviceError, r"`fail` failed in the runtime: a node was odd"),
     ],

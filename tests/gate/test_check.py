@@ -1,6 +1,7 @@
 """The gate: what is checked, against which limits, and that nothing passes unchecked."""
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -8,7 +9,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from edgekd.errors import MissingError, MissingExtra
+from edgekd.errors import MissingError, MissingExtra, install_line
 from edgekd.events import Event, Note
 from edgekd.gate import check
 from edgekd.gate.limits import limits_from
@@ -92,7 +93,7 @@ def test_without_onnx_a_size_is_judged_and_parameters_name_the_extra(tmp_path: P
     monkeypatch.delitem(sys.modules, "edgekd.graph", raising=False)
     assert [verdict.state for verdict in check([file], limits_from(["size=4MB"]))] == ["pass"]
     for typed in ("params=1M", "macs=1M", "growth.params=1%"):
-        with pytest.raises(MissingExtra, match=r"edgekd\[measure\]"):
+        with pytest.raises(MissingExtra, match=re.escape(install_line("measure"))):
             check([file], limits_from([typed]))
 
 

@@ -1,6 +1,7 @@
 """edgekd.models.blackbox: ONNX files of every layout as teachers, and those that are none."""
 
 import os
+import re
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,7 +12,7 @@ import torch
 from onnx import TensorProto, helper
 from torch import Tensor
 
-from edgekd.errors import MissingError, MissingExtra
+from edgekd.errors import MissingError, MissingExtra, install_line
 from edgekd.models.blackbox import BlackBox, OnnxTeacher, onnx_teacher
 from edgekd.preprocess import Preprocess
 from tests.models.nets import AS_THEY_ARE, GREY_AS_THEY_ARE, IMAGENET, linear_file, matrix, noise, saved
@@ -181,7 +182,7 @@ def test_telemetry_is_off(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
 def test_onnx_runtime_is_named_where_it_is_missing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """With the line that installs it."""
     monkeypatch.setitem(sys.modules, "onnxruntime", None)
-    with pytest.raises(MissingExtra, match=r"onnxruntime is needed here .* pip install 'edgekd\[measure\]'"):
+    with pytest.raises(MissingExtra, match=f"onnxruntime is needed here .*{re.escape(install_line('measure'))}"):
         BlackBox(linear_file(tmp_path / "net.onnx"))
 
 
