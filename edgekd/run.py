@@ -205,9 +205,12 @@ def origin_of(folder: Path) -> str | None:
 
 
 def home(folder: Path, origin: str, here: Path) -> Path:
-    """What the paths in a run's recipe start from: the recipe's folder; of a run by flags, where it was started, as far as its own place tells."""
+    """What the paths in a run's recipe start from: the recipe's folder, or where those of the run start whose own `recipe.toml` it is; of a run by flags,
+    where it was started, as far as its own place tells."""
     if origin.startswith("recipe "):
-        return (folder / origin.removeprefix("recipe ")).resolve().parent
+        recipe = (folder / origin.removeprefix("recipe ")).resolve()
+        whose = origin_of(recipe.parent) if recipe.name == "recipe.toml" else None
+        return recipe.parent if whose is None else home(recipe.parent, whose, here)
     return folder.resolve().parents[1] if folder.resolve().parent.name == "runs" else here
 
 

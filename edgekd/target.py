@@ -94,8 +94,9 @@ def fitting(machine: str) -> list[Target]:
 
 
 def _named(word: str, machine: str) -> bool:
-    """Whether a machine's name has the word whole: an L40S is no L4, and neither a Ti nor a laptop's chip is the plain one."""
-    return re.search(rf"(?<!\w){re.escape(word)}(?!\w)(?!\s(?:Ti|SUPER|Laptop|D|Max-Q)\b)", machine, re.IGNORECASE) is not None
+    """Whether a machine's name has the word whole: an L40S is no L4, and of RTX cards neither a Ti nor a laptop's chip is the plain one."""
+    others = r"(?!\s(?:Ti|SUPER|Laptop|D|Max-Q)\b)" if word.startswith("RTX") else ""
+    return re.search(rf"(?<!\w){re.escape(word)}(?!\w){others}", machine, re.IGNORECASE) is not None
 
 
 def load(spec: str, base: Path = Path()) -> Target:

@@ -42,7 +42,7 @@ def code_hash(spec: str, base: Path) -> str:
     file = base / _split(spec)[0]
     if not file.is_file():
         raise MissingError(f"no file at {file}. A relative path starts at the recipe's folder, or where you are.")
-    neighbours = {path.relative_to(file.parent.resolve()).as_posix(): sha256_file(path) for path in _neighbours(file.resolve())}
+    neighbours = {path.relative_to(file.resolve().parent).as_posix(): sha256_file(path) for path in _neighbours(file.resolve())}
     return sha256_json({"file": sha256_file(file), **neighbours}) if neighbours else sha256_file(file)
 
 

@@ -6,7 +6,7 @@ import onnx
 import pytest
 from onnx import TensorProto, helper
 
-from edgekd.beside import external_files, model_sha256
+from edgekd.beside import external_files, external_names, model_sha256
 from edgekd.errors import MissingError, UsageError
 from edgekd.files import sha256_file
 from tests.graphs import model, value, weight
@@ -38,6 +38,35 @@ def test_every_place_that_holds_tensors_is_looked_at(tmp_path: Path) -> None:
     for name in ("in.bin", "node.bin", "w.bin"):
         (tmp_path / name).write_bytes(bytes(64))
     assert [each.name for each in external_files(file)] == ["in.bin", "node.bin", "w.bin"]
+
+
+def test_functions_and_sparse_tensors_may_lie_elsewhere_too(tmp_path: Path) -> None:
+    """And what was saved otherwise before has entries left that count for nothing."""
+    made = model([helper.make_node("Sum", ["x"], ["y"])], [value("x", 1, 4)], [value("y", 1, 4)], [weight("w", 4, 4)])
+    made.graph.initializer[0].external_data.add(key="location", value="left.bin")
+    body = [helper.make_node("Constant", [], ["c"], value=_outside("", "function.bin"))]
+    made.functions.append(helper.make_function("own", "F", [], ["c"], body, [helper.make_opsetid("", 20)]))
+    sparse = made.graph.sparse_initializer.add()
+    sparse.values.CopyFrom(_outside("s", "sparse.bin"))
+    file = tmp_path / "m.onnx"
+    file.write_bytes(made.SerializeToString())
+    assert external_names(file) == ["function.bin", "sparse.bin"]
+
+
+@pytest.mark.parametrize("name", ["../up.bin", "/elsewhere/up.bin", "sub/../../up.bin"])
+def test_weights_outside_the_models_folder_are_refused(tmp_path: Path, name: str) -> None:
+    """As runtimes refuse them; a folder within is fine."""
+    for place in (name, "sub/w.bin"):
+        made = model([helper.make_node("MatMul", ["x", "w"], ["y"])], [value("x", 1, 4)], [value("y", 1, 4)], [_outside("w", place)])
+        (tmp_path / "m.onnx").write_bytes(made.SerializeToString())
+        if place == name:
+            with pytest.raises(UsageError, match="keeps weights outside its own folder"):
+                external_files(tmp_path / "m.onnx")
+    with pytest.raises(MissingError, match=r"keeps its weights in sub/w\.bin, which is not beside it"):
+        model_sha256(tmp_path / "m.onnx")
+    (tmp_path / "sub").mkdir()
+    (tmp_path / "sub" / "w.bin").write_bytes(bytes(64))
+    assert external_files(tmp_path / "m.onnx") == [tmp_path / "sub" / "w.bin"]
 
 
 def test_a_model_is_known_by_all_its_files(tmp_path: Path) -> None:

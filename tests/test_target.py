@@ -104,6 +104,7 @@ def test_a_damaged_installation_says_so(monkeypatch: pytest.MonkeyPatch, tmp_pat
         ("Intel(R) Xeon(R) NVIDIA GeForce RTX 4060", "rtx-4060"),
         ("NVIDIA H100 80GB HBM3", "h100"),
         ("AMD EPYC", None),
+        ("NVIDIA Jetson Orin Nano Super Developer Kit", "jetson-orin-nano"),
         ("NVIDIA L4", "l4"),
         ("NVIDIA L40S", None),
         ("NVIDIA GH200 480GB", None),

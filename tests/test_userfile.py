@@ -61,6 +61,9 @@ def test_its_hash_is_of_what_it_imports_too(tmp_path: Path) -> None:
         (tmp_path / name).write_text(f"{text}\n")
         hashes.append(userfile.code_hash(spec, tmp_path))
     assert len(set(hashes)) == 9
+    (tmp_path / "project").mkdir()
+    (tmp_path / "project" / "net.py").symlink_to("../net.py")
+    assert userfile.code_hash(spec, tmp_path / "project") == hashes[-1]
     (tmp_path / "other.py").write_text("")
     assert userfile.code_hash(spec, tmp_path) == hashes[-1]
 

@@ -162,25 +162,18 @@ def job_from(recipe_file: Path | None, flags: Flags, out: Path | None) -> Job:
     from edgekd.errors import UsageError
     from edgekd.recipe import Recipe
     from edgekd.recipefile import read_recipe
+    from edgekd.run import home
 
     cwd = Path.cwd()
     if recipe_file is not None and recipe_file.is_dir():
         return _taken_up(recipe_file, flags, out)
     if recipe_file is not None and recipe_file.suffix in INSTEAD:
         raise UsageError(f"a recipe is a TOML file or a run's folder; got {recipe_file}. Did you mean {INSTEAD[recipe_file.suffix]}{recipe_file}?")
-    base = cwd if recipe_file is None else _base_of(recipe_file, cwd)
+    base = cwd if recipe_file is None else home(Path(), f"recipe {recipe_file}", cwd)
     start = Recipe() if recipe_file is None else read_recipe(recipe_file)
     recipe = recipe_from(start, flags, base=base, cwd=cwd)
     folder = out or Path("runs") / run_name(recipe_file, recipe.data)
     return Job(recipe, folder, origin(recipe_file, recipe, folder), base)
-
-
-def _base_of(recipe: Path, cwd: Path) -> Path:
-    """What a recipe's paths start from: its own folder; of a run's own copy what that run's did."""
-    from edgekd.run import home, origin_of
-
-    whose = origin_of(recipe.parent) if recipe.name == "recipe.toml" else None
-    return recipe.resolve().parent if whose is None else home(recipe.parent, whose, cwd)
 
 
 def _taken_up(folder: Path, flags: Flags, out: Path | None) -> Job:

@@ -1,5 +1,6 @@
 """budget init and tighten, baseline save, show and compare: the limits and the figures that people keep in git."""
 
+import codecs
 import os
 import shlex
 from collections.abc import Sequence
@@ -80,7 +81,9 @@ def budget_tighten(paths: Measured = None, *, margin: Margin = "10 %", budget: O
     share = _margin(margin)
     changes = list(tighter(_reports(named, found.file), found.budget.limit, share))
     if changes:
-        write_atomic(found.file, tightened(found.file.read_bytes().decode(), found.file, changes))
+        data = found.file.read_bytes()
+        mark = codecs.BOM_UTF8 if data.startswith(codecs.BOM_UTF8) else b""
+        write_atomic(found.file, mark + tightened(data.decode("utf-8-sig"), found.file, changes).encode())
     lines = [f"{each.quantity}: {each.before} → {each.after} ({each.measured} was measured)" for each in changes]
     none = f"no limit of {found.file} has more room than the margin of {margin}"
     face.result(

@@ -197,6 +197,8 @@ def _made(story: Story, do: set[Step], python: Sequence[str] = ()) -> tuple[list
     files.check(story.recipe, story.base)
     if "bench" in do:
         timing.reach(story.recipe, every="evaluate" in do, python=python)
+    if "export" in do:
+        files.check_images(story)
     checks.check(story)
     learners = _learners(story, do)
     made = files.export(story, learners, do="export" in do)

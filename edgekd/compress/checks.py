@@ -10,7 +10,6 @@ def check(story: Story) -> None:
     Raises:
         UsageError: as the `check` of each part.
     """
-    files.check_images(story)
     ensemble.check(story)
     students.check(story)
     assistants.check(story)

@@ -79,6 +79,8 @@ def looking(recipe: Recipe, base: Path, emit: Emit = silent) -> Iterator[Story]:
 
 
 def _lines(story: Story, work: Work) -> Iterator[str]:
+    if work == "compress":
+        files.check_images(story)
     checks.check(story)
     recipe, images = story.recipe, story.images
     height, width, channels = story.shape

@@ -137,10 +137,10 @@ def planned_beside(story: Story) -> list[tuple[Network, tuple[Phase, ...] | None
 
 
 def _planned(story: Story, spec: Teacher, seed: int) -> tuple[Network, tuple[Phase, ...] | None]:
-    phases = supervised(_epochs(story)) if is_taught(story, spec) else None
-    if spec.weights == "pretrained":  # it is as large without them, and nothing is fetched for a plan
-        return built(story, msgspec.structs.replace(spec, weights=None), replace_head=False, seed=seed), phases
-    return _start(story, spec, seed)[0], phases
+    if story.recipe.teacher is None and spec.weights is not None:  # nobody has asked for its weights yet, and it is as large without them
+        return built(story, msgspec.structs.replace(spec, weights=None), replace_head=True, seed=seed), supervised(_epochs(story))
+    network, epochs = _start(story, spec, seed)
+    return network, None if epochs is None else supervised(epochs)
 
 
 def _default_teacher(story: Story) -> Teacher:

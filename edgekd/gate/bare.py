@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path, PurePath
 
 from edgekd import __version__
-from edgekd.beside import external_files, model_sha256, refuse_part
+from edgekd.beside import external_names, found, model_sha256, refuse_part
 from edgekd.errors import MissingError, MissingExtra, UsageError
 from edgekd.gate import lfs
 from edgekd.record import Artifact, Report
@@ -46,15 +46,15 @@ def inspect(file: Path, name: str | None = None, *, deep: bool = True) -> Artifa
     with file.open("rb") as opened:
         if opened.read(1) not in _TAGS:
             raise UsageError(f"{file} is not an ONNX model: it does not begin as one. Something else was saved in its place; get it anew.")
-    network, external = name or file.stem, external_files(file)
+    network, names = name or file.stem, external_names(file)
+    external = found(file, names)
     for beside in external:
         lfs.refuse_pointer(beside)
+    sha256 = model_sha256(file, names)
     if not deep:
         refuse_part(file)
         size = sum(each.stat().st_size for each in (file, *external))
-        return Artifact(
-            role="file", network=network, precision="as-is", path=str(file), sha256=model_sha256(file), size=size, params=0, macs=None, opset=0
-        )
+        return Artifact(role="file", network=network, precision="as-is", path=str(file), sha256=sha256, size=size, params=0, macs=None, opset=0)
     try:
         from edgekd.graph import summary
     except ModuleNotFoundError as error:
@@ -65,7 +65,7 @@ def inspect(file: Path, name: str | None = None, *, deep: bool = True) -> Artifa
         network=network,
         precision="as-is",
         path=str(file),
-        sha256=model_sha256(file),
+        sha256=sha256,
         size=graph.size,
         params=graph.params,
         macs=graph.macs,

@@ -18,7 +18,8 @@ from edgekd.report.cells import led, named, reference
 from edgekd.scores import Metric, Score
 from edgekd.stats import Interval
 
-_FIGURE = re.compile(r"\d+(?:\.\d+)?")
+_FIGURE = re.compile(r"(?<![\w.])(?<!batch )\d+(?:\.\d+)?(?!\w|\.\d)")
+"""A measured number: no part of a name, and no batch, of which each is another one."""
 _VNNI = {"avx512_vnni", "avx_vnni"}
 _FULL_RANGE = "int8 per channel"
 """What a file's calibration says of weights that take all 8 bits."""
@@ -198,11 +199,11 @@ def _overflowing(report: Report, measurement: Measurement) -> Iterator[str]:
 
 
 def _ranged(texts: Sequence[str]) -> str:
-    """Texts that differ in their figures alone, as one: each figure, or from the least to the largest."""
+    """Texts that differ in their figures alone, as one: each figure, or the least and the largest."""
     ranges = []
     for figures_there in zip(*map(_FIGURE.findall, texts), strict=True):
         least, most = min(figures_there, key=float), max(figures_there, key=float)
-        ranges.append(least if least == most else f"{least} to {most}")
+        ranges.append(least if least == most else f"{least}–{most}")
     left = iter(ranges)
     return _FIGURE.sub(lambda _: next(left), texts[0])
 

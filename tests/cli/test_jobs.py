@@ -163,6 +163,10 @@ def test_a_runs_own_recipe_is_run_from_where_that_run_was(calls: Calls) -> None:
     assert runner.invoke(app, ["compress", "runs/a/recipe.toml", "--out", "b"]).exit_code == 0
     ((_, recipe, options),) = calls
     assert (recipe.data, options["base"], options["folder"]) == ("npz:x.npz", Path("r").resolve(), Path("b"))
+    with Run.open(Path("runs/b"), origin="recipe ../a/recipe.toml", recipe_toml=encode_recipe(Recipe(data="npz:x.npz")), emit=silent):
+        pass
+    assert runner.invoke(app, ["bench", "runs/b"]).exit_code == 0
+    assert calls[-1][2]["base"] == Path("r").resolve()
 
 
 def test_a_run_whose_manifest_is_damaged(calls: Calls) -> None:

@@ -23,6 +23,7 @@ def test_from_a_file_to_a_gate_that_holds(tmp_path: Path) -> None:
     assert process(tmp_path, "check").returncode == 0
     (tmp_path / "deep").mkdir()
     (tmp_path / "budget.toml").write_bytes((tmp_path / "budget.toml").read_bytes().replace(b"\n", b"\r\n"))
+    (tmp_path / "budget.toml").write_bytes(b"\xef\xbb\xbf" + (tmp_path / "budget.toml").read_bytes())
     tight = process(tmp_path / "deep", "budget", "tighten", "--margin", "0 %", "--json")
     assert [(each["quantity"], each["after"]) for each in json.loads(tight.stdout)["changes"]] == [
         ("size", f"{(tmp_path / 'models' / 'm.onnx').stat().st_size} B"),
@@ -31,6 +32,7 @@ def test_from_a_file_to_a_gate_that_holds(tmp_path: Path) -> None:
     ]
     ends = (tmp_path / "budget.toml").read_bytes()
     assert ends.count(b"\n") == ends.count(b"\r\n") > 0
+    assert ends.startswith(b"\xef\xbb\xbf")
     assert process(tmp_path, "check").returncode == 0
     again = process(tmp_path, "budget", "tighten", "--margin", "0 %")
     assert again.stdout == f"no limit of {tmp_path / 'budget.toml'} has more room than the margin of 0 %\n"

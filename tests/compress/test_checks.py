@@ -7,7 +7,8 @@ import pytest
 import torch
 
 from edgekd import compress as verbs
-from edgekd.compress.plan import Work
+from edgekd.compress import teacher as teachers
+from edgekd.compress.plan import Work, looking
 from edgekd.errors import UsageError
 from edgekd.limit import Limit
 from edgekd.phases import Phase
@@ -42,10 +43,11 @@ def test_a_dry_run_refuses_what_the_run_refuses(base: Path, term: FeatureTerm, n
 
 
 def test_a_dry_run_fetches_nothing(base: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Networks with published weights are as large without them."""
+    """The teacher that edgekd would take by itself is as large without its published weights."""
     monkeypatch.setattr(torch.hub, "load_state_dict_from_url", lambda *args, **kwargs: pytest.fail("weights were fetched"))
-    lines = verbs.plan(recipe(teacher=Teacher(model="resnet18", weights="pretrained")), base=base)
-    assert any(line.startswith("teacher   resnet18: 11.2M parameters") for line in lines)
+    with looking(recipe(teacher=None, size=(72, 72)), base) as story:
+        network, phases = teachers.planned(story)
+    assert (network.name, network.classes, phases is not None) == ("resnet50", len(story.classes), True)
 
 
 def test_limits_that_nothing_will_be_measured_for(base: Path) -> None:

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from edgekd import files as whole_files
+from edgekd.compress import plan
 from edgekd.errors import DeviceError, EdgekdError, MissingError, RunError, TrainingError, UsageError
 from edgekd.events import Note, silent
 from edgekd.limit import Limit
@@ -177,8 +178,8 @@ def test_one_test_image_scores_nothing(base: Path) -> None:
     """Which is said at the beginning."""
     with np.load(base / "images.npz") as archive:
         np.savez(base / "one.npz", **{name: archive[name][:1] if name.endswith("_test") else archive[name] for name in archive.files})
-    _, told = run(base, recipe(data="npz:one.npz"), verb="teach")
-    assert any(isinstance(event, Note) and event.text.startswith("there is one test image, so that no file will be scored") for event in told)
+    lines = plan(recipe(data="npz:one.npz"), base=base)
+    assert "note      there is one test image, so that no file will be scored: name more with --test" in lines
 
 
 def test_an_empty_folder_of_images(base: Path) -> None:

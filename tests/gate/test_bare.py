@@ -79,6 +79,9 @@ def test_a_file_that_was_cut_off_is_not_small(tmp_path: Path) -> None:
     file.write_bytes(file.read_bytes()[:-40])
     with pytest.raises(UsageError, match=r"does not read as an ONNX file: .*It was cut off, or is something else: get it anew"):
         inspect(file, deep=False)
+    file.write_bytes(bytes.fromhex("3a045a021200"))  # an input without a name
+    with pytest.raises(UsageError, match="does not read as an ONNX file"):
+        inspect(file, deep=False)
 
 
 def test_an_empty_file_is_no_model(tmp_path: Path) -> None:

@@ -3,11 +3,14 @@
 import hashlib
 from pathlib import Path
 
+import onnx
 import pytest
+from onnx import helper
 
 from edgekd.errors import MissingError, UsageError
 from edgekd.gate.origin import fetched, is_in_git
 from tests.gate.folders import committed
+from tests.graphs import model, value, weight
 
 
 def pointer(data: bytes) -> bytes:
@@ -41,12 +44,29 @@ def test_a_name_with_a_colon_may_be_a_path(tmp_path: Path) -> None:
 
 def test_a_file_of_another_commit(tmp_path: Path) -> None:
     """Its bytes under its own name, gone afterwards."""
-    (tmp_path / "m.onnx").write_bytes(b"\x00old\xff")
-    committed(tmp_path, "m.onnx")
-    (tmp_path / "m.onnx").write_bytes(b"new")
-    with fetched("HEAD:m.onnx") as found:
-        assert (found.name, found.read_bytes()) == ("m.onnx", b"\x00old\xff")
+    (tmp_path / "m.bin").write_bytes(b"\x00old\xff")
+    committed(tmp_path, "m.bin")
+    (tmp_path / "m.bin").write_bytes(b"new")
+    with fetched("HEAD:m.bin") as found:
+        assert (found.name, found.read_bytes()) == ("m.bin", b"\x00old\xff")
     assert not found.exists()
+
+
+def test_weights_beside_a_model_come_along(tmp_path: Path) -> None:
+    """Those of that commit, also from git LFS."""
+    made = model([helper.make_node("MatMul", ["x", "w"], ["y"])], [value("x", 1, 40)], [value("y", 1, 30)], [weight("w", 40, 30)])
+    (tmp_path / "models").mkdir()
+    onnx.save(made, tmp_path / "models" / "m.onnx", save_as_external_data=True, location="w.bin", size_threshold=0)
+    old = (tmp_path / "models" / "w.bin").read_bytes()
+    committed(tmp_path, "models/m.onnx", "models/w.bin")
+    (tmp_path / "models" / "w.bin").write_bytes(bytes(len(old)))
+    with fetched("HEAD:models/m.onnx") as found:
+        assert (found.parent / "w.bin").read_bytes() == old
+    (tmp_path / "models" / "w.bin").write_bytes(pointer(old))
+    committed(tmp_path, "models/m.onnx", "models/w.bin")
+    stored(tmp_path, old)
+    with fetched("HEAD:models/m.onnx") as found:
+        assert (found.parent / "w.bin").read_bytes() == old
 
 
 def test_what_git_does_not_have_says_how_to_fetch_it(tmp_path: Path) -> None:

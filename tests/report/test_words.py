@@ -151,7 +151,9 @@ def test_a_doubt_about_several_files_is_said_once() -> None:
     """With how many they are, and the range of what differs."""
     each_own = [replace(each, doubts=[f"samples scatter by {12 + at} % of the median"]) for at, each in enumerate(REPORT.measurements)]
     last = words.doubts(replace(REPORT, measurements=each_own))[-1]
-    assert last == f"{len(each_own)} files on cpu: samples scatter by 12 to {11 + len(each_own)} % of the median"
+    assert last == f"{len(each_own)} files on cpu: samples scatter by 12–{11 + len(each_own)} % of the median"
+    each_own = [replace(each, doubts=[f"net{at}.onnx failed at batch {8 + at}: 2 of 3"]) for at, each in enumerate(REPORT.measurements)]
+    assert len(words.doubts(replace(REPORT, measurements=each_own))) == len(each_own) + 2
     busy = [replace(each, doubts=["other programs kept 1.2 of 2 cores busy"]) for each in REPORT.measurements]
     assert words.doubts(replace(REPORT, measurements=busy))[-1] == f"{len(busy)} files on cpu: other programs kept 1.2 of 2 cores busy"
 

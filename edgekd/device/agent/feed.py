@@ -40,12 +40,14 @@ class Model:
         return 1 if put is None else shape(put, batch, {**self.own_size(), **dims})[0]
 
     def _batched(self) -> Optional[Put]:
-        """The input whose first axis counts images: an open one, else one of a length that an output's has too; those of four axes go first."""
-        puts = sorted((put for put in self.inputs if put["shape"]), key=lambda put: len(put["shape"]) != IMAGES)
+        """The input whose first axis counts images: one of four axes; without such, an open one, else one of a length that an output's has, too."""
+        puts = [put for put in self.inputs if put["shape"]]
+        pictures = [put for put in puts if len(put["shape"]) == IMAGES]
+        opened = [put for put in pictures or puts if not isinstance(put["shape"][0], int)]
         answers = [put["shape"][0] for put in self.outputs if put["shape"]]
         told = all(isinstance(size, int) for size in answers) and bool(answers)
-        opened = [put for put in puts if not isinstance(put["shape"][0], int)]
-        return next(iter(opened or [put for put in puts if not told or put["shape"][0] in answers]), None)
+        shared = [put for put in puts if not told or put["shape"][0] in answers]
+        return next(iter(opened or pictures or shared), None)
 
     def feeds(self, batch: int, dims: Dict[str, int], seed: int = 0) -> Dict[str, Any]:
         """Made-up inputs of the declared shapes: noise for numbers, zeros for indices (int32, int64), since any other may be out of range.

@@ -5,8 +5,9 @@ onnx.proto); weights are stepped over.
 """
 
 import hashlib
+import mmap
 from pathlib import Path
-from typing import Dict, Iterator, List, NamedTuple, Set, Tuple, Union
+from typing import Dict, Iterator, List, NamedTuple, Optional, Sequence, Set, Tuple, Union
 
 from .feed import Put
 from .protocol import RefusedError
@@ -17,10 +18,11 @@ KINDS = {
     **{12: "uint32", 13: "uint64", 16: "bfloat16"},
 }
 """TensorProto.DataType in numpy's words."""
-_GRAPH, _METADATA = 7, 14
-_NODE, _INITIALIZER, _INPUT, _OUTPUT = 1, 5, 11, 12
-_ATTRIBUTE, _TENSORS, _GRAPHS = 5, (5, 10), (6, 11)
-_TENSOR_NAME, _EXTERNAL = 8, 13
+_GRAPH, _METADATA, _FUNCTION = 7, 14, 25
+_NODE, _INITIALIZER, _INPUT, _OUTPUT, _SPARSE = 1, 5, 11, 12, 15
+_FUNCTIONS_NODE = 7
+_ATTRIBUTE, _TENSORS, _GRAPHS, _SPARSES = 5, (5, 10), (6, 11), (22, 23)
+_TENSOR_NAME, _EXTERNAL, _LOCATION = 8, 13, 14
 _OPEN = 1 << 63
 """Sizes from here on are negative, as some exporters write open axes."""
 
@@ -41,13 +43,13 @@ def read(path: str) -> Said:
     outputs: List[Put] = []
     metadata: Dict[str, str] = {}
     try:
-        for number, value in _fields(memoryview(Path(path).read_bytes())):
+        for number, value in _fields(_mapped(path)):
             if number == _GRAPH:
                 inputs, outputs = _puts(_bytes(value))
             elif number == _METADATA:
                 entry = dict(_fields(_bytes(value)))
                 metadata[_text(entry.get(1, memoryview(b"")))] = _text(entry.get(2, memoryview(b"")))
-    except (ValueError, IndexError, TypeError) as error:
+    except (ValueError, IndexError, KeyError, TypeError) as error:
         raise RefusedError("{} does not read as an ONNX file: {}".format(path, error)) from None
     if not outputs:
         raise RefusedError("{} does not read as an ONNX file: it has no graph with an output".format(path))
@@ -56,38 +58,69 @@ def read(path: str) -> Said:
 
 def external(path: str) -> List[str]:
     """The files of external data that a model names, as it names them, each once; raises RefusedError where it is no ONNX file."""
-    data = Path(path).read_bytes()
     names: Set[str] = set()
-    if b"location" not in data:  # the key that such a file is named under
+    data = _mapped(path)
+    if not _holds(data, b"location"):  # the key that such a file is named under
         return []
     try:
-        for number, value in _fields(memoryview(data)):
-            for tensor in _tensors(_bytes(value)) if number == _GRAPH else ():
-                entries = [dict(_fields(_bytes(entry))) for at, entry in _fields(tensor) if at == _EXTERNAL]
-                names.update(_text(entry[2]) for entry in entries if _text(entry.get(1, memoryview(b""))) == "location")
+        for number, value in _fields(data):
+            if number == _GRAPH:
+                names.update(_places(_tensors(_bytes(value), _NODE)))
+            elif number == _FUNCTION:
+                names.update(_places(_tensors(_bytes(value), _FUNCTIONS_NODE)))
     except (ValueError, IndexError, KeyError, TypeError) as error:
         raise RefusedError("{} does not read as an ONNX file: {}".format(path, error)) from None
     return sorted(names)
 
 
-def digest(path: str) -> str:
-    """The sha256 of a model: of its file alone, or of that and of all that hold its weights. Raises as `external`, OSError where one is missing."""
+def digest(path: str, beside: Optional[Sequence[str]] = None) -> str:
+    """The sha256 of a model: of its file alone, or of that and of all that hold its weights (`beside`: as `external` has found them already). Raises
+    as `external`, OSError where one is missing."""
     own = sha256_of(Path(path))
-    beside = ["{} {}".format(name, sha256_of(Path(path).parent / name)) for name in external(path)]
-    return hashlib.sha256("\n".join([own, *beside]).encode("utf-8")).hexdigest() if beside else own
+    files = ["{} {}".format(name, sha256_of(Path(path).parent / name)) for name in (external(path) if beside is None else beside)]
+    return hashlib.sha256("\n".join([own, *files]).encode("utf-8")).hexdigest() if files else own
 
 
-def _tensors(graph: memoryview) -> Iterator[memoryview]:
-    """A graph's tensors: initialisers, those that nodes hold, and the same of graphs within nodes."""
+def _places(tensors: Iterator[memoryview]) -> Iterator[str]:
+    """Where the external ones of some tensors lie."""
+    for tensor in tensors:
+        fields = list(_fields(tensor))
+        if (_LOCATION, 1) in fields:  # EXTERNAL; entries may be left of what was saved otherwise before
+            entries = [dict(_fields(_bytes(entry))) for at, entry in fields if at == _EXTERNAL]
+            yield from (_text(entry[2]) for entry in entries if _text(entry.get(1, memoryview(b""))) == "location")
+
+
+def _tensors(graph: memoryview, nodes: int) -> Iterator[memoryview]:
+    """A graph's tensors, or a function's, whose nodes have another number: initialisers, those that nodes hold, and the same of graphs within."""
     for number, value in _fields(graph):
-        if number == _INITIALIZER:
-            yield _bytes(value)
-        for place, attribute in _fields(_bytes(value)) if number == _NODE else ():
-            for at, held in _fields(_bytes(attribute)) if place == _ATTRIBUTE else ():
+        if number == nodes:
+            attributes = [_bytes(attribute) for place, attribute in _fields(_bytes(value)) if place == _ATTRIBUTE]
+            for at, held in (pair for attribute in attributes for pair in _fields(attribute)):
                 if at in _TENSORS:
                     yield _bytes(held)
+                elif at in _SPARSES:
+                    yield from _sparse(_bytes(held))
                 elif at in _GRAPHS:
-                    yield from _tensors(_bytes(held))
+                    yield from _tensors(_bytes(held), _NODE)
+        elif number == _INITIALIZER and nodes == _NODE:
+            yield _bytes(value)
+        elif number == _SPARSE and nodes == _NODE:
+            yield from _sparse(_bytes(value))
+
+
+def _sparse(tensor: memoryview) -> Iterator[memoryview]:
+    """A sparse tensor's values (1) and indices (2)."""
+    return (_bytes(value) for number, value in _fields(tensor) if number in (1, 2))
+
+
+def _holds(data: memoryview, word: bytes) -> bool:
+    return isinstance(data.obj, mmap.mmap) and data.obj.find(word) >= 0
+
+
+def _mapped(path: str) -> memoryview:
+    """A file's bytes, read as they are looked at: weights of gigabytes are stepped over."""
+    with open(path, "rb") as file:
+        return memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)) if file.seek(0, 2) else memoryview(b"")
 
 
 def _puts(graph: memoryview) -> Tuple[List[Put], List[Put]]:

@@ -1,5 +1,6 @@
 """ONNX Runtime: an ONNX file as an open model that is fed and answers. Any inputs; numpy and the runtime are imported late."""
 
+import time
 from functools import lru_cache
 from typing import Any, Dict, List, Optional
 
@@ -87,16 +88,17 @@ class Model(feed.Model):
         if profile is not None:
             options.enable_profiling = True
             options.profile_file_prefix = profile
-        if provider != CPU:
+        if provider != CPU and profile is None:
             options.add_session_config_entry(ALONE, "1")
         try:
             self._session = onnxruntime.InferenceSession(path, options, providers=[provider], disabled_optimizers=WRONG)
-        except Exception:  # ONNX Runtime's exceptions share no base class of their own
-            if provider == CPU:
+        except Exception as error:  # ONNX Runtime's exceptions share no base class of their own
+            if provider == CPU or "CPU EP" not in str(error):
                 raise
             options.add_session_config_entry(ALONE, "0")
-            self.partly = True
+            begun = time.perf_counter()
             self._session = onnxruntime.InferenceSession(path, options, providers=[provider], disabled_optimizers=WRONG)
+            self.partly, self.load_ms = True, 1e3 * (time.perf_counter() - begun)
         taken = self._session.get_providers()[0]
         if taken != provider:
             # The runtime falls back to the CPU with no more than a line on stderr.

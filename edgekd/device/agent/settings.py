@@ -101,7 +101,8 @@ class Settings:
         told = self.settings()
         moved = self._before is not None and told["power_mode"] != str(self._before)
         if failed or moved or told["clocks_locked"] != self._locked:
-            clocks = "" if self._stored is None else ", then sudo jetson_clocks --restore {}".format(shlex.quote(self._stored))
+            kept = self._stored is not None and os.path.exists(self._stored)
+            clocks = ", then sudo jetson_clocks --restore {}".format(shlex.quote(str(self._stored))) if kept else ""
             raise RefusedError(
                 "the settings could not all be put back: the power mode was {} and is {}. On the device: sudo nvpmodel -m {}{}; or boot it, "
                 "which frees its clocks.".format(self._before, told["power_mode"], "MODE" if self._before is None else self._before.number, clocks)

@@ -62,13 +62,16 @@ def test_images_of_other_inputs(tmp_path: Path, shape: Shape) -> None:
     [
         ({"anchors": [8400, 4], "images": ["n", 3, 32, 32]}, [["n", 10]], None, 5),
         ({"image": [224, 224, 3]}, [[1000]], 1, 1),
+        ({"images": [1, 3, 64, 64], "sizes": ["N", 2]}, [["N", 4]], 1, 1),
+        ({"images": [4, 3, 32, 32]}, [[40]], 4, 4),
+        ({"ids": ["n", 77], "mask": [1, 77]}, [["n", 512]], None, 5),
         ({"anchors": [8400, 4], "images": [2, 3, 32, 32]}, [[2, 10]], 2, 2),
         ({"sizes": [4, 2], "images": [4, 3, 32, 32]}, [[None, 10]], 4, 4),
         ({"x": [6, 10]}, [[6, 5], [3]], 6, 6),
     ],
 )
 def test_which_axis_counts_images(inputs: dict[str, Shape], outputs: list[Shape], batch: int | None, images: int) -> None:
-    """An open one, or one that an output has too: not each first axis is a batch."""
+    """That of images; else an open one, or one that an output has too: not each first axis is a batch."""
     model = feed.Model(
         "CPUExecutionProvider",
         [{"name": name, "shape": shape, "type": "float32"} for name, shape in inputs.items()],
