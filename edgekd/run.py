@@ -205,8 +205,8 @@ def origin_of(folder: Path) -> str | None:
 
 
 def home(folder: Path, origin: str, here: Path) -> Path:
-    """What the paths in a run's recipe start from: the recipe's folder, or where those of the run start whose own `recipe.toml` it is; of a run by flags,
-    where it was started, as far as its own place tells."""
+    """What the paths in a run's recipe start from: the recipe's folder, or where those of the run start whose own `recipe.toml` that is; of a run by
+    flags, where it was started, as far as its own place tells."""
     if origin.startswith("recipe "):
         recipe = (folder / origin.removeprefix("recipe ")).resolve()
         whose = origin_of(recipe.parent) if recipe.name == "recipe.toml" else None

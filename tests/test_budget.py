@@ -105,22 +105,22 @@ def test_one_verdict_for_each_quantity_and_artifact() -> None:
         (Limit(size="331954 B"), "331.954 kB; 0 B (0.0 %) to spare."),
         (
             Limit(size="331953 B"),
-            "332 kB; 1 B (0.0003 %) over. Take a smaller student or a lower precision, or edit size in [[limit]].",
+            "332 kB; 1 B (0.0003 %) over. Take a smaller student or a lower precision, or change the limit on size.",
         ),
         (
             Limit(agreement="99 %"),
             "97.2 % (96.4 to 97.8 %); 1.8 points short. "
-            "Train for longer, or take a larger student or a higher precision, or edit agreement in [[limit]].",
+            "Train for longer, or take a larger student or a higher precision, or change the limit on agreement.",
         ),
         (
             Limit(accuracy_drop="1.2 points", reason="agreed with Kim"),
             "1.4 points (0.7 to 2.1 points); the interval straddles 1.2 points. "
-            "More test images would tell, or edit accuracy_drop in [[limit]]. Asked because: agreed with Kim.",
+            "More test images would tell, or change the limit on accuracy_drop. Asked because: agreed with Kim.",
         ),
         (
             Limit(latency_p50=1.07),
             "1.06 ms (1.06 to 1.073 ms); the interval straddles 1.07 ms. "
-            "Measuring longer on a quieter machine would tell, or edit latency_p50 in [[limit]].",
+            "Measuring longer on a quieter machine would tell, or change the limit on latency_p50.",
         ),
         (Limit(energy="1 mJ"), "energy was not measured: this CPU's RAPL counters may not be read."),
         (Limit(recall={"dgo": 0.9}), "no class 'dgo' was scored. Did you mean 'dog'?"),
@@ -294,7 +294,7 @@ def test_a_part_says_of_what_and_by_how_much_it_is_over() -> None:
     verdict = _one(Limit(relative={"size": "5 %"}), baseline=REPORT)
     assert verdict.limit == "relative.size ≤ 5 %"
     assert verdict.text == (
-        "9.6 %; 4.6 points over. Take a smaller student or a lower precision, or edit relative.size in [[limit]]. 100 % is teacher/resnet56/fp32."
+        "9.6 %; 4.6 points over. Take a smaller student or a lower precision, or change the limit on relative.size. 100 % is teacher/resnet56/fp32."
     )
     assert verdict.measured == verdict.before == pytest.approx(331_954 / REPORT.artifacts[0].size)
     own = _one(Limit(against="fp32", relative={"size": "50 %"}))
@@ -358,7 +358,7 @@ def test_growth_is_over_and_says_by_how_much() -> None:
     then = replace(REPORT, artifacts=[replace(a, size=round(a.size / 1.1)) for a in REPORT.artifacts])
     verdict = _one(Limit(growth={"size": "1 %"}), baseline=then)
     assert (verdict.state, verdict.limit) == ("over", "growth.size ≤ 1 %")
-    assert verdict.text == "10.0 %; 9.0 points over. Find what grew, or edit growth.size in [[limit]]."
+    assert verdict.text == "10.0 %; 9.0 points over. Find what grew, or change the limit on growth.size."
 
 
 def test_growth_of_what_ships_is_over_what_shipped() -> None:

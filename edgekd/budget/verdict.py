@@ -155,12 +155,12 @@ def _words(claim: Claim, state: State, seen: Interval) -> str:
         measured += f" ({units.span_text(*(units.beside(end, bound, unit.text, unit.digits) for end in (low, high)))})"
     if state == "undecided":
         more = "More test images would tell" if unit in (SHARE, POINTS) else "Measuring longer on a quieter machine would tell"
-        return f"{measured}; the interval straddles {claim.shown}. {more}, or edit {claim.quantity} in [[limit]]."
+        return f"{measured}; the interval straddles {claim.shown}. {more}, or change the limit on {claim.quantity}."
     gap = _gap(claim, abs(value - bound))
     if state == "pass":
         return f"{measured}; {gap} to spare."
     beyond = "over" if claim.rule.side == "≤" else "short"
-    return f"{measured}; {gap} {beyond}. {claim.rule.advice}, or edit {claim.quantity} in [[limit]]."
+    return f"{measured}; {gap} {beyond}. {claim.rule.advice}, or change the limit on {claim.quantity}."
 
 
 def _gap(claim: Claim, gap: float) -> str:

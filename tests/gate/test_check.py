@@ -203,7 +203,7 @@ def test_what_stands_inside_a_bare_file_is_judged(tmp_path: Path) -> None:
     assert {v.quantity: v.state for v in fine} == dict.fromkeys(["opset", "operators", "layers.fp32", "layers.int8"], "pass")
     opset, operators, layers = check([file], limits_from(["opset=19", "operators=Gemm,Conv", "layers.fp32=0"]))
     assert [v.state for v in (opset, operators, layers)] == ["over"] * 3
-    assert opset.text == "20; 1 (5.3 %) over. Export with an older opset, or edit opset in [[limit]]."
+    assert opset.text == "20; 1 (5.3 %) over. Export with an older opset, or change the limit on opset."
     assert operators.limit == "operators only Gemm, Conv"
     as_toml = limits_from(['operators=["Gemm", "Conv"]'])
     assert as_toml == limits_from(["operators=Gemm,Conv"])
