@@ -51,7 +51,8 @@ def _unknown_key(key: str, where: str, kind: type[msgspec.Struct], table: Any) -
     candidates = [k for k in _at(where, kind, None) if isinstance(k, msgspec.inspect.StructType)]
     meant = [k for k in _at(where, kind, table) if isinstance(k, msgspec.inspect.StructType)]
     known = sorted(_keys(meant))
-    near = difflib.get_close_matches(key, known, n=1, cutoff=0.5)
+    near = difflib.get_close_matches(key, known, n=3, cutoff=0.5)
+    near = [min(each for each in near if _alike(key, each) == _alike(key, near[0]))] if near else []  # of those as like the first: p50 before p95
     hint = f"did you mean {near[0]!r}?" if near else f"known keys: {', '.join(known)}"
     if not where and (deeper := _deeper(key, meant, near[0] if near else "")):
         hint = f"did you mean {deeper}?"

@@ -5,7 +5,9 @@ from typing import Any, Literal
 import msgspec
 import pytest
 
+from edgekd.errors import RecipeError
 from edgekd.explain import explain
+from edgekd.gate.limits import limits_of
 
 
 class Circle(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="form", tag="circle"):
@@ -58,3 +60,9 @@ def test_it_says_where_what_and_what_would_do(table: dict[str, Any], words: str)
     with pytest.raises(msgspec.ValidationError) as caught:
         msgspec.convert(table, Drawing)
     assert explain(caught.value, Drawing, table) == words
+
+
+def test_of_names_as_near_the_first_is_meant() -> None:
+    """The median, and not a tail."""
+    with pytest.raises(RecipeError, match="did you mean 'latency_p50'"):
+        limits_of({"latency": "5 ms"}, "--limit")
