@@ -179,7 +179,7 @@ def _class_names(spec: Teacher, base: Path) -> list[str] | None:
     if spec.classes is None or isinstance(spec.classes, list):
         return spec.classes
     try:
-        text = (base / spec.classes).read_text(encoding="utf-8")
+        text = (base / spec.classes).read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         raise UsageError(f"the teacher's classes stand in a text file, one a line; {base / spec.classes} does not read: {error}.") from None
     return [line.strip() for line in text.splitlines() if line.strip()]

@@ -192,13 +192,16 @@ def _split(arrays: Mapping[str, NDArray[Any]], split: str, name: str, several: b
     y = y[:, 0] if y.ndim == 2 and y.shape[1] == 1 else y
     if not several and (y.ndim != 1 or not np.issubdtype(y.dtype, np.integer)):
         raise UsageError(
-            f"labels are one whole number an image; y_{split} of {name} is {y.dtype} {y.shape}. One-hot labels: y.argmax(1). "
-            'Several labels an image: task = "multilabel".'
+            f"labels are one whole number an image; y_{split} of {name} is {y.dtype} {y.shape}. "
+            + ("Whole numbers of another type: y.astype('int64')." if y.ndim == 1 else _ONE_HOT)
         )
     if len(x) != len(y):
         what = "row" if several else "label"
         raise UsageError(f"each image has one {what}; {name} has {len(x)} images in x_{split} and {len(y)} {what}s in y_{split}.")
     return x, y.astype(np.int64)
+
+
+_ONE_HOT = 'One-hot labels: y.argmax(1). Several labels an image: task = "multilabel".'
 
 
 def check_pixels(x: NDArray[Any], name: str) -> Pixels:

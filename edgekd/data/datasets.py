@@ -16,6 +16,9 @@ from edgekd.data.pictures import Wanted
 from edgekd.errors import MissingError, UsageError
 from edgekd.events import Emit
 
+_ASKED = 8
+"""Items whose labels are held against a data set's own list of them."""
+
 
 def from_datasets(sets: Mapping[str, Any], classes: tuple[str, ...] | None, name: str, wanted: Wanted, emit: Emit, flip: bool = True) -> Found:
     """Splits from map-style data sets of (picture, label).
@@ -57,7 +60,8 @@ def _labels(data: Any, name: str) -> Integers:
     for key in ("targets", "labels", "_labels"):
         values = getattr(data, key, None)
         if values is not None and np.ndim(values) == 1 and len(values) == len(data) and np.issubdtype(np.asarray(values).dtype, np.integer):
-            return np.asarray(values).astype(np.int64)
+            if _given(data, np.asarray(values), name):
+                return np.asarray(values).astype(np.int64)
     labels = []
     for number in range(len(data)):
         try:
@@ -69,6 +73,18 @@ def _labels(data: Any, name: str) -> Integers:
         except TypeError:
             raise UsageError(f"{name}: labels are one whole number an image; item {number} has {item[1]!r}.") from None
     return np.array(labels, dtype=np.int64)
+
+
+def _given(data: Any, values: Integers, name: str) -> bool:
+    """Whether items give the labels of a list that a data set keeps, and none that are made of those: some, evenly spread, are asked."""
+    for number in np.unique(np.linspace(0, len(values) - 1, min(len(values), _ASKED)).astype(int)).tolist():
+        try:
+            label = _item(data, number, name)[1]
+        except OSError:
+            continue
+        if isinstance(label, (int, np.integer)) and int(label) != int(values[number]):
+            return False
+    return True
 
 
 def _item(data: Any, number: int, name: str) -> Any:

@@ -20,8 +20,17 @@ from edgekd.events import Emit, Note
 
 Split = Literal["train", "valid", "test"]
 
-ENDINGS = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".webp", ".gif", ".tif", ".tiff", ".ppm", ".pgm"})
-SPLIT_NAMES: dict[str, Split] = {"train": "train", "val": "valid", "valid": "valid", "validation": "valid", "test": "test"}
+ENDINGS = frozenset({".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".bmp", ".webp", ".gif", ".tif", ".tiff", ".ppm", ".pgm"})
+SPLIT_NAMES: dict[str, Split] = {
+    "train": "train",
+    "val": "valid",
+    "valid": "valid",
+    "validation": "valid",
+    "test": "test",
+    "training": "train",
+    "testing": "test",
+}
+"""What splits are called, in small letters."""
 
 
 @dataclass(frozen=True)
@@ -58,6 +67,10 @@ def folder(directory: Path, wanted: Wanted, emit: Emit) -> Found:
             f"no images under {directory}: folder: takes DIR/train/CLASS/* (and val, test), or DIR/CLASS/*, "
             f"with files ending in {', '.join(sorted(ENDINGS))}."
         )
+    shown = {(row.split, row.label) for row in rows}
+    for kind in _subfolders(splits["train"]):
+        if ("train", kind.name) not in shown and any(split == "train" for split, _ in shown):
+            emit(Note(text=f"{kind} has no file that ends as a picture does, and is no class", level="warning"))
     for split in splits.keys() - {row.split for row in rows}:
         if split == "train":
             raise MissingError(f"no training images under {splits[split]}: it takes one folder of images per class.")
@@ -120,7 +133,7 @@ def _split_folders(directory: Path) -> dict[Split, Path]:
     """
     found: dict[Split, Path] = {}
     for child in _subfolders(directory):
-        split = SPLIT_NAMES.get(child.name)
+        split = SPLIT_NAMES.get(child.name.lower())
         if split is None:
             continue
         if split in found:

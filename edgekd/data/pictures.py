@@ -7,7 +7,9 @@ found before training and not in its middle. Labels and splits are others' busin
 
 import hashlib
 import os
+import struct
 import time
+import zlib
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -30,8 +32,13 @@ B = TypeVar("B")
 DEFAULT_SIZE = (224, 224)
 SIDES = (32, 48, 64, 96, 128, 160, DEFAULT_SIZE[0])
 """Sides of the squares that pictures of several sizes are held at: the one nearest to what they have."""
-_BAD = (OSError, ValueError, SyntaxError, EOFError, Image.DecompressionBombError)
+_BAD = (
+    *(OSError, ValueError, SyntaxError, EOFError, Image.DecompressionBombError),
+    *(struct.error, zlib.error, IndexError, KeyError, TypeError),
+)
 """What Pillow raises on files that are no pictures, or broken ones."""
+_DEEP = 1 << 13
+"""A picture of 16 bits whose brightest point is below this was stored in 12 or fewer."""
 _TURNED = {5, 6, 7, 8}
 """EXIF orientations that swap height and width."""
 
@@ -80,11 +87,15 @@ def scan(count: int, open_: Open, name: Callable[[int], str], wanted: Wanted, em
     resident = memory.fits(count * shape[0] * shape[1] * shape[2])
     pixels = np.empty((count, *shape), dtype=np.uint8) if resident else ondisk.reserved((count, *shape), emit)
 
+    brightest: list[int] = []
+
     def decode(number: int) -> bytes | None:
         if number in bad:
             return None
         try:
             with open_(number) as opened:
+                if opened.mode == "I" or opened.mode.startswith("I;16"):
+                    brightest.append(int(np.asarray(opened).max()))
                 picture = fit(opened, shape, wanted.crop_fraction)
         except _BAD:
             return None
@@ -99,6 +110,9 @@ def scan(count: int, open_: Open, name: Callable[[int], str], wanted: Wanted, em
         raise MissingError(f"none of the {count} image files can be read; the first is {names[0]}. Are they pictures, and whole?")
     if names:
         emit(Note(text=f"{len(names)} of {count} images cannot be read and are left out: {_some(names)}", level="warning"))
+    if brightest and max(brightest) < _DEEP:
+        told = f"{len(brightest)} pictures of 16 bits hold numbers up to {max(brightest)}, and 65535 is read as white: they are nearly black"
+        emit(Note(text=f"{told}. Store them in 8 bits, or scaled to 16.", level="warning"))
     joined = b"".join(digest for digest in digests if digest is not None)
     content, each = hashlib.sha256(joined).hexdigest(), np.frombuffer(joined, "V32")
     if pixels is None:
@@ -117,7 +131,7 @@ def fit(picture: Image.Image, shape: Shape, crop_fraction: float = 1.0) -> Pixel
     if picture.format == "JPEG":
         generous = 2 * round(max(height, width) / crop_fraction)
         picture.draft(None, (generous, generous))  # large photographs decode several times faster at a half or a quarter
-    picture = _eight_bits(ImageOps.exif_transpose(picture), channels)
+    picture = _eight_bits(_upright(picture), channels)
     scale = max(height / picture.height, width / picture.width) / crop_fraction
     if scale != 1 or picture.size != (width, height):
         wide, tall = width / scale, height / scale
@@ -146,6 +160,14 @@ def refit(pixels: Pixels, wanted: Wanted, emit: Emit = silent) -> Pixels:
 def as_picture(pixels: Pixels) -> Image.Image:
     """uint8 (h, w), (h, w, 1) or (h, w, 3) as a picture."""
     return Image.fromarray(pixels[:, :, 0] if pixels.ndim == 3 and pixels.shape[2] == 1 else pixels)
+
+
+def _upright(picture: Image.Image) -> Image.Image:
+    """Turned as its EXIF says; as it is stored, where that does not read: its pixels are whole."""
+    try:
+        return ImageOps.exif_transpose(picture)
+    except (*_BAD, AttributeError):
+        return picture
 
 
 def _eight_bits(picture: Image.Image, channels: int) -> Image.Image:

@@ -90,18 +90,37 @@ def load(
         rest, valid = rest.cut(share)
     _check_learnable(valid, found, found.classes, spec, "validation")
     _check_learnable(held, found, classes, test or spec, "test")
-    notes = (*notes, *_doubted(held, rest.images, emit))
+    notes = (*notes, *_doubted(held, valid, rest.images, emit))
+    _say_uncovered(held, "test", classes, emit)
+    _say_uncovered(valid, "validation", found.classes, emit)
     source = Source(spec, classes, rest.images, valid, held, "", found.flip, unreadable, notes)
     return replace(source, sha256=_fingerprint(source, content))
 
 
-def _doubted(held: Images, train: Images, emit: Emit) -> list[str]:
-    """That test images were learnt from, where all were seen and more of them are than slip into well-known sets."""
-    if any(images.pixels is None and images.digests is None for images in (held, train)) or (seen := shared(held, [train])) <= SLIPPED * len(held):
-        return []
-    text = f"{seen} of {len(held)} test images are also among those to learn from: every accuracy here looks better than it is"
-    emit(Note(text=text, level="warning"))
-    return [text]
+def _doubted(held: Images, valid: Images, train: Images, emit: Emit) -> list[str]:
+    """That images of one split are in another, where all were seen and more of them are than slip into well-known sets."""
+    told = []
+    for what, images, others, where in (
+        ("test", held, train, "among those to learn from: every accuracy here looks better than it is"),
+        ("validation", valid, train, "among those to learn from: what is chosen by them is chosen by what was learnt"),
+        ("test", held, valid, "validation images: what was chosen by those looks better on them than it is"),
+    ):
+        if any(each.pixels is None and each.digests is None for each in (images, others)) or not len(images):
+            continue
+        if (seen := shared(images, [others])) > SLIPPED * len(images):
+            told.append(f"{seen} of {len(images)} {what} images are also {where}")
+            emit(Note(text=told[-1], level="warning"))
+    return told
+
+
+def _say_uncovered(images: Images, what: str, classes: Sequence[str], emit: Emit) -> None:
+    """Say which classes a split has no image of: nothing is chosen by them, or they are not scored."""
+    if images.labels.ndim > 1 or not len(images):
+        return
+    lacking = [name for name, count in zip(classes, class_counts(images.labels, len(classes)), strict=True) if not count]
+    if lacking:
+        named = ", ".join(lacking[:5]) + (f" and {len(lacking) - 5} more" if len(lacking) > 5 else "")
+        emit(Note(text=f"{len(lacking)} of {len(classes)} classes have no {what} image: {named}", level="warning"))
 
 
 @dataclass(frozen=True, eq=False)

@@ -58,7 +58,7 @@ def _labelled(file: Path, header: Sequence[str], lines: Lines) -> tuple[list[Row
         raise UsageError(f"{file} needs a header with the columns path and label (optional: split, group); it has: {found}.")
     rows = [_row(file, line, fields) for line, fields in lines]
     labels = {row.label for row in rows if row.split == "train"}
-    return rows, sorted(labels, key=int if all(label.isdecimal() for label in labels) else None)
+    return rows, sorted(labels, key=_by_number if all(label.isdecimal() for label in labels) else None)
 
 
 def _marked(file: Path, header: Sequence[str], lines: Lines) -> tuple[list[Row], list[str]]:
@@ -79,7 +79,7 @@ def _marked(file: Path, header: Sequence[str], lines: Lines) -> tuple[list[Row],
     if listed:
         cells = [fields["label"] for _, fields in lines]
         numbers = {label for cell, split in zip(cells, splits, strict=True) if split == "train" for label in matrices.in_cell(cell)}
-        names = sorted(numbers, key=int if all(label.isdecimal() for label in numbers) else None)
+        names = sorted(numbers, key=_by_number if all(label.isdecimal() for label in numbers) else None)
         _check_learnable(file, lines, names)
         marks = matrices.from_cells(cells, names)
     else:
@@ -90,6 +90,11 @@ def _marked(file: Path, header: Sequence[str], lines: Lines) -> tuple[list[Row],
         Row(_path(file, line, fields), "", split, fields["group"] or None, told)
         for (line, fields), split, told in zip(lines, splits, marks, strict=True)
     ], names
+
+
+def _by_number(label: str) -> tuple[int, str]:
+    """By value, and 01 before 1: a set has no order of its own."""
+    return int(label), label
 
 
 def _check_learnable(file: Path, lines: Lines, names: Sequence[str]) -> None:

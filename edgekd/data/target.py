@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from edgekd.data import arrays, source, unlabelled
+from edgekd.data.folders import SPLIT_NAMES
 from edgekd.data.images import Images
 from edgekd.data.pictures import Wanted
 from edgekd.data.unlabelled import UNKNOWN
@@ -86,7 +87,7 @@ def _without_labels(spec: str, classes: Sequence[str], base: Path) -> bool:
     if kind == "folder" and rest:
         place = base / rest
         below = {child.name for child in place.iterdir() if child.is_dir()} if place.is_dir() else set()
-        return not below & {"train", *classes}
+        return not below & set(classes) and not any(SPLIT_NAMES.get(name.lower()) == "train" for name in below)
     if kind != "npz" or not rest:
         return False
     _, keys = arrays.archive(base / rest, (), _NEEDED)

@@ -81,7 +81,7 @@ def check_known(network: Network, names: Sequence[str], images: Images) -> float
 
 def _listed(file: Path) -> list[str]:
     try:
-        text = file.read_text(encoding="utf-8")
+        text = file.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         raise UsageError(f"--teacher-classes takes names between commas, or a text file with one a line; {file} does not read: {error}.") from None
     return [line for line in text.splitlines() if line.strip()]

@@ -95,8 +95,31 @@ class Network(nn.Module):
         return other.to(self.mean.device).train(self.training)
 
     def permute(self, order: Sequence[int]) -> None:
-        """Reorder the outputs in place: output i becomes what output `order[i]` was."""
+        """Reorder the outputs in place: output i becomes what output `order[i]` was.
+
+        Raises:
+            UsageError: its last layer alone does not give its answers, so that nothing in it can be reordered.
+        """
+        before = self._probed()[:, list(order)]
         permute_head(self.body, order)
+        if not torch.allclose(self._probed(), before, rtol=1e-3, atol=1e-3 * float(before.abs().max())):
+            raise UsageError(
+                f"the outputs of {self.name} cannot be put into the data's order of classes, as its last layer alone does not give them. Build it "
+                "in a file of your own, as FILE.py:function, whose forward answers logits[:, order], and leave `classes` out."
+            )
+
+    def _probed(self) -> Tensor:
+        """Answers to three images of noise, in eval mode."""
+        height, width = input_size(self.preprocess) or (32, 32)
+        noise = torch.rand(3, 1 if self.preprocess.colour == "grey" else 3, height, width, generator=torch.Generator().manual_seed(0))
+        training = self.training
+        self.eval()
+        try:
+            with torch.no_grad():
+                answers: Tensor = self(noise.to(self.mean.device))
+        finally:
+            self.train(training)
+        return answers.float()
 
 
 def fit(images: Float[Tensor, "n c h w"], preprocess: Preprocess) -> Float[Tensor, "n d i j"]:

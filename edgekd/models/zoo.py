@@ -231,6 +231,11 @@ def _fetched(spec: str, get: Any) -> Any:
         raise MissingError(f"{spec} could not be fetched: {error}. Fetch it once where there is a network, or give a file of weights.") from None
 
 
+def _resized(edge: int | None, share: float | None) -> int | None:
+    """The shorter side before the middle is cut out: ConvNeXt's processor cuts a share of it, below 384 pixels, and says that share alone."""
+    return int(edge / share) if edge and share and edge < 384 else edge
+
+
 def _from_hf(processor: Any) -> Preprocess:
     """What an image processor says; one that does not normalise leaves [0, 1]."""
     size = dict(processor.size)
@@ -244,8 +249,9 @@ def _from_hf(processor: Any) -> Preprocess:
     filters: dict[int, Literal["nearest", "bilinear", "bicubic"]] = {0: "nearest", 2: "bilinear"}
     plain = Preprocess(
         size=seen,
-        resize=edge or (min(height, width) if height and width else None),
+        resize=_resized(edge, getattr(processor, "crop_pct", None)) or (min(height, width) if height and width else None),
         crop=None if seen is None else min(seen),
+        colour="bgr" if getattr(processor, "do_flip_channel_order", False) else "rgb",
         interpolation=filters.get(int(getattr(processor, "resample", 2)), "bicubic"),
         mean=(0.0, 0.0, 0.0),
         std=(1.0, 1.0, 1.0),

@@ -193,7 +193,7 @@ def test_a_function_may_return_data_sets(tmp_path: Path) -> None:
     """Pictures or arrays, labels listed or not; the index counts on from split to split."""
     found = returned(
         tmp_path,
-        "train = Pairs((grey(7), 9), (Image.fromarray(grey(8)), 9), targets=[1, 0])\n"
+        "train = Pairs((grey(7), 1), (Image.fromarray(grey(8)), 0), targets=[1, 0])\n"
         "return {'train': train, 'test': Pairs([grey(9), 1]), 'valid': Pairs((grey(5), np.int64(0)))}",
     )
     assert found.valid is not None

@@ -44,7 +44,7 @@ def found(classes: tuple[str, ...] | None = None, **sets: Any) -> Found:
 def test_splits_keep_their_labels_and_count_on() -> None:
     """Pictures or arrays, labels listed or not; the index goes on from split to split."""
     read = found(
-        train=Pairs((grey(7), 9), (Image.fromarray(grey(8)), 9), targets=[1, 0]), test=Pairs([grey(9), 1]), valid=Pairs((grey(5), np.int64(0)))
+        train=Pairs((grey(7), 1), (Image.fromarray(grey(8)), 0), targets=[1, 0]), test=Pairs([grey(9), 1]), valid=Pairs((grey(5), np.int64(0)))
     )
     assert read.valid is not None
     assert read.test is not None
@@ -53,6 +53,12 @@ def test_splits_keep_their_labels_and_count_on() -> None:
     assert read.train.read(np.arange(2))[:, 0, 0, 0].tolist() == [7, 8]
     assert read.test.read(np.array([0]))[0, 0, 0, 0] == 9
     assert (read.train.shape, read.classes) == ((4, 4, 1), ("0", "1"))
+
+
+def test_labels_are_what_the_items_give() -> None:
+    """A list that a data set keeps may be of before its own transform of labels."""
+    read = found(train=Pairs((grey(7), 1), (grey(8), 0), (grey(9), 1), targets=[2, 0, 3]))
+    assert read.train.labels.tolist() == [1, 0, 1]
 
 
 def test_pictures_that_do_not_read_are_left_out() -> None:

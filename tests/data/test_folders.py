@@ -41,6 +41,28 @@ def test_all_three_splits_as_they_are_named(tmp_path: Path, write_images: WriteI
     assert every == list(range(15)), "the index counts all sorted paths: test, train, val"
 
 
+def test_splits_by_their_usual_other_names(tmp_path: Path, write_images: WriteImages) -> None:
+    """Training and Testing are no classes."""
+    write_split(write_images, tmp_path / "Training", dog=5, cat=4)
+    write_split(write_images, tmp_path / "Testing", dog=3)
+    found = read(tmp_path)
+    assert (found.classes, len(found.train), found.test is not None and len(found.test)) == (("cat", "dog"), 9, 3)
+
+
+def test_a_class_without_pictures_is_named(tmp_path: Path, write_images: WriteImages) -> None:
+    """It would disappear without a word; .jfif is a JPEG like any other."""
+    write_split(write_images, tmp_path, dog=3, cat=3)
+    (tmp_path / "cat" / "000.png").rename(tmp_path / "cat" / "000.jfif")
+    (tmp_path / "elk").mkdir()
+    (tmp_path / "elk" / "a.heic").write_bytes(b"x")
+    events: list[Event] = []
+    found = read(tmp_path, events)
+    assert (found.classes, len(found.train)) == (("cat", "dog"), 6)
+    assert [event.text.endswith("elk has no file that ends as a picture does, and is no class") for event in events if isinstance(event, Note)] == [
+        True
+    ]
+
+
 def test_without_test_the_validation_images_are_the_test_set(tmp_path: Path, write_images: WriteImages) -> None:
     """As ImageNet has it."""
     write_split(write_images, tmp_path / "train", a=4, b=4)

@@ -1,6 +1,7 @@
 """edgekd.data.pictures: any picture at one size; broken ones are named."""
 
 import itertools
+import struct
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -102,6 +103,27 @@ def test_broken_files_are_named_and_counted(tmp_path: Path, write_images: WriteI
         assert found.pixels is not None
         assert np.array_equal(found.pixels[1], np.asarray(Image.open(paths[1])))
     assert Note(text="2 of 5 images cannot be read and are left out: half.png, text.png", level="warning") in events
+
+
+def test_exif_that_does_not_read_costs_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The pixels are whole."""
+
+    def broken(picture: Image.Image) -> Image.Image:
+        raise struct.error("required argument is not an integer")
+
+    monkeypatch.setattr("PIL.ImageOps.exif_transpose", broken)
+    halves(4, 4).save(tmp_path / "a.png")
+    assert scan([tmp_path / "a.png"]).bad == ()
+
+
+def test_twelve_bits_in_sixteen_are_said(tmp_path: Path) -> None:
+    """As cameras and microscopes store them: read as they are they would be black."""
+    for name, most in (("dark", 4095), ("full", 60000)):
+        Image.fromarray(np.linspace(0, most, 16).reshape(4, 4).astype(np.uint16)).save(tmp_path / f"{name}.png")
+    for names, warned in ((["dark"], True), (["dark", "full"], False)):
+        events: list[Event] = []
+        scan([tmp_path / f"{name}.png" for name in names], events=events)
+        assert any(isinstance(event, Note) and "hold numbers up to 4095" in event.text for event in events) == warned
 
 
 def test_nothing_readable(tmp_path: Path) -> None:

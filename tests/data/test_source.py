@@ -3,6 +3,7 @@
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -400,6 +401,27 @@ def test_test_images_that_were_learnt_from_are_doubted(tmp_path: Path) -> None:
         said = [event for event in told if isinstance(event, Note) and "every accuracy here looks better" in event.text]
         assert bool(found.notes) == bool(said) == doubted
         assert all(event.level == "warning" for event in said)
+
+
+def test_validation_images_are_held_against_the_others_too(tmp_path: Path) -> None:
+    """What is chosen by images that were learnt from, or are tested on, is chosen wrongly."""
+    rng = np.random.default_rng(0)
+    images = {split: rng.integers(0, 256, (count, 4, 4, 3), np.uint8) for split, count in (("train", 60), ("valid", 20), ("test", 20))}
+    said = {"train": "20 of 20 validation images are also among those to learn from", "test": "test images are also validation images"}
+    for again, words in said.items():
+        arrays = {**images, "valid": images[again][:20]}
+        named: dict[str, Any] = {f"{kind}_{split}": x if kind == "x" else np.arange(len(x)) % 2 for split, x in arrays.items() for kind in "xy"}
+        np.savez(tmp_path / "images.npz", **named)
+        assert any(words in note for note in load("npz:images.npz", base=tmp_path).notes)
+
+
+def test_classes_that_a_split_lacks_are_named(tmp_path: Path) -> None:
+    """A small split has a few classes only."""
+    x, y = np.random.default_rng(0).integers(0, 256, (160, 4, 4, 3), np.uint8), np.arange(160) % 40
+    np.savez(tmp_path / "images.npz", x_train=x, y_train=y, x_test=x[:30], y_test=y[:30])
+    told: list[Event] = []
+    load("npz:images.npz", base=tmp_path, emit=told.append)
+    assert any(isinstance(event, Note) and event.text == "10 of 40 classes have no test image: 30, 31, 32, 33, 34 and 5 more" for event in told)
 
 
 @pytest.mark.parametrize("disk", [True, False])

@@ -61,6 +61,12 @@ def test_number_labels_sort_as_numbers(images: Path) -> None:
     assert found.classes == ("2", "10")
 
 
+def test_numbers_that_are_equal_have_an_order(images: Path) -> None:
+    """01 and 1 stand side by side the same way in every process."""
+    found = read(images, "path,label\nimages/000.png,1\nimages/001.png,01\nimages/002.png,2\nimages/003.png,02\n")
+    assert found.classes == ("01", "1", "02", "2")
+
+
 def test_groups_are_handed_on(images: Path) -> None:
     """One text per training image; an image without a group is its own."""
     found = read(images, "path,label,group\nimages/000.png,a,p1\nimages/001.png,b,p1\nimages/002.png,a,\n")

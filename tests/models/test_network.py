@@ -5,7 +5,7 @@ from typing import Literal
 import numpy as np
 import pytest
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from edgekd.errors import UsageError
 from edgekd.models.network import Network, fit, input_size, reorder
@@ -143,6 +143,23 @@ def test_permute_reorders_the_outputs() -> None:
     before = network(noise(2))
     network.permute([3, 1, 0, 2])
     torch.testing.assert_close(network(noise(2)), before[:, [3, 1, 0, 2]])
+
+
+def test_answers_of_more_than_one_layer_are_not_reordered_in_part() -> None:
+    """Two heads whose mean is the answer: to reorder one of them would leave a network of neither order."""
+
+    class Twice(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.one, self.other = nn.Linear(3, 4), nn.Linear(3, 4)
+
+        def forward(self, images: Tensor) -> Tensor:
+            features = images.mean((2, 3))
+            answers: Tensor = (self.one(features) + self.other(features)) / 2
+            return answers
+
+    with pytest.raises(UsageError, match="as its last layer alone does not give them"):
+        Network(Twice(), AS_THEY_ARE, name="twice", classes=4).permute([3, 1, 0, 2])
 
 
 @pytest.mark.parametrize("preprocess", [Preprocess(mean=(0.1, 0.2, 0.3), std=(1.0,) * 3, colour="grey"), Preprocess(mean=(0.1, 0.2), std=(1.0, 1.0))])

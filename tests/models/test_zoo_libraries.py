@@ -162,6 +162,10 @@ def transformers(monkeypatch: pytest.MonkeyPatch, processor: Mapping[str, Any]) 
             Preprocess(size=(18, 18), resize=18, crop=18, interpolation="bicubic", mean=(0.1, 0.2, 0.3), std=(0.4, 0.5, 0.6)),
         ),
         (
+            {"size": {"shortest_edge": 14}, **CROPS, "crop_pct": 0.875, "do_flip_channel_order": True},
+            Preprocess(size=(14, 14), resize=16, crop=14, mean=(0.1, 0.2, 0.3), std=(0.4, 0.5, 0.6), colour="bgr"),
+        ),
+        (
             {"do_normalize": False, "resample": 0},
             Preprocess(size=(16, 12), resize=12, crop=12, interpolation="nearest", mean=(0.0,) * 3, std=(1.0,) * 3),
         ),
