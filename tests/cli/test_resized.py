@@ -54,7 +54,10 @@ def test_it_is_read_at_eighty_columns() -> None:
         (("a.onnx", "--data", "npz:4.npz", "--resize", "pil"), "a.onnx takes those of 4x4 as they are. Hold them as they come from the camera"),
         (("a.onnx", "--resize", "pil"), "add --data SPEC"),
         (("a.onnx", "--data", "npz:8.npz", "--resize", "pil", "--host", "x"), "take --host and --python away"),
-        (("a.onnx", "--data", "npz:8.npz", "--resize", "pil", "--teacher", "a.onnx"), "--teacher says nothing about bare files"),
+        (
+            ("a.onnx", "--data", "npz:8.npz", "--resize", "pil", "--teacher", "a.onnx"),
+            "with --resize each file is compared with itself, and with no teacher; take --teacher away",
+        ),
         (("r.toml", "--resize", "pil"), "--resize is for files"),
     ],
 )

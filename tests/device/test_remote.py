@@ -224,7 +224,9 @@ def test_a_session_that_is_stopped(device: Session) -> None:
 
 def test_a_command_that_is_no_python(machine: Sshd) -> None:
     """What it said is passed on; where there is no such command, that is what is to be changed."""
-    with pytest.raises(DeviceError, match=r"device does not start /nope/python3: .*not found.*Name another Python there with --python"):
+    with pytest.raises(
+        DeviceError, match=r"device does not start /nope/python3: .*(not found|No such file).*Name another Python there with --python"
+    ):
         with connect("device", ["/nope/python3"]):
             pass
     with pytest.raises(DeviceError, match=r"ended while at work on `prune`: exit code \d+"):
