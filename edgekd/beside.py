@@ -1,11 +1,16 @@
 """An ONNX model as all its files: those of external data lie beside the one that is named, and belong to it."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path, PurePath
+from typing import TypeVar
 
 from edgekd.device.agent import onnxfile
+from edgekd.device.agent.onnxfile import Said
 from edgekd.device.agent.protocol import RefusedError
 from edgekd.errors import MissingError, UsageError
+
+A = TypeVar("A")
+_WRITTEN = "Give a file that torch.onnx.export or edgekd wrote."
 
 
 def external_names(path: Path) -> list[str]:
@@ -14,10 +19,7 @@ def external_names(path: Path) -> list[str]:
     Raises:
         UsageError: the file is no ONNX model.
     """
-    try:
-        return onnxfile.external(str(path))
-    except RefusedError as error:
-        raise UsageError(f"{error}. Give a file that torch.onnx.export or edgekd wrote.") from None
+    return _asked(onnxfile.external, path, _WRITTEN)
 
 
 def external_files(path: Path) -> list[Path]:
@@ -32,24 +34,32 @@ def external_files(path: Path) -> list[Path]:
 def found(path: Path, names: Sequence[str]) -> list[Path]:
     """The files of these names beside a model; raises as `external_files`."""
     for name in names:
-        place = PurePath(name)
-        if place.is_absolute() or ".." in place.parts:
+        if leads_out(name):
             raise UsageError(f"{path} keeps weights outside its own folder, in {name}, where runtimes do not look. Save both in one folder.")
         if not (path.parent / name).is_file():
             raise MissingError(f"{path} keeps its weights in {name}, which is not beside it. Copy both, or export one file.")
     return [path.parent / name for name in names]
 
 
-def refuse_part(path: Path) -> None:
-    """Refuse what is no whole ONNX model, as a download that broke off.
+def leads_out(name: str) -> bool:
+    """Whether a file that a model names may lie outside the model's folder."""
+    return PurePath(name).is_absolute() or ".." in PurePath(name).parts
+
+
+def said(path: Path, remedy: str = _WRITTEN) -> Said:
+    """What a model says of itself, read from all of its file.
 
     Raises:
-        UsageError: it is none.
+        UsageError: it is no whole ONNX model, as a download that broke off; `remedy` ends the message.
     """
+    return _asked(onnxfile.read, path, remedy)
+
+
+def _asked(read: Callable[[str], A], path: Path, remedy: str) -> A:
     try:
-        onnxfile.read(str(path))
+        return read(str(path))
     except RefusedError as error:
-        raise UsageError(f"{error}. It was cut off, or is something else: get it anew.") from None
+        raise UsageError(f"{error}. {remedy}") from None
 
 
 def model_sha256(path: Path, names: Sequence[str] | None = None) -> str:

@@ -7,6 +7,9 @@ from typing import Literal
 
 from edgekd.scores import Struct
 
+VNNI = frozenset({"avx512_vnni", "avx_vnni"})
+"""Instructions of an x86 whose products of 8 bits do not overflow."""
+
 
 class Host(Struct, frozen=True, kw_only=True):
     """Which machine measured: what must be equal before absolute times may be compared."""

@@ -135,7 +135,7 @@ class Nodes:
     def _layer(self, node: NodeProto, seen: set[str]) -> Layer:
         weights = [tensor for tensor in self._weights(node) if tensor.name not in seen]
         seen.update(tensor.name for tensor in weights)
-        inner = [tensor for graph in _graphs(node) for tensor in tensors(graph) if tensor.data_type in _FLOATS and _count(tensor) > 1]
+        inner = [tensor for graph in _graphs(node) for tensor in _tensors(graph) if tensor.data_type in _FLOATS and _count(tensor) > 1]
         largest = max((*weights, *inner), key=_count, default=None)
         return Layer(
             name=node.name or node.output[0],
@@ -229,13 +229,13 @@ def inner_nodes(graph: onnx.GraphProto) -> Iterator[NodeProto]:
             yield from inner_nodes(inner)
 
 
-def tensors(graph: onnx.GraphProto) -> Iterator[TensorProto]:
+def _tensors(graph: onnx.GraphProto) -> Iterator[TensorProto]:
     """All that a graph holds: initialisers, what `Constant` nodes hold, and the same of graphs within nodes."""
     yield from graph.initializer
     yield from _constant_nodes(graph.node)
     for node in graph.node:
         for inner in _graphs(node):
-            yield from tensors(inner)
+            yield from _tensors(inner)
 
 
 def _constant_nodes(nodes: Iterable[NodeProto]) -> Iterable[TensorProto]:

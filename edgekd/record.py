@@ -74,6 +74,10 @@ class Parity(Struct, frozen=True, kw_only=True):
     """Share of images whose highest logit is the same class's."""
 
 
+FULL_RANGE = "int8 per channel"
+"""What a file's calibration says of weights that take all 8 bits."""
+
+
 class Artifact(Struct, frozen=True, kw_only=True):
     """A file that a device can run. Its name is `role/network/precision`, as in `student/resnet20/int8-cpu`."""
 

@@ -48,14 +48,15 @@ def suggested(report: Report, margin: float) -> list[Limit]:
 def left_out(report: Report) -> Iterator[str]:
     """What was measured so roughly that no limit on it would hold anything back: a sentence each."""
     for whose, artifact in _bounded(report):
-        ask = Ask(report, artifact, whose.get("target") or choose.target(report, Limit()))
-        for quantity in (*OF_FILE, *OF_ANSWERS, *OF_MACHINE):
-            rule = RULES[quantity]
-            seen = sound(rule.unit, rule.figure(ask))
-            if not isinstance(seen, Unknown) and _is_hopeless(rule, seen):
+        for quantity, rule, seen in _known(_ask(report, whose, artifact), (*OF_FILE, *OF_ANSWERS, *OF_MACHINE)):
+            if _is_hopeless(rule, seen):
                 value, reach = (rule.unit.text(each, rule.unit.digits) for each in (seen[0], _far(rule, seen)))
-                more = "Score it on more images" if rule.unit is SHARE else "Measure longer, with nothing else running"
-                yield f"{quantity} of {artifact.name} gets no limit: {value}, which may be {reach}, bounds nothing. {more}, then add one."
+                yield f"{quantity} of {artifact.name} gets no limit: {value}, which may be {reach}, bounds nothing. {_more(rule)}, then add one."
+
+
+def _more(rule: Rule) -> str:
+    """What narrows an interval."""
+    return "Score it on more images" if rule.unit is SHARE else "Measure longer, with nothing else running"
 
 
 def _far(rule: Rule, seen: Interval) -> float:
@@ -72,12 +73,11 @@ def vague(report: Report, limits: Sequence[Limit]) -> Iterator[str]:
     """What was measured so roughly that its bound leaves much more room than the margin: a sentence each."""
     for limit in limits:
         for claim in claims(limit):
-            for value, low, high in (each for each in _seen(report, limit, claim) if not isinstance(each, Unknown)):
-                unit, far = claim.rule.unit, high if claim.rule.side == "≤" else low
+            for seen in (each for each in _seen(report, limit, claim) if not isinstance(each, Unknown)):
+                unit, value, far = claim.rule.unit, seen[0], _far(claim.rule, seen)
                 if abs(far - value) > (_FAR_SHARE if unit is SHARE else _FAR * abs(value)):
-                    told, reach = unit.text(value, unit.digits), unit.text(far, unit.digits)
-                    more = "Score it on more images" if unit is SHARE else "Measure longer, with nothing else running"
-                    yield f"{claim.quantity} = {claim.shown} leaves room for a wide interval: {told}, which may be {reach}. {more}, then tighten it."
+                    wide = f"{unit.text(value, unit.digits)}, which may be {unit.text(far, unit.digits)}. {_more(claim.rule)}, then tighten it."
+                    yield f"{claim.quantity} = {claim.shown} leaves room for a wide interval: {wide}"
 
 
 def tighter(reports: Sequence[Report], limits: Sequence[Limit], margin: float) -> Iterator[Tightening]:
@@ -142,7 +142,7 @@ def _bounded(report: Report) -> list[tuple[dict[str, Any], Artifact]]:
 
 
 def _suggested(report: Report, whose: dict[str, Any], artifact: Artifact, margin: float) -> Iterator[Limit]:
-    ask = Ask(report, artifact, whose.get("target") or choose.target(report, Limit()))
+    ask = _ask(report, whose, artifact)
     measurement = next((each for each in report.measurements if (each.artifact, each.target) == (artifact.name, ask.target)), None)
     host = report.hosts.get(measurement.host) if measurement is not None else None
     anywhere = msgspec.convert({**whose, **_bounds(ask, (*OF_FILE, *OF_ANSWERS), margin)}, Limit)
@@ -154,10 +154,21 @@ def _suggested(report: Report, whose: dict[str, Any], artifact: Artifact, margin
 
 def _bounds(ask: Ask, quantities: Sequence[str], margin: float) -> dict[str, str]:
     found = {}
+    for quantity, rule, seen in _known(ask, quantities):
+        value = _far(rule, seen)
+        if value and abs(value) < _LARGEST and not _is_hopeless(rule, seen):
+            found[quantity] = bound_text(rule, value, margin)
+    return found
+
+
+def _ask(report: Report, whose: dict[str, Any], artifact: Artifact) -> Ask:
+    return Ask(report, artifact, whose.get("target") or choose.target(report, Limit()))
+
+
+def _known(ask: Ask, quantities: Sequence[str]) -> Iterator[tuple[str, Rule, Interval]]:
+    """What was measured of some quantities; a factor over the teacher is a student's."""
     for quantity in quantities:
         rule = RULES[quantity]
         seen = sound(rule.unit, rule.figure(ask))
-        value = None if isinstance(seen, Unknown) or _is_hopeless(rule, seen) else _far(rule, seen)
-        if value and abs(value) < _LARGEST and not (rule.unit is FACTOR and ask.artifact.role != "student"):
-            found[quantity] = bound_text(rule, value, margin)
-    return found
+        if not isinstance(seen, Unknown) and not (rule.unit is FACTOR and ask.artifact.role != "student"):
+            yield quantity, rule, seen

@@ -19,7 +19,7 @@ from edgekd.recipe import Recipe, Student
 from edgekd.recipefile import convert_recipe
 from edgekd.record import DataSummary, Report, Training
 from edgekd.reportfile import read_report
-from edgekd.run import Manifest, home, refuse_labels
+from edgekd.run import home, origin_of, refuse_labels
 from edgekd.stage import StageRecord
 from edgekd.userfile import is_userfile
 
@@ -109,10 +109,9 @@ def _run(where: Path, base: Path, seen: Sequence[Path]) -> tuple[Old, Report]:
         )
     if not where.exists():
         raise MissingError(f"no run at {where}. A relative path starts at the recipe's folder, or where you are.")
-    try:
-        origin = msgspec.json.decode((where / "manifest.json").read_bytes(), type=Manifest).origin
-    except (OSError, msgspec.MsgspecError):
-        raise UsageError(f"a student goes on from the folder of a run, as runs/digits, and {where} is none: it has no manifest.json.") from None
+    origin = origin_of(where)
+    if origin is None:
+        raise UsageError(f"a student goes on from the folder of a run, as runs/digits, and {where} is none: it has no manifest.json.")
     refuse_labels(where, origin)
     if not (where / "report.json").is_file():
         raise UsageError(f"{where} was not finished: it has no report.json yet. Take it up first: edgekd distill {where}")

@@ -60,8 +60,9 @@ def _labels(data: Any, name: str) -> Integers:
     for key in ("targets", "labels", "_labels"):
         values = getattr(data, key, None)
         if values is not None and np.ndim(values) == 1 and len(values) == len(data) and np.issubdtype(np.asarray(values).dtype, np.integer):
-            if _given(data, np.asarray(values), name):
-                return np.asarray(values).astype(np.int64)
+            listed = np.asarray(values).astype(np.int64)
+            if _given(data, listed, name):
+                return listed
     labels = []
     for number in range(len(data)):
         try:

@@ -67,9 +67,9 @@ def folder(directory: Path, wanted: Wanted, emit: Emit) -> Found:
             f"no images under {directory}: folder: takes DIR/train/CLASS/* (and val, test), or DIR/CLASS/*, "
             f"with files ending in {', '.join(sorted(ENDINGS))}."
         )
-    shown = {(row.split, row.label) for row in rows}
-    for kind in _subfolders(splits["train"]):
-        if ("train", kind.name) not in shown and any(split == "train" for split, _ in shown):
+    learnt = {row.label for row in rows if row.split == "train"}
+    for kind in _subfolders(splits["train"]) if learnt else []:
+        if kind.name not in learnt:
             emit(Note(text=f"{kind} has no file that ends as a picture does, and is no class", level="warning"))
     for split in splits.keys() - {row.split for row in rows}:
         if split == "train":

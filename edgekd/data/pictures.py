@@ -10,7 +10,7 @@ import os
 import struct
 import time
 import zlib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TypeVar
@@ -86,7 +86,6 @@ def scan(count: int, open_: Open, name: Callable[[int], str], wanted: Wanted, em
     shape, bad = _shape(count, open_, wanted, emit)
     resident = memory.fits(count * shape[0] * shape[1] * shape[2])
     pixels = np.empty((count, *shape), dtype=np.uint8) if resident else ondisk.reserved((count, *shape), emit)
-
     brightest: list[int] = []
 
     def decode(number: int) -> bytes | None:
@@ -94,7 +93,7 @@ def scan(count: int, open_: Open, name: Callable[[int], str], wanted: Wanted, em
             return None
         try:
             with open_(number) as opened:
-                if opened.mode == "I" or opened.mode.startswith("I;16"):
+                if _is_deep(opened):
                     brightest.append(int(np.asarray(opened).max()))
                 picture = fit(opened, shape, wanted.crop_fraction)
         except _BAD:
@@ -109,7 +108,7 @@ def scan(count: int, open_: Open, name: Callable[[int], str], wanted: Wanted, em
     if len(kept) == 0:
         raise MissingError(f"none of the {count} image files can be read; the first is {names[0]}. Are they pictures, and whole?")
     if names:
-        emit(Note(text=f"{len(names)} of {count} images cannot be read and are left out: {_some(names)}", level="warning"))
+        emit(Note(text=f"{len(names)} of {count} images cannot be read and are left out: {some(names)}", level="warning"))
     if brightest and max(brightest) < _DEEP:
         told = f"{len(brightest)} pictures of 16 bits hold numbers up to {max(brightest)}, and 65535 is read as white: they are nearly black"
         emit(Note(text=f"{told}. Store them in 8 bits, or scaled to 16.", level="warning"))
@@ -170,9 +169,14 @@ def _upright(picture: Image.Image) -> Image.Image:
         return picture
 
 
+def _is_deep(picture: Image.Image) -> bool:
+    """Whether it is grey of more than 8 bits."""
+    return picture.mode == "I" or picture.mode.startswith("I;16")
+
+
 def _eight_bits(picture: Image.Image, channels: int) -> Image.Image:
     """As 8-bit grey or RGB. Sixteen-bit greys are scaled, which Pillow's own conversion does not do."""
-    if picture.mode.startswith("I;16") or picture.mode == "I":
+    if _is_deep(picture):
         picture = Image.fromarray((np.asarray(picture).astype(np.int64).clip(0, 65535) >> 8).astype(np.uint8))
     elif picture.mode == "F":
         raise ValueError("a picture of floating-point numbers has no known white")
@@ -218,7 +222,7 @@ def _header(open_: Open, number: int) -> tuple[tuple[int, int], bool] | None:
         with open_(number) as picture:
             turned = picture.getexif().get(0x0112) in _TURNED
             size = (picture.width, picture.height) if turned else (picture.height, picture.width)
-            return size, picture.mode in {"1", "L", "LA", "La", "I", "F"} or picture.mode.startswith("I;16")
+            return size, picture.mode in {"1", "L", "LA", "La", "F"} or _is_deep(picture)
     except _BAD:
         return None
 
@@ -263,6 +267,7 @@ def _reported(items: Iterator[A], total: int, what: str, emit: Emit) -> Iterator
             emit(Progress(what=what, done=done, total=total, seconds_left=(now - started) / done * (total - done)))
 
 
-def _some(names: tuple[str, ...], most: int = 5) -> str:
+def some(names: Sequence[str], most: int = 5) -> str:
+    """The first of some names, and how many there are more."""
     more = f" and {len(names) - most} more" if len(names) > most else ""
     return ", ".join(names[:most]) + more

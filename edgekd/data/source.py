@@ -17,7 +17,7 @@ from edgekd import userfile
 from edgekd.data import arrays, folders, named, tables
 from edgekd.data.images import Found, Images, Source, class_counts, shared
 from edgekd.data.matrices import UNKNOWN
-from edgekd.data.pictures import Wanted
+from edgekd.data.pictures import Wanted, some
 from edgekd.data.splits import Mask, hold_out, keep, tail_counts
 from edgekd.errors import UsageError
 from edgekd.events import Emit, Note, silent
@@ -119,8 +119,7 @@ def _say_uncovered(images: Images, what: str, classes: Sequence[str], emit: Emit
         return
     lacking = [name for name, count in zip(classes, class_counts(images.labels, len(classes)), strict=True) if not count]
     if lacking:
-        named = ", ".join(lacking[:5]) + (f" and {len(lacking) - 5} more" if len(lacking) > 5 else "")
-        emit(Note(text=f"{len(lacking)} of {len(classes)} classes have no {what} image: {named}", level="warning"))
+        emit(Note(text=f"{len(lacking)} of {len(classes)} classes have no {what} image: {some(lacking)}", level="warning"))
 
 
 @dataclass(frozen=True, eq=False)

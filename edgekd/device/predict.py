@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from edgekd.device.agent.feed import channels_last
 from edgekd.device.process import Agent
 from edgekd.device.session import ANSWERING, Session
 from edgekd.errors import DeviceError, MissingExtra, UsageError
@@ -114,7 +115,7 @@ class Predictor:
         pixels = _sized(images, self._preprocess)
         kind = np.dtype(self._input["type"])
         values = np.rint(pixels * 255) if kind == np.uint8 else _normalised(pixels, self._preprocess)
-        if _channels_last(self._input["shape"]):
+        if channels_last(self._input["shape"]):
             values = np.moveaxis(values, 1, 3)
         wanted, got = self._input["shape"][1:], values.shape[1:]
         if len(wanted) != 3 or any(isinstance(size, int) and size != have for size, have in zip(wanted, got, strict=True)):
@@ -195,10 +196,6 @@ def _carried(path: Path, metadata: Mapping[str, str]) -> Preprocess:
     if found is None:
         raise UsageError(f"{path.name} does not carry how its images are prepared. Give preprocess: size, mean, std, colour.")
     return found
-
-
-def _channels_last(shape: list[Any]) -> bool:
-    return shape[3] in (1, 3) and shape[1] not in (1, 3)
 
 
 def _is_distribution(rows: NDArray[np.float32]) -> bool:

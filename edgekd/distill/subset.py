@@ -56,12 +56,13 @@ def positions(phase: Phase, network: nn.Module, data: Batches, teacher: Teacher 
     """
     if phase.subset is None:
         return torch.arange(len(data))
-    needs_teacher = phase.subset.by in NEEDS_TEACHER
-    if needs_teacher and teacher is None:
-        raise TrainingError(
-            f"phase {phase.name!r} takes a subset by {phase.subset.by!r}, which only a teacher can choose; without one choose random or balanced."
-        )
-    theirs = teacher.plain() if needs_teacher and teacher is not None else None
+    theirs = None
+    if phase.subset.by in NEEDS_TEACHER:
+        if teacher is None:
+            raise TrainingError(
+                f"phase {phase.name!r} takes a subset by {phase.subset.by!r}, which only a teacher can choose; without one choose random or balanced."
+            )
+        theirs = teacher.plain()
     plain = (batch[0] for batch in data.plain_batches(BATCH))
     ours = torch.cat(list(answer_all(network, plain, bf16=bf16))) if phase.subset.by in NEEDS_STUDENT else None
     return choose(phase.subset, Pool(data.labels, seed, teacher=theirs, student=ours))

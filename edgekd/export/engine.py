@@ -13,10 +13,9 @@ from typing import Any
 import msgspec
 
 from edgekd import __version__
-from edgekd.beside import model_sha256
-from edgekd.device.agent import feed, onnxfile
+from edgekd.beside import model_sha256, said
+from edgekd.device.agent import feed
 from edgekd.device.agent.libraries import LIBRARIES
-from edgekd.device.agent.protocol import RefusedError
 from edgekd.device.host import connect
 from edgekd.device.session import Session
 from edgekd.errors import UsageError
@@ -104,11 +103,8 @@ def engines(
 
 def _batches(file: Path, asked: tuple[int, int, int] | None) -> tuple[int, int, int]:
     """The batches that an engine of the file takes; raises UsageError where others are asked for than it has."""
-    try:
-        said = onnxfile.read(str(file))
-    except RefusedError as error:
-        raise UsageError(f"{error}. Give a file that torch.onnx.export or edgekd wrote.") from None
-    fixed = feed.Model("", said.inputs, said.outputs, said.metadata).batch
+    found = said(file)
+    fixed = feed.Model("", found.inputs, found.outputs, found.metadata).batch
     if fixed is None:
         return asked or (1, 1, 1)
     if asked is not None and set(asked) != {fixed}:

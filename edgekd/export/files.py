@@ -33,7 +33,7 @@ from edgekd.models.blackbox import OnnxTeacher
 from edgekd.models.load import fingerprint
 from edgekd.models.network import Network
 from edgekd.recipe import Export
-from edgekd.record import Artifact, Precision, Role
+from edgekd.record import FULL_RANGE, Artifact, Precision, Role
 
 Pixels = NDArray[np.uint8]
 
@@ -208,7 +208,7 @@ class _Job:
                 "images": len(images),
                 "sha256": hashlib.sha256(np.ascontiguousarray(images).tobytes()).hexdigest(),
                 "activations": "uint8 asymmetric" if flavour == "int8-cpu" else "int8 symmetric",
-                "weights": "int8 per channel, 7 bits" if narrow else "int8 per channel",
+                "weights": f"{FULL_RANGE}, 7 bits" if narrow else FULL_RANGE,
                 "divergence": {method: round(value, 6) for method, value in choice.tried.items()},
                 **({"floats": floats} if floats else {}),
             }

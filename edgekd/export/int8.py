@@ -29,6 +29,7 @@ from edgekd.export.feed import Feed
 from edgekd.export.halves import halved, name_nodes
 from edgekd.export.inside import FOLDED
 from edgekd.export.stem import stem
+from edgekd.measurements import VNNI
 
 Flavour: TypeAlias = Literal["int8-cpu", "int8-trt"]
 Method: TypeAlias = Literal["minmax", "percentile", "entropy"]
@@ -186,7 +187,7 @@ def saturates(machine: str | None = None, cpuinfo: Path = Path("/proc/cpuinfo"))
     except OSError:
         return True
     flags: Sequence[str] = next((line.split() for line in text.splitlines() if line.startswith("flags")), [])
-    return not {"avx512_vnni", "avx_vnni"} & set(flags)
+    return not VNNI & set(flags)
 
 
 @contextmanager

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path, PurePath
 
 from edgekd import __version__
-from edgekd.beside import external_names, found, model_sha256, refuse_part
+from edgekd.beside import external_names, found, model_sha256, said
 from edgekd.errors import MissingError, MissingExtra, UsageError
 from edgekd.gate import lfs
 from edgekd.record import Artifact, Report
@@ -50,23 +50,22 @@ def inspect(file: Path, name: str | None = None, *, deep: bool = True) -> Artifa
     external = found(file, names)
     for beside in external:
         lfs.refuse_pointer(beside)
-    sha256 = model_sha256(file, names)
+    sha256, size = model_sha256(file, names), sum(each.stat().st_size for each in (file, *external))
     if not deep:
-        refuse_part(file)
-        size = sum(each.stat().st_size for each in (file, *external))
+        said(file, "It was cut off, or is something else: get it anew.")
         return Artifact(role="file", network=network, precision="as-is", path=str(file), sha256=sha256, size=size, params=0, macs=None, opset=0)
     try:
-        from edgekd.graph import summary
+        from edgekd.graph import read, summarise
     except ModuleNotFoundError as error:
         raise MissingExtra(error.name or "onnx", "measure") from None
-    graph = summary(file)
+    graph = summarise(read(file), size)
     return Artifact(
         role="file",
         network=network,
         precision="as-is",
         path=str(file),
         sha256=sha256,
-        size=graph.size,
+        size=size,
         params=graph.params,
         macs=graph.macs,
         opset=graph.opset,

@@ -45,6 +45,12 @@ def refuse_pointer(file: Path) -> None:
         raise MissingError(_absent(str(file), found, f"git lfs pull --include {file.name}"))
 
 
+def resolved(data: bytes, name: str, folder: Path) -> bytes:
+    """A file's bytes: the file behind it, where they are a pointer; raises as `behind`."""
+    found = pointer(data)
+    return data if found is None else behind(found, name, folder)
+
+
 def behind(found: Pointer, name: str, folder: Path) -> bytes:
     """The file behind a pointer: from the own store of the repository around a folder, else fetched by git LFS where that is installed.
 

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 
-from edgekd.beside import external_names
+from edgekd.beside import external_names, leads_out
 from edgekd.errors import MissingError, UsageError
 from edgekd.gate import lfs
 
@@ -26,13 +26,12 @@ def fetched(source: Path | str, folder: Path = Path()) -> Iterator[Path]:
     path, name = folder / source, str(source)
     in_git = is_in_git(source, folder)
     data = _blob(name, folder) if in_git else _beginning(path)
-    found = lfs.pointer(data)
-    if not in_git and found is None:
+    if not in_git and lfs.pointer(data) is None:
         yield path
         return
     with tempfile.TemporaryDirectory(prefix="edgekd-") as place:
         copy = Path(place) / PurePosixPath(name.rpartition(":")[2]).name
-        copy.write_bytes(data if found is None else lfs.behind(found, name, folder))
+        copy.write_bytes(lfs.resolved(data, name, folder))
         for beside in external_names(copy) if copy.suffix == ".onnx" else []:
             _bring(beside, copy, name, folder, in_git=in_git)
         yield copy
@@ -40,16 +39,14 @@ def fetched(source: Path | str, folder: Path = Path()) -> Iterator[Path]:
 
 def _bring(beside: str, copy: Path, name: str, folder: Path, *, in_git: bool) -> None:
     """Put the weights beside a copied model that lie beside the model itself; a name that leads out of its folder is left to whoever reads it."""
-    if ".." in PurePosixPath(beside).parts or PurePosixPath(beside).is_absolute():
+    if leads_out(beside):
         return
     head, colon, inside = name.rpartition(":") if in_git else ("", "", name)
     place = f"{head}{colon}{PurePosixPath(inside).parent / beside}"
     data = _blob(place, folder) if in_git else (folder / place).read_bytes() if (folder / place).is_file() else None
-    if data is None:
-        return
-    found = lfs.pointer(data)
-    (copy.parent / beside).parent.mkdir(parents=True, exist_ok=True)
-    (copy.parent / beside).write_bytes(data if found is None else lfs.behind(found, place, folder))
+    if data is not None:
+        (copy.parent / beside).parent.mkdir(parents=True, exist_ok=True)
+        (copy.parent / beside).write_bytes(lfs.resolved(data, place, folder))
 
 
 def is_in_git(source: Path | str, folder: Path = Path()) -> bool:

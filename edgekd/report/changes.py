@@ -11,8 +11,7 @@ from edgekd.report.cells import Column, Table
 def changes_table(changes: Sequence[Change], notes: Sequence[str] = ()) -> Table:
     """What it was, what it is, by how much it rose, with the interval; where no rise can be told, a sign, and why below. Figures that are as they
     were are counted there, too."""
-    same = [change for change in changes if change.rise is not None and not any(change.rise)]
-    changes = [change for change in changes if change not in same]
+    every, changes = len(changes), [change for change in changes if change.rise is None or any(change.rise)]
     names = [f"{change.artifact} on {change.target}" if change.target else change.artifact for change in changes]
     columns = [
         Column("artifact", names),
@@ -25,7 +24,7 @@ def changes_table(changes: Sequence[Change], notes: Sequence[str] = ()) -> Table
     if all(cell == units.NOTHING for cell in columns[-1].cells):
         columns.pop()
     reasons = dict.fromkeys(change.why for change in changes if change.why)
-    return Table("Since the baseline", "; ".join([*notes, *reasons, *_unchanged(len(same))]), columns if changes else [], keys=2)
+    return Table("Since the baseline", "; ".join([*notes, *reasons, *_unchanged(every - len(changes))]), columns if changes else [], keys=2)
 
 
 def _unchanged(count: int) -> list[str]:

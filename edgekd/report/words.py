@@ -11,8 +11,8 @@ from collections.abc import Iterator, Sequence
 from edgekd import stats, units
 from edgekd.budget import choose, figures
 from edgekd.budget.figures import Ask, Unknown
-from edgekd.measurements import Measurement
-from edgekd.record import Artifact, Report
+from edgekd.measurements import VNNI, Measurement
+from edgekd.record import FULL_RANGE, Artifact, Report
 from edgekd.report import kept, runtimes
 from edgekd.report.cells import led, named, reference
 from edgekd.scores import Metric, Score
@@ -20,9 +20,6 @@ from edgekd.stats import Interval
 
 _FIGURE = re.compile(r"(?<![\w.])(?<!batch )\d+(?:\.\d+)?(?!\w|\.\d)")
 """A measured number: no part of a name, and no batch, of which each is another one."""
-_VNNI = {"avx512_vnni", "avx_vnni"}
-_FULL_RANGE = "int8 per channel"
-"""What a file's calibration says of weights that take all 8 bits."""
 WORTH = 1.2
 """An int8 file that is not so many times as fast as its network's fp32 file is said to gain little."""
 
@@ -190,8 +187,8 @@ def doubts(report: Report) -> list[str]:
 def _overflowing(report: Report, measurement: Measurement) -> Iterator[str]:
     """Where a file's products of 8 bits may overflow: it was made on a CPU with VNNI, whose weights take all 8, and ran on an x86 without."""
     file, host = named(report, measurement.artifact), report.hosts.get(measurement.host)
-    full = file is not None and file.precision == "int8-cpu" and (file.calibration or {}).get("weights") == _FULL_RANGE
-    if full and host is not None and host.architecture in ("x86_64", "AMD64") and host.instructions and not _VNNI & set(host.instructions):
+    full = file is not None and file.precision == "int8-cpu" and (file.calibration or {}).get("weights") == FULL_RANGE
+    if full and host is not None and host.architecture in ("x86_64", "AMD64") and host.instructions and not VNNI & set(host.instructions):
         yield (
             "this CPU has no VNNI, and the file was made on one that has: its products may overflow here. `edgekd evaluate FILE --host HOST` tells; "
             "exported on such a machine its weights take 7 bits"

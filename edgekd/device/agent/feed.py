@@ -2,7 +2,7 @@
 
 import json
 from functools import partial
-from typing import Any, Callable, Dict, List, Optional, Tuple
+from typing import Any, Callable, Dict, List, Optional, Sequence, Tuple
 
 from .protocol import RefusedError
 
@@ -70,9 +70,9 @@ class Model:
         except (KeyError, TypeError, ValueError):
             return {}
         found = {"height": height, "width": width}
-        for put in self.inputs if len(self.inputs) == 1 and len(self.inputs[0]["shape"]) == IMAGES else ():
-            last = put["shape"][3] in (1, 3) and put["shape"][1] not in (1, 3)
-            for axis, size in zip((1, 2) if last else (2, 3), (height, width)):
+        if len(self.inputs) == 1 and len(self.inputs[0]["shape"]) == IMAGES:
+            (put,) = self.inputs
+            for axis, size in zip((1, 2) if channels_last(put["shape"]) else (2, 3), (height, width)):
                 if not isinstance(put["shape"][axis], int):
                     found[put["shape"][axis] or "{}.{}".format(put["name"], axis)] = size
         return found
@@ -87,6 +87,11 @@ class Model:
 
     def close(self) -> None:
         """Give back what the runtime holds outside this process's memory."""
+
+
+def channels_last(axes: Sequence[Any]) -> bool:
+    """Whether the last of four axes is that of colours, or of grey."""
+    return axes[3] in (1, 3) and axes[1] not in (1, 3)
 
 
 def shape(put: Put, batch: int, dims: Dict[str, int]) -> Tuple[int, ...]:
