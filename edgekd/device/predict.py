@@ -81,7 +81,7 @@ class Predictor:
         fixed = self._input["shape"][0]
         self._batch = fixed if isinstance(fixed, int) else batch
         self._calls = itertools.count()
-        self._softmax: bool | None = None
+        self._floor: tuple[float | None] | None = None
 
     def __call__(self, arrays: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[np.float32]]:
         """`images` uint8 (n, h, w, c) → `logits` float32 (n, classes).
@@ -92,11 +92,11 @@ class Predictor:
             UsageError: images that the file cannot take.
             DeviceError: as `Agent.ask`.
         """
-        raw = np.asarray(self._ask(self._fed(arrays["images"])), np.float32)
-        logits = raw.reshape(len(raw), -1)
-        if self._softmax is None:
-            self._softmax = _is_distribution(logits)
-        return {"logits": np.log(np.maximum(logits, np.finfo(np.float32).tiny)) if self._softmax else logits}
+        raw = self._ask(self._fed(arrays["images"]))
+        rows = raw.reshape(len(raw), -1)
+        if self._floor is None:
+            self._floor = (zero_probability(rows),)
+        return {"logits": as_logits(rows, *self._floor)}
 
     def __enter__(self) -> "Predictor":
         return self
@@ -181,6 +181,39 @@ def logits_output(outputs: Mapping[str, Sequence[Any]]) -> str | None:
     return "logits" if "logits" in flat else next(iter(flat), None)
 
 
+def zero_probability(rows: NDArray[Any]) -> float | None:
+    """What an answer of 0 stands for in rows `(n, classes)` of probabilities, by the type that they came in; None: they are logits.
+
+    Rows are probabilities where none is below 0 or above 1 and they add up to 1, as nearly as rounding lets them. Of a softmax whose output is held
+    in 8 bits (every answer is a multiple of one step) that is not near: each class is off by up to half a step. No logits of a trained network are
+    such in every row.
+    """
+    values = rows.astype(np.float32)
+    if rows.shape[1] < 2 or not ((values >= 0).all() and (values <= 1 + 1e-3).all()):
+        return None
+    step = _step(values)
+    off = np.abs(values.sum(axis=1) - 1).max(initial=0)
+    if off > max(1e-2, min(0.5, rows.shape[1] * step / 2)):
+        return None
+    kind = np.finfo(np.float16 if rows.dtype == np.float16 else np.float32)
+    return step / 2 or float(kind.smallest_subnormal if kind.bits == 16 else kind.tiny)
+
+
+def as_logits(rows: NDArray[Any], floor: float | None) -> NDArray[np.float32]:
+    """Answers as float32 logits: themselves, or the logarithm of probabilities, of which 0 stands for `floor`."""
+    values = rows.astype(np.float32)
+    return values if floor is None else np.log(np.maximum(values, np.float32(floor)))
+
+
+def _step(values: NDArray[np.float32]) -> float:
+    """The largest step that all values are multiples of, where 8 bits could have held them; else 0. Of three levels and less nothing is told."""
+    levels = np.unique(values)
+    steps = levels[-1] / np.arange(1, 256)
+    multiples = levels[:, None] / steps
+    fits = (np.abs(multiples - np.rint(multiples)) < 1e-3).all(axis=0) & (steps > 1e-3) & (steps < 1e-2)
+    return float(steps[fits].max(initial=0)) if len(levels) > 3 else 0.0
+
+
 def _logits_output(path: Path, outputs: list[dict[str, Any]]) -> str:
     shapes = {str(put["name"]): put["shape"] for put in outputs}
     found = logits_output(shapes) or (next(iter(shapes)) if len(shapes) == 1 else None)
@@ -196,8 +229,3 @@ def _carried(path: Path, metadata: Mapping[str, str]) -> Preprocess:
     if found is None:
         raise UsageError(f"{path.name} does not carry how its images are prepared. Give preprocess: size, mean, std, colour.")
     return found
-
-
-def _is_distribution(rows: NDArray[np.float32]) -> bool:
-    """Whether every row is probabilities: no logits of a trained network are all at least 0 and add up to 1."""
-    return rows.shape[1] > 1 and bool((rows >= 0).all()) and bool((np.abs(rows.sum(axis=1) - 1) < 1e-3).all())

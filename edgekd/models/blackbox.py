@@ -17,15 +17,12 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from edgekd.device.agent.onnxrt import WRONG
-from edgekd.device.predict import logits_output
+from edgekd.device.predict import as_logits, logits_output, zero_probability
 from edgekd.errors import MissingError, MissingExtra, UsageError
 from edgekd.models.network import Network, input_size
 from edgekd.preprocess import Preprocess, carried_preprocess
 
 _TYPES = {"tensor(float)": np.float32, "tensor(float16)": np.float16, "tensor(uint8)": np.uint8}
-
-_SMALLEST = {np.dtype(np.float16): 6e-8}
-"""What a probability of 0 stands for, by the type it came in; else float32's smallest normal number."""
 
 
 class BlackBox(nn.Module):
@@ -34,7 +31,7 @@ class BlackBox(nn.Module):
     Attributes:
         channels, size: what the file takes; a size of None is open.
         integer: the file takes uint8 and normalises for itself; it is given 255 times the images.
-        softmax: the file answers probabilities; their logarithm is returned.
+        floor: what an answer of 0 stands for where the file answers probabilities, whose logarithm is returned; None: it answers logits.
     """
 
     def __init__(self, path: Path) -> None:
@@ -47,14 +44,17 @@ class BlackBox(nn.Module):
         self.batch, self.channels, self.size, self.last = layout(entry.shape, path)
         self.integer = self.kind == np.uint8
         self.output = _output(self.session, path)
-        self.softmax = False
+        self.floor: float | None = None
         self.order: list[int] | None = None
+
+    @property
+    def softmax(self) -> bool:
+        """Whether the file answers probabilities."""
+        return self.floor is not None
 
     def forward(self, images: Tensor) -> Tensor:
         array = images.detach().float().cpu().numpy()
-        answers = self.answer(array)
-        logits = np.log(np.maximum(answers.astype(np.float32), _SMALLEST.get(answers.dtype, np.finfo(np.float32).tiny))) if self.softmax else answers
-        answer = torch.from_numpy(np.ascontiguousarray(logits, dtype=np.float32))
+        answer = torch.from_numpy(np.ascontiguousarray(as_logits(self.answer(array), self.floor)))
         return (answer if self.order is None else answer[:, self.order]).to(images.device)
 
     def answer(self, images: NDArray[np.float32]) -> NDArray[Any]:
@@ -115,11 +115,11 @@ def onnx_teacher(path: Path, *, classes: int, shape: tuple[int, int, int], prepr
             f"teacher and data must have the same classes; {path} answers {answers.shape[1]} and the data has {classes}. "
             "Give data with the teacher's classes, or another teacher."
         )
-    rows = answers.astype(np.float32)
-    box.softmax = bool((rows >= 0).all() and (rows <= 1 + 1e-3).all() and np.allclose(rows.sum(1), 1, atol=1e-2))
+    box.floor = zero_probability(answers)
     teacher = OnnxTeacher(box, settled, classes=classes, spec=spec)
-    if box.softmax:
-        teacher.notes.append(f"{path.name} ends in a softmax; its logarithm serves as logits")
+    if box.floor is not None:
+        rough = ", though 8 bits round it: what is less likely than half a step is all one" if box.floor > 1e-4 else ""
+        teacher.notes.append(f"{path.name} ends in a softmax; its logarithm serves as logits{rough}")
     return teacher
 
 

@@ -9,7 +9,7 @@ import re
 import warnings
 import zipfile
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -53,7 +53,7 @@ def read(file: Path, key: str | None = None) -> Checkpoint:
     """The weights in a file, by name.
 
     Args:
-        key: where in a checkpoint they stand; parts joined by dots for a table in a table.
+        key: where in a checkpoint they stand, or what their names begin with; parts joined by dots for a table in a table.
 
     Raises:
         MissingError: no such file.
@@ -63,9 +63,9 @@ def read(file: Path, key: str | None = None) -> Checkpoint:
         raise MissingError(f"no weights at {file}. A relative path starts at the recipe's folder, or where you are.")
     if file.suffix not in SUFFIXES:
         raise UsageError(f"weights are a file that ends in {', '.join(SUFFIXES)}, or `pretrained`; got {file}")
-    if key is not None and file.suffix == ".safetensors":
-        raise UsageError(f"a safetensors file holds its weights and nothing else, so no weights_key applies to {file}; got {key!r}. Leave it out.")
     checkpoint = _read_safetensors(file) if file.suffix == ".safetensors" else _pick(_unpickle(file), key, file)
+    if key is not None and file.suffix == ".safetensors":
+        checkpoint = replace(checkpoint, state=_keyed(checkpoint.state, key, file))
     for name, tensor in checkpoint.state.items():
         if tensor.is_floating_point() and not bool(torch.isfinite(tensor).all()):
             raise UsageError(f"weights must be finite numbers; {name} in {file} is not. Take an earlier checkpoint of that training.")

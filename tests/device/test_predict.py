@@ -14,7 +14,7 @@ import torch
 from numpy.typing import NDArray
 from onnx import TensorProto
 
-from edgekd.device.predict import logits_output, open_predict, prepare
+from edgekd.device.predict import as_logits, logits_output, open_predict, prepare, zero_probability
 from edgekd.device.session import Session
 from edgekd.errors import DeviceError, MissingExtra, UsageError, install_line
 from edgekd.models.network import Network
@@ -103,6 +103,35 @@ def test_a_softmax_in_the_file_is_undone(session: Session, tmp_path: Path) -> No
     logits = directly(plain, np.moveaxis(by_hand(pictures(), RGB), 3, 1))
     np.testing.assert_allclose(np.exp(logs).sum(axis=1), 1, rtol=1e-5)
     np.testing.assert_allclose(logs - logs.mean(axis=1, keepdims=True), logits - logits.mean(axis=1, keepdims=True), atol=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("kind", "floor"),
+    [(np.float64, np.finfo(np.float32).tiny), (np.float32, np.finfo(np.float32).tiny), (np.float16, np.finfo(np.float16).smallest_subnormal)],
+)
+@pytest.mark.parametrize("classes", [2, 10, 1000])
+def test_probabilities_are_told_from_logits(kind: type, floor: float, classes: int) -> None:
+    """Rows of a softmax, sure and unsure, in each type; its logits, and what is not all one, are none."""
+    logits = np.random.default_rng(0).normal(0, [[0.1], [1], [5], [50]], (4, classes))
+    shares = np.exp(logits - logits.max(axis=1, keepdims=True))
+    shares = (shares / shares.sum(axis=1, keepdims=True)).astype(kind)
+    assert zero_probability(shares) == pytest.approx(float(floor), rel=1e-3)
+    assert zero_probability(logits.astype(kind)) is None
+    assert zero_probability((shares * 0.9).astype(kind)) is None
+    assert np.isfinite(as_logits(shares, zero_probability(shares))).all()
+
+
+@pytest.mark.parametrize("step", [1 / 256, 0.97 / 255, 1 / 127])
+@pytest.mark.parametrize("classes", [3, 10, 100])
+def test_a_softmax_in_eight_bits(step: float, classes: int) -> None:
+    """Multiples of one step do not add up to 1 and are probabilities all the same; none stands for half a step. One-hot rows have no step."""
+    logits = np.random.default_rng(1).normal(0, [[0.5], [1], [2], [3]], (4, classes))
+    shares = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
+    held = (np.rint(shares / step).clip(0, 255) * step).astype(np.float32)
+    floor = zero_probability(held)
+    assert floor == pytest.approx(step / 2, rel=1e-3)
+    np.testing.assert_allclose(np.exp(as_logits(held, floor)), np.maximum(held, step / 2), rtol=1e-5)
+    assert zero_probability(np.eye(classes, dtype=np.float32)) == np.finfo(np.float32).tiny
 
 
 @pytest.mark.parametrize(

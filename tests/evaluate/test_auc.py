@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from sklearn.metrics import roc_auc_score
 
 from edgekd.evaluate import Labels, Logits
-from edgekd.evaluate.auc import macro_auc
+from edgekd.evaluate.auc import log_odds, macro_auc
 
 
 def made(n: int, classes: int, seed: int, sure: float = 1.0) -> tuple[Logits, Labels]:
@@ -45,6 +45,20 @@ def test_as_scikit_learn_has_it(seed: int, classes: int, ties: bool) -> None:
     assert found is not None
     assert found.value == pytest.approx(expected, abs=1e-9)
     assert found.low <= found.value <= found.high
+
+
+@pytest.mark.parametrize("classes", [2, 5])
+def test_sure_answers_are_ranked_too(classes: int) -> None:
+    """Logits forty and more apart are probabilities of 1 to every digit, and still one above another: and no ties."""
+    logits = np.full((4, classes), -300, np.float32)
+    logits[:, 0], logits[:, 1] = 0, [40, 60, 80, 100]
+    labels = np.array([0, 0, 1, 1])
+    for scale in (0.1, 1.0, 30.0):
+        found = macro_auc(np.asarray(scale * logits, np.float32), labels)
+        assert found is not None
+        assert found.value == 1
+    odds = log_odds(np.array([[1.0, 3.0], [0.0, 90.0], [2.0, 2.0]], np.float32))
+    np.testing.assert_allclose(odds, [[-2, 2], [-90, 90], [0, 0]], rtol=1e-9, atol=1e-9)
 
 
 def test_only_classes_that_are_shown_count() -> None:

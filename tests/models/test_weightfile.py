@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import safetensors.torch
 import torch
 from torch import Tensor
 
@@ -196,9 +197,14 @@ def test_weights_that_are_not_finite(tmp_path: Path, value: float) -> None:
 
 
 def test_a_key_into_a_safetensors_file(tmp_path: Path) -> None:
-    """There is nothing to choose from, and a key that says nothing is not passed over."""
-    with pytest.raises(UsageError, match=r"no weights_key applies to .*a\.safetensors; got 'ema'\. Leave it out"):
-        read(written(tmp_path / "a.safetensors", b""), "ema")
+    """What names begin with, as in any other file; one that says nothing is not passed over."""
+    state: dict[str, Tensor] = Tiny().state_dict()
+    safetensors.torch.save_file(
+        {f"{way}.{name}": tensor.clone() for way in ("ema", "net") for name, tensor in state.items()}, tmp_path / "a.safetensors"
+    )
+    torch.testing.assert_close(read(tmp_path / "a.safetensors", "ema").state, state)
+    with pytest.raises(UsageError, match=r"--weights-key must name a place in the checkpoint; .*a\.safetensors has no 'best', it has ema\."):
+        read(tmp_path / "a.safetensors", "best")
 
 
 class ScalarOfObjects(Trap):

@@ -1,4 +1,5 @@
-"""What NVIDIA's management library (NVML) tells of the first card, through ctypes: what it is, how it runs, what holds it back, who computes on it.
+"""What NVIDIA's management library (NVML) tells of the card that CUDA takes first, through ctypes: what it is, how it runs, what holds it back,
+who computes on it.
 
 In: the library's name. Out: a `Card`, or the reason why there is none. What the library does not tell is None or left out. Never run on hardware yet.
 """
@@ -7,7 +8,7 @@ import ctypes
 from functools import lru_cache
 from typing import Any, Dict, List, Optional, Tuple
 
-LIBRARY = "libnvidia-ml.so.1"
+LIBRARY, CUDA = "libnvidia-ml.so.1", "libcuda.so.1"
 HELD = {
     0x04: "the GPU was held back by its power limit",
     0x08: "the GPU was slowed by its hardware, for heat or power",
@@ -42,7 +43,7 @@ class _Process(ctypes.Structure):
 
 
 class Card:
-    """The first card; each question is a call of the library, which takes microseconds."""
+    """A card; each question is a call of the library, which takes microseconds."""
 
     def __init__(self, nvml: Any, handle: Any) -> None:
         self._nvml, self._handle = nvml, handle
@@ -134,20 +135,39 @@ class Card:
 
 
 @lru_cache(maxsize=None)
-def opened(library: str = LIBRARY) -> Tuple[Optional[Card], Optional[str]]:
-    """The first card, or why there is none."""
+def opened(library: str = LIBRARY, cuda: str = CUDA) -> Tuple[Optional[Card], Optional[str]]:
+    """The card that CUDA takes first, or why there is none."""
     try:
         nvml: Any = ctypes.CDLL(library)
     except OSError:
         return None, "there is no NVIDIA management library (NVML) here"
-    handle = ctypes.c_void_p()
-    if nvml.nvmlInit_v2() or nvml.nvmlDeviceGetHandleByIndex_v2(0, ctypes.byref(handle)):
+    if nvml.nvmlInit_v2():
+        return None, "NVML tells of no card here"
+    count, handle = ctypes.c_uint(), ctypes.c_void_p()
+    several = nvml.nvmlDeviceGetCount_v2(ctypes.byref(count)) == 0 and count.value > 1
+    # NVML numbers cards by their slots and tells of all. CUDA takes the fastest first, and those that CUDA_VISIBLE_DEVICES leaves.
+    slot = first_slot(cuda) if several else None
+    if slot is not None and nvml.nvmlDeviceGetHandleByPciBusId_v2(slot, ctypes.byref(handle)) == 0:
+        return Card(nvml, handle), None
+    if nvml.nvmlDeviceGetHandleByIndex_v2(0, ctypes.byref(handle)):
         return None, "NVML tells of no card here"
     return Card(nvml, handle), None
 
 
+def first_slot(library: str = CUDA) -> Optional[bytes]:
+    """Where the card that CUDA takes first is plugged in, as in 00000000:01:00.0; None where CUDA finds none."""
+    try:
+        cuda: Any = ctypes.CDLL(library)
+    except OSError:
+        return None
+    device, slot = ctypes.c_int(), ctypes.create_string_buffer(32)
+    if cuda.cuInit(0) or cuda.cuDeviceGet(ctypes.byref(device), 0) or cuda.cuDeviceGetPCIBusId(slot, len(slot), device):
+        return None
+    return slot.value
+
+
 def facts() -> Dict[str, Any]:
-    """What the first card is; each None where there is no card or it does not tell. A Jetson tells its CUDA without NVML."""
+    """What that card is; each None where there is no card or it does not tell. A Jetson tells its CUDA without NVML."""
     card, _ = opened()
     nothing = {"gpu": None, "driver": None, "cuda": None, "compute_capability": None, "gpu_memory": None}
     told = dict(nothing, **card.facts()) if card is not None else nothing
@@ -155,13 +175,13 @@ def facts() -> Dict[str, Any]:
 
 
 def state() -> Dict[str, Any]:
-    """How the first card is now; nothing where there is none."""
+    """How that card is now; nothing where there is none."""
     card, _ = opened()
     return {} if card is None else card.state()
 
 
 def mhz() -> Optional[float]:
-    """The first card's clock now; None where there is none."""
+    """Its clock now; None where there is none."""
     card, _ = opened()
     return None if card is None else card.mhz()
 
@@ -178,7 +198,7 @@ def tensorrt_version(number: int) -> str:
 
 
 @lru_cache(maxsize=None)
-def _driver_cuda(library: str = "libcuda.so.1") -> Optional[str]:
+def _driver_cuda(library: str = CUDA) -> Optional[str]:
     number = _library_number(library, "cuDriverGetVersion")
     return None if not number else cuda_version(number)
 

@@ -69,6 +69,7 @@ int cuGetErrorString(int code, const char **text) {
 int cuDeviceGetCount(int *n) { CALL(0); *n = devices; return 0; }
 int cuDeviceGet(int *d, int which) { CALL(0); *d = which; return 0; }
 int cuDeviceGetName(char *name, int size, int d) { (void)d; CALL(0); strncpy(name, "Fake GPU 8", size); return 0; }
+int cuDeviceGetPCIBusId(char *slot, int size, int d) { (void)d; CALL(0); strncpy(slot, "0000:41:00.0", size); return 0; }
 int cuDeviceGetAttribute(int *value, int which, int d) { (void)d; CALL(0); *value = which == 75 ? 8 : which == 76 ? 7 : -1; return 0; }
 int cuDevicePrimaryCtxSetFlags_v2(int d, unsigned f) { (void)d; CALL(0); flags = (int)f; return 0; }
 int cuDevicePrimaryCtxRetain(void **c, int d) { (void)d; CALL(0); *c = &context; alive++; return 0; }

@@ -5,16 +5,26 @@
 typedef struct { unsigned long long total, free, used; } memory_t;
 typedef struct { unsigned long long reference, violation; } violation_t;
 typedef struct { unsigned int pid; unsigned long long memory; unsigned int gpu, compute; } process_t;
-static int card;
+static int card, slower;
 static unsigned long long millijoules = 5000;
 
 int nvmlInit_v2(void) { return BROKEN; }
+#ifndef SLOT
+#define SLOT "0000:41:00.0"
+#endif
+#ifdef TWO
+int nvmlDeviceGetCount_v2(unsigned int *count) { *count = 2; return 0; }
+int nvmlDeviceGetHandleByIndex_v2(unsigned int index, void **handle) { *handle = index ? &card : &slower; return index < 2 ? 0 : 2; }
+#else
+int nvmlDeviceGetCount_v2(unsigned int *count) { *count = 1; return 0; }
 int nvmlDeviceGetHandleByIndex_v2(unsigned int index, void **handle) { *handle = &card; return index == 0 ? 0 : 2; }
-static int known(void *handle) { return handle == (void *)&card ? 0 : 2; }
+#endif
+int nvmlDeviceGetHandleByPciBusId_v2(const char *slot, void **handle) { *handle = &card; return strcmp(slot, SLOT) ? 2 : 0; }
+static int known(void *handle) { return handle == (void *)&card || handle == (void *)&slower ? 0 : 2; }
 
 int nvmlSystemGetDriverVersion(char *text, unsigned int size) { snprintf(text, size, "580.65.06"); return 0; }
 int nvmlSystemGetCudaDriverVersion_v2(int *version) { *version = 13020; return 0; }
-int nvmlDeviceGetName(void *handle, char *text, unsigned int size) { snprintf(text, size, "NVIDIA Example 4000"); return known(handle); }
+int nvmlDeviceGetName(void *handle, char *text, unsigned int size) { snprintf(text, size, handle == (void *)&slower ? "NVIDIA Example 100" : "NVIDIA Example 4000"); return known(handle); }
 int nvmlDeviceGetCudaComputeCapability(void *handle, int *major, int *minor) { *major = 8; *minor = 9; return known(handle); }
 int nvmlDeviceGetMemoryInfo(void *handle, memory_t *memory) {
   memory->total = 25769803776ULL; memory->free = 20000000000ULL; memory->used = 5769803776ULL; return known(handle);

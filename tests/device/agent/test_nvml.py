@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from edgekd.device.agent import machine, nvml, power
+from tests.device.agent.gpu import compiled
 from tests.needs import need_tool
 
 
@@ -20,12 +21,13 @@ def built(folder: Path, name: str, *options: str) -> str:
 
 @pytest.fixture(scope="module")
 def libraries(tmp_path_factory: pytest.TempPathFactory) -> "dict[str, str]":
-    """A newer one, an older one, and one that finds no card."""
+    """A newer one, an older one, one that finds no card, and one of two cards."""
     folder = tmp_path_factory.mktemp("nvml")
     return {
         "new": built(folder, "new.so", "-DBROKEN=0"),
         "old": built(folder, "old.so", "-DBROKEN=0", "-DOLD"),
         "none": built(folder, "none.so", "-DBROKEN=9"),
+        "two": built(folder, "two.so", "-DBROKEN=0", "-DTWO"),
     }
 
 
@@ -83,6 +85,14 @@ def test_no_card(libraries: "dict[str, str]") -> None:
     """A library that finds none is told from none at all."""
     assert nvml.opened(libraries["none"]) == (None, "NVML tells of no card here")
     assert nvml.opened("libno-such-library.so.1") == (None, "there is no NVIDIA management library (NVML) here")
+
+
+def test_of_two_cards_the_one_that_cuda_takes(libraries: "dict[str, str]", tmp_path: Path) -> None:
+    """CUDA's first is NVML's second here, found by its slot; without CUDA, or where its slot is not known, NVML's first is all there is."""
+    driver = compiled(tmp_path)
+    elsewhere = built(tmp_path, "elsewhere.so", "-DBROKEN=0", "-DTWO", '-DSLOT="0000:99:00.0"')
+    told = [nvml.opened(libraries["two"], str(driver)), nvml.opened(libraries["two"], "libno-such-library.so.1"), nvml.opened(elsewhere, str(driver))]
+    assert [found.facts()["gpu"] for found, _ in told if found is not None] == ["NVIDIA Example 4000", "NVIDIA Example 100", "NVIDIA Example 100"]
 
 
 def test_a_machine_with_a_card(libraries: "dict[str, str]", monkeypatch: pytest.MonkeyPatch) -> None:
