@@ -31,6 +31,18 @@ def external_files(path: Path) -> list[Path]:
     return found(path, external_names(path))
 
 
+def refuse_cut_off(path: Path) -> None:
+    """Refuse a model whose external data end before its tensors do, as after a copy that broke off.
+
+    Raises:
+        UsageError: they do; else as `external_files`.
+    """
+    for name, least in _asked(onnxfile.external_sizes, path, _WRITTEN).items():
+        (file,) = found(path, [name])
+        if file.stat().st_size < least:
+            raise UsageError(f"{path} reads {least:,} bytes of {name}, which has {file.stat().st_size:,}. It was cut off: get it anew.")
+
+
 def found(path: Path, names: Sequence[str]) -> list[Path]:
     """The files of these names beside a model; raises as `external_files`."""
     for name in names:

@@ -22,6 +22,10 @@ from edgekd.reportfile import check_finite
 PART = ".part-"
 """What the name of an unfinished file starts with."""
 
+_LONGEST = 50
+"""Letters of a file's own name in that of its unfinished part: names end at 255 bytes."""
+_UNASKED = (errno.EINVAL, errno.ENOTSUP, errno.EBADF)
+"""How file systems say that a folder is nothing to be synced."""
 _FULL = (errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC))
 
 
@@ -39,10 +43,16 @@ def write_atomic(path: Path, data: bytes | str) -> None:
 def atomic_path(path: Path) -> Iterator[Path]:
     """A path beside `path`, with its suffix, to write to; it takes the final name when the block ends well, and is removed when it does not.
 
+    A link stays one: what it leads to is written anew. What is no file, as a pipe or a terminal, is written to as it stands.
+
     Raises:
         RunError: the disk is full, whatever the writer made of that.
     """
-    temporary = path.with_name(f"{PART}{os.getpid()}-{path.name}")
+    path = Path(os.path.realpath(path)) if path.is_symlink() else path
+    if path.exists() and not path.is_file() and not path.is_dir():
+        yield path
+        return
+    temporary = path.with_name(f"{PART}{os.getpid()}-{path.name[-_LONGEST:]}")
     try:
         with roomy(path):
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -76,6 +86,9 @@ def _sync(path: Path) -> None:
     handle = os.open(path, os.O_RDONLY if path.is_dir() or sys.platform != "win32" else os.O_RDWR)
     try:
         os.fsync(handle)
+    except OSError as error:
+        if not path.is_dir() or error.errno not in _UNASKED:
+            raise
     finally:
         os.close(handle)
 

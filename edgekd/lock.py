@@ -3,6 +3,7 @@
 In: the folder. Out: a handle, to be given back to `release`. A child that this process forks holds no lock.
 """
 
+import errno
 import os
 import sys
 from pathlib import Path
@@ -11,6 +12,8 @@ from edgekd.errors import RunError
 
 LOCK = ".lock"
 """Holds the number of the process, for those who wait."""
+_HELD = (errno.EAGAIN, errno.EWOULDBLOCK, errno.EACCES, errno.EDEADLK)
+"""How systems say that another process has the lock; anything else is a file system that has none, or no room."""
 
 if sys.platform == "win32":
     import msvcrt
@@ -52,12 +55,14 @@ def acquire(folder: Path) -> int:
     handle = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT, 0o644)
     try:
         _try_lock(handle)
-    except OSError:
+        os.ftruncate(handle, 0)
+        os.write(handle, f"{os.getpid()}\n".encode())
+    except OSError as error:
         holder = os.read(handle, 20).decode(errors="replace").strip() or "unknown"
         os.close(handle)
+        if error.errno not in _HELD:
+            raise
         raise RunError(f"{folder} is in use by process {holder}. Wait until it ends, or choose another folder with --out.") from None
-    os.ftruncate(handle, 0)
-    os.write(handle, f"{os.getpid()}\n".encode())
     _held.add(handle)
     return handle
 

@@ -60,7 +60,7 @@ def decode_report(data: bytes, name: str = "report.json") -> Report:
     """
     try:
         schema = msgspec.json.decode(data, type=_Version).schema
-    except (msgspec.MsgspecError, RecursionError) as error:
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         reason = "it is nested too deep" if isinstance(error, RecursionError) else str(error)
         raise UsageError(f"{name} is not a report: {reason}. Give the report.json of a run folder.") from None
     if not isinstance(schema, int) or schema < 1:
@@ -69,7 +69,7 @@ def decode_report(data: bytes, name: str = "report.json") -> Report:
         raise UsageError(f"{name} has schema {schema}, this edgekd reads up to {SCHEMA}. Upgrade with: pip install -U edgekd")
     try:
         return msgspec.json.decode(data, type=Report)
-    except msgspec.ValidationError as error:
+    except (msgspec.ValidationError, UnicodeDecodeError) as error:
         raise UsageError(f"{name} is not a report that edgekd wrote: {error}") from None
 
 

@@ -17,6 +17,7 @@ import importlib.metadata
 import os
 import platform
 import re
+import shutil
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -96,7 +97,10 @@ class Run:
         try:
             _refuse_foreign(folder, origin)  # again: another process may have been first
             for left in folder.rglob(f"{PART}*"):
-                left.unlink(missing_ok=True)
+                if left.is_dir():
+                    shutil.rmtree(left)
+                else:
+                    left.unlink(missing_ok=True)
             write_atomic(folder / _MANIFEST, as_json(Manifest(origin=origin)))
             write_atomic(folder / "recipe.toml", recipe_toml)
             agree(None)
@@ -178,7 +182,7 @@ def _refuse_foreign(folder: Path, origin: str) -> None:
         return
     try:
         found = msgspec.json.decode(data, type=Manifest).origin
-    except msgspec.MsgspecError:
+    except (msgspec.MsgspecError, UnicodeDecodeError):
         raise RunError(f"{folder / _MANIFEST} is not edgekd's, so {folder} is no run. Choose another folder with --out.") from None
     own = (LOCK, _MANIFEST, "recipe.toml", "events.jsonl")
     if found != origin and any(f.name not in own and not f.name.startswith(PART) for f in folder.iterdir()):
@@ -200,8 +204,16 @@ def origin_of(folder: Path) -> str | None:
     """Whose run a folder is, by its manifest; None where it is none's."""
     try:
         return msgspec.json.decode((folder / _MANIFEST).read_bytes(), type=Manifest).origin
-    except (OSError, msgspec.MsgspecError):
+    except (OSError, msgspec.MsgspecError, UnicodeDecodeError):
         return None
+
+
+def is_taken_up(folder: Path) -> bool:
+    """Whether a folder is a run that was begun or taken up again and has not ended since: what reports it has are of before."""
+    try:
+        return not msgspec.json.decode((folder / _MANIFEST).read_bytes(), type=Manifest).files
+    except (OSError, msgspec.MsgspecError, UnicodeDecodeError):
+        return False
 
 
 def home(folder: Path, origin: str, here: Path) -> Path:

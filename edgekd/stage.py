@@ -115,7 +115,7 @@ class Stage:
             record = msgspec.json.decode((self.folder / RECORD).read_bytes(), type=StageRecord)
         except FileNotFoundError:
             return None
-        except msgspec.MsgspecError:
+        except (msgspec.MsgspecError, UnicodeDecodeError):
             self._set_aside(RECORD)
             return None
         for name, digest in record.files.items():

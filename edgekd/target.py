@@ -89,13 +89,13 @@ def names() -> list[str]:
 def fitting(machine: str) -> list[Target]:
     """The targets that ship with edgekd and fit a machine by the names of its CPU, board and GPU, that with the longest word in common first."""
     known = [load(name) for name in names()]
-    found = [(max((len(word) for word in each.fits if _named(word, machine)), default=0), each) for each in known]
+    found = [(max((len(word) for word in each.fits if named(word, machine)), default=0), each) for each in known]
     return [each for length, each in sorted(found, key=lambda pair: -pair[0]) if length]
 
 
-def _named(word: str, machine: str) -> bool:
+def named(word: str, machine: str) -> bool:
     """Whether a machine's name has the word whole: an L40S is no L4, and of RTX cards neither a Ti nor a laptop's chip is the plain one."""
-    others = r"(?!\s(?:Ti|SUPER|Laptop|D|Max-Q)\b)" if word.startswith("RTX") else ""
+    others = r"(?!\s(?:Ti|SUPER|Laptop|D|Max-Q)\b)" if "RTX" in word else ""
     return re.search(rf"(?<!\w){re.escape(word)}(?!\w){others}", machine, re.IGNORECASE) is not None
 
 

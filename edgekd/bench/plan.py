@@ -13,8 +13,8 @@ class Plan:
     Where files are compared, `duels` launches hold them all and run them in turn, `duel_ms` for each two of them.
     """
 
-    launches: int = 3
-    rounds: int = 6
+    launches: int = 5
+    rounds: int = 4
     block_ms: float = 200.0
     block_runs: int = 20
     warm_ms: float = 20.0
@@ -24,7 +24,7 @@ class Plan:
 
 
 FULL = Plan()
-QUICK = Plan(rounds=4, block_ms=60.0, block_runs=10, warm_ms=10.0, flow_ms=300.0, duels=14, duel_ms=200.0)
+QUICK = Plan(launches=4, rounds=3, block_ms=60.0, block_runs=10, warm_ms=10.0, flow_ms=300.0, duels=14, duel_ms=200.0)
 """Eight small files in half a minute or so, process starts included; two in a quarter."""
 
 

@@ -7,6 +7,7 @@ from pathlib import PurePath
 from edgekd.limit import Limit
 from edgekd.record import Artifact, Report
 from edgekd.stats import median
+from edgekd.target import named
 
 TIE = 1.05
 """So many times the least time is as good: the smaller or exacter file is worth more than a twentieth."""
@@ -80,10 +81,10 @@ def against(report: Report, artifact: Artifact, spec: str | None) -> Artifact | 
 
 
 def is_host(report: Report, key: str, wanted: str) -> bool:
-    """Whether a host is the one that a limit names: by its key, or by part of its CPU's or GPU's name."""
+    """Whether a host is the one that a limit names: by its key, or by whole words of its CPU's or GPU's name."""
     host = report.hosts.get(key)
     said = [host.cpu, host.gpu or ""] if host is not None else []
-    return key == wanted or any(wanted.lower() in name.lower() for name in said)
+    return key == wanted or any(named(wanted, name) for name in said)
 
 
 def host_names(report: Report) -> str:
@@ -159,6 +160,11 @@ def _shipped(report: Report, on: str | None) -> list[Artifact] | str:
         return no_target(report) if targets(report) else "nothing was shipped. Name an artifact with artifact = in [[limit]]."
     shipped = shipped_on(report, on)
     found = [artifact for artifact in report.artifacts if artifact.name in shipped]
+    lacking = [
+        name for name in dict.fromkeys(each.network for each in report.artifacts if each.role == "student") if f"{on}/{name}" not in report.shipped
+    ]
+    if found and lacking:
+        return f"nothing of {', '.join(lacking)} was shipped on {on}, as it was not measured there. Measure it with `edgekd bench`."
     if found and len(found) == len(shipped):
         return found
     known = f"the report has the targets: {', '.join(targets(report)) or 'none'}"

@@ -117,7 +117,7 @@ def latency(p: Literal[50, 95], ask: Ask) -> Seen:
         return measurement
     launches = [launch.rounds for launch in measurement.timing.launches]
     samples = measurement.timing.samples
-    if not samples or not all(map(math.isfinite, samples)) or min(samples) < 0:
+    if not samples or not all(map(math.isfinite, samples)) or min(samples) <= 0:
         return Unknown("its timing has no samples, or some that are no times. Measure again.")
     if p == 50:
         return timings.median_interval(launches, confidence=confidence(ask.looks))

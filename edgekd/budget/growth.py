@@ -4,6 +4,7 @@ What depends on the machine is compared on equal hosts only; where both files we
 """
 
 import math
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from functools import partial
 
@@ -12,6 +13,7 @@ import msgspec
 from edgekd import stats
 from edgekd.budget import choose
 from edgekd.budget.figures import Ask, Figure, Seen, Unknown, energy, exact, latency, macs, measured, memory, params, size, speedup
+from edgekd.measurements import Host
 from edgekd.record import Artifact
 from edgekd.stats import Interval
 
@@ -21,6 +23,7 @@ def growth(quantity: str, now: Ask, then: Ask) -> Seen:
     ratio = _in_turn(now, then) if quantity in PACE else None
     if ratio is None:
         both = _both(quantity, now, then, "the baseline")
+        both = both if isinstance(both, Unknown) else (other_way(quantity, now, then) or both)
         if isinstance(both, Unknown):
             return both
         if _without_noise(*both):
@@ -55,13 +58,12 @@ def _without_noise(*intervals: Interval) -> bool:
 
 def _both(quantity: str, now: Ask, then: Ask, whose: str) -> tuple[Interval, Interval] | Unknown:
     """The two figures, where the one may be divided by the other."""
-    foreign = other_host(now, then, whose) if quantity in TIMED else None
     first, second = GROWS[quantity](now), GROWS[quantity](then)
     if isinstance(first, Unknown):
         return first
     if isinstance(second, Unknown):
         return Unknown(f"in {whose}, {second.why}")
-    if foreign is not None:
+    if quantity in TIMED and (foreign := other_host(now, then, whose)) is not None:
         return foreign
     if first[0] < 0 or not second[0] > 0:
         which, value = (quantity, first[0]) if first[0] < 0 else (f"{quantity} of {whose}", second[0])
@@ -91,13 +93,38 @@ def other_host(now: Ask, then: Ask, whose: str = "the baseline") -> Unknown | No
     here, there = now.report.hosts.get(first.host), then.report.hosts.get(second.host)
     if here is None or there is None:
         return Unknown("it is not known which machine measured. Measure both again.", "undecided")
-    pairs = [(field, getattr(there, field), getattr(here, field)) for field in here.__struct_fields__ if field != "runtimes"]
-    # A runtime that only one of the two was asked for has measured nothing of what is compared.
-    both = [name for name in there.runtimes if name in here.runtimes]
-    pairs.append(("runtimes", {name: there.runtimes[name] for name in both}, {name: here.runtimes[name] for name in both}))
-    changed = [f"{field} was {old!r} and is {new!r}" for field, old, new in pairs if old != new]
-    return Unknown(f"another host measured {whose}: {', '.join(changed)}. Measure both on one.", "undecided") if changed else None
+    changed = _changed(_of_hosts(here, there, {first.runtime, second.runtime}))
+    return Unknown(f"another host measured {whose}: {changed}. Measure both on one.", "undecided") if changed else None
 
+
+def other_way(quantity: str, now: Ask, then: Ask) -> Unknown | None:
+    """In words how what was measured ran in another way than the baseline, where both were measured and it did."""
+    first, second = measured(now), measured(then)
+    if quantity not in TIMED or isinstance(first, Unknown) or isinstance(second, Unknown):
+        return None
+    ways = (*_WAYS, *(("energy_rail",) if quantity == "energy" else ()))
+    changed = _changed((way, getattr(second, way), getattr(first, way)) for way in ways)
+    return Unknown(f"the baseline was run in another way: {changed}. Measure both in one.", "undecided") if changed else None
+
+
+def _changed(pairs: Iterable[tuple[str, object, object]]) -> str:
+    return ", ".join(f"{what} was {old!r} and is {new!r}" for what, old, new in pairs if old != new)
+
+
+def _of_hosts(here: Host, there: Host, ran: set[str]) -> Iterator[tuple[str, object, object]]:
+    """Each fact of two hosts, the earlier one's first. A kernel keeps some pages to itself and other releases keep others: as much memory, nearly, is
+    as much. Of runtimes those count that ran the files: the others measured nothing of what is compared."""
+    alike = abs(here.memory - there.memory) <= _MEMORY * there.memory
+    yield "memory", there.memory, there.memory if alike else here.memory
+    yield from ((name, getattr(there, name), getattr(here, name)) for name in here.__struct_fields__ if name not in ("runtimes", "memory"))
+    for name in sorted(ran & (here.runtimes.keys() | there.runtimes.keys())):
+        yield name, there.runtimes.get(name), here.runtimes.get(name)
+
+
+_WAYS = ("runtime", "provider", "batch", "threads", "fps")
+"""What of a measurement must be equal for its figures to compare."""
+_MEMORY = 0.02
+"""Up to so much of a machine's memory is no other machine."""
 
 PACE = ("latency", "latency_p50")
 """What a ratio of medians is about."""

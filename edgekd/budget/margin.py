@@ -50,13 +50,18 @@ def left_out(report: Report) -> Iterator[str]:
     for whose, artifact in _bounded(report):
         for quantity, rule, seen in _known(_ask(report, whose, artifact), (*OF_FILE, *OF_ANSWERS, *OF_MACHINE)):
             if _is_hopeless(rule, seen):
-                value, reach = (rule.unit.text(each, rule.unit.digits) for each in (seen[0], _far(rule, seen)))
-                yield f"{quantity} of {artifact.name} gets no limit: {value}, which may be {reach}, bounds nothing. {_more(rule)}, then add one."
+                yield f"{quantity} of {artifact.name} gets no limit: {_wide(rule, seen)}, bounds nothing. {_more(rule)}, then add one."
 
 
 def _more(rule: Rule) -> str:
     """What narrows an interval."""
     return "Score it on more images" if rule.unit is SHARE else "Measure longer, with nothing else running"
+
+
+def _wide(rule: Rule, seen: Interval) -> str:
+    """A value and how far it may be off."""
+    value, far = (rule.unit.text(each, rule.unit.digits) for each in (seen[0], _far(rule, seen)))
+    return f"{value}, which may be {far}" if math.isfinite(seen[2]) else f"{value}, of one launch alone"
 
 
 def _far(rule: Rule, seen: Interval) -> float:
@@ -74,9 +79,9 @@ def vague(report: Report, limits: Sequence[Limit]) -> Iterator[str]:
     for limit in limits:
         for claim in claims(limit):
             for seen in (each for each in _seen(report, limit, claim) if not isinstance(each, Unknown)):
-                unit, value, far = claim.rule.unit, seen[0], _far(claim.rule, seen)
-                if abs(far - value) > (_FAR_SHARE if unit is SHARE else _FAR * abs(value)):
-                    wide = f"{unit.text(value, unit.digits)}, which may be {unit.text(far, unit.digits)}. {_more(claim.rule)}, then tighten it."
+                value, far = seen[0], _far(claim.rule, seen)
+                if abs(far - value) > (_FAR_SHARE if claim.rule.unit is SHARE else _FAR * abs(value)):
+                    wide = f"{_wide(claim.rule, seen)}. {_more(claim.rule)}, then tighten it."
                     yield f"{claim.quantity} = {claim.shown} leaves room for a wide interval: {wide}"
 
 
@@ -148,8 +153,9 @@ def _suggested(report: Report, whose: dict[str, Any], artifact: Artifact, margin
     anywhere = msgspec.convert({**whose, **_bounds(ask, (*OF_FILE, *OF_ANSWERS), margin)}, Limit)
     yield anywhere
     there = _bounds(ask, OF_MACHINE, margin) if host is not None else {}
-    if host is not None and there:
-        yield msgspec.convert({**whose, "target": ask.target, "host": host.gpu or host.cpu, **there}, Limit)
+    if measurement is not None and host is not None and there:
+        chip = host.cpu if "CPU" in measurement.provider else host.gpu or host.cpu
+        yield msgspec.convert({**whose, "target": ask.target, "host": chip, **there}, Limit)
 
 
 def _bounds(ask: Ask, quantities: Sequence[str], margin: float) -> dict[str, str]:

@@ -4,6 +4,7 @@ Sizes, parameters and MACs are exact; times, factors and scores are judged by th
 the right side. Reads no report itself (`figures` does) and draws nothing.
 """
 
+import math
 from collections.abc import Iterator, Sequence
 from typing import Literal, TypeAlias
 
@@ -99,7 +100,7 @@ def _told(verdict: Verdict, claim: Claim, now: Ask, then: Ask | None, why: bool)
 def _value_before(claim: Claim, now: Ask, then: Ask) -> float | None:
     """The baseline's value, where it may stand beside this one."""
     quantity = claim.quantity.removeprefix("growth.")
-    foreign = quantity in growth.TIMED and growth.other_host(now, then) is not None
+    foreign = quantity in growth.TIMED and (growth.other_host(now, then) or growth.other_way(quantity, now, then)) is not None
     seen = sound(unit_of(quantity) or claim.rule.unit, claim.rule.figure(then))
     return None if foreign or isinstance(seen, Unknown) else seen[0]
 
@@ -151,7 +152,9 @@ def _words(claim: Claim, state: State, seen: Interval) -> str:
     value, low, high = seen
     unit, bound = claim.rule.unit, claim.bound
     measured = units.beside(value, bound, unit.text, unit.digits)
-    if low != high:
+    if math.isinf(high):
+        measured += " (in one launch, which does not tell how launches differ)"
+    elif low != high:
         measured += f" ({units.span_text(*(units.beside(end, bound, unit.text, unit.digits) for end in (low, high)))})"
     if state == "undecided":
         more = "More test images would tell" if unit in (SHARE, POINTS) else "Measuring longer on a quieter machine would tell"

@@ -7,6 +7,13 @@ and Typer only; what a command needs is imported when it runs, so that `edgekd -
 
 def main() -> None:
     """Run the command line; the entry point `edgekd`."""
+    import io
+    import sys
+
     from edgekd.cli.app import app
+
+    # A result may be read by another program: in UTF-8 whatever the locale says, and no name of a file is unwritable.
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(encoding=None if sys.stdout.isatty() else "utf-8", errors="backslashreplace")
 
     app(prog_name="edgekd")

@@ -60,17 +60,19 @@ class Face:
     def result(self, text: str, document: Any, drawn: Callable[[int], "RenderableType"] | None = None) -> None:
         """Print the result: under --json the document (a dict, a list or a struct), on a terminal `drawn` for its width, else `text`."""
         starting.clear()
-        if self.json:
-            import msgspec
+        # A reader that has left wants no more of it, and does not change how the command ends.
+        with contextlib.suppress(BrokenPipeError):
+            if self.json:
+                import msgspec
 
-            print(msgspec.json.format(msgspec.json.encode(document), indent=1).decode())
-        elif drawn is not None and sys.stdout.isatty():
-            from rich.console import Console
+                print(msgspec.json.format(msgspec.json.encode(document), indent=1).decode())
+            elif drawn is not None and sys.stdout.isatty():
+                from rich.console import Console
 
-            console = Console()
-            console.print(drawn(console.width))
-        else:
-            print(text.rstrip("\n"))
+                console = Console()
+                console.print(drawn(console.width))
+            else:
+                print(text.rstrip("\n"))
 
 
 class _Starting:
@@ -118,7 +120,7 @@ def command(function: Callable[..., None], *, needs: Extra | None = None, asks: 
                     starting.show(face)
                 function(**typed, **arguments)
             except (Exception, KeyboardInterrupt) as error:
-                _end(error, face, needs)
+                _end(error, face, needs, typed.get("format"))
             finally:
                 starting.clear()
 
@@ -158,17 +160,19 @@ def _completion(values: Callable[[], Sequence[str]]) -> Callable[[str], list[str
     return complete_
 
 
-def _end(error: BaseException, face: Face, needs: Extra | None) -> None:
+def _end(error: BaseException, face: Face, needs: Extra | None, form: str | None) -> None:
     """Say what went wrong and leave with its exit code; what is Typer's own goes on to Typer."""
-    if isinstance(error, typer.Exit) or faults.is_usage(error) or faults.is_broken_pipe(error):
+    if isinstance(error, typer.Exit) or faults.is_usage(error):
         raise error
+    if faults.is_broken_pipe(error):
+        raise typer.Exit(faults.READER_LEFT)
     starting.clear()
     fault = faults.explain(error, needs)
     if face.debug:
         import traceback
 
         traceback.print_exception(error)
-    faults.tell(fault, as_json=face.json)
+    faults.tell(fault, form="json" if face.json else form)
     raise typer.Exit(fault.exit_code)
 
 

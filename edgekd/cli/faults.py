@@ -2,15 +2,20 @@
 itself but through `show`.
 
 0: done (or a gate passed), 1: a gate is over its limits, 2: wrong usage or something missing, 3: any other failure, 130
-and 143: stopped from outside.
+and 143: stopped from outside, 141: whoever read stdout left before the result was known.
 """
 
+import contextlib
 import dataclasses
 import errno
+import html
+import itertools
 import json
 import os
 import sys
+from collections.abc import Sequence
 from typing import Any, TextIO
+from xml.etree import ElementTree
 
 import typer
 
@@ -24,6 +29,9 @@ _EXTRAS = {
 }
 """Which extra brings a module; what no extra brings and is missing is a bug."""
 
+
+READER_LEFT = 141
+"""As shells have it of a program that SIGPIPE ended."""
 
 _WRONG_USAGE: type[Exception] = typer.BadParameter.__mro__[1]
 """Whatever Typer says about how a command was typed; it has no public name for all of it."""
@@ -74,11 +82,44 @@ def wrong_usage(error: Any) -> Fault:
     return Fault("UsageError", rule + "." + (f" See {context.command_path} --help." if context else ""), 2)
 
 
-def tell(fault: Fault, *, as_json: bool) -> None:
-    """Say a fault on stderr, and as the one document on stdout where that is to be JSON."""
+def tell(fault: Fault, *, form: str | None) -> None:
+    """Say a fault on stderr, and on stdout as the one document where a program reads that: as `json`, `junit` or `github`. A workflow's summary has
+    it too."""
     show(fault, sys.stderr)
-    if as_json:
-        print(json.dumps({"error": {"kind": fault.kind, "message": fault.message}, "exit_code": fault.exit_code}, indent=1))
+    summary = os.environ.get("GITHUB_STEP_SUMMARY")
+    with contextlib.suppress(OSError):  # stdout may be what failed
+        if form == "json":
+            print(json.dumps({"error": {"kind": fault.kind, "message": fault.message}, "exit_code": fault.exit_code}, indent=1))
+        elif form == "junit":
+            print(_junit(fault))
+        elif form == "github" or (summary and form is not None):
+            print(f"::error title=edgekd::{_escaped(fault.message)}", file=sys.stdout if form == "github" else sys.stderr)
+    if summary and form is not None:
+        with contextlib.suppress(OSError), open(summary, "a", encoding="utf-8") as file:
+            file.write(f"**edgekd:** {html.escape(fault.message)}\n")
+
+
+def form_of(typed: Sequence[str]) -> str | None:
+    """How a result was to be printed, by what was typed; None where no format was named."""
+    if "--json" in typed:
+        return "json"
+    named = [value for option, value in itertools.pairwise(typed) if option == "--format"]
+    return next((word.partition("=")[2] for word in typed if word.startswith("--format=")), named[0] if named else None)
+
+
+def _junit(fault: Fault) -> str:
+    """The test case that did not come to be, as CI servers draw errors."""
+    root = ElementTree.Element("testsuites")
+    suite = ElementTree.SubElement(root, "testsuite", name="edgekd", tests="1", failures="0", errors="1", skipped="0")
+    case = ElementTree.SubElement(suite, "testcase", classname="edgekd", name="check")
+    ElementTree.SubElement(case, "error", message="".join(letter if letter.isprintable() else " " for letter in fault.message))
+    ElementTree.indent(root)
+    return f'<?xml version="1.0" encoding="UTF-8"?>\n{ElementTree.tostring(root, encoding="unicode")}'
+
+
+def _escaped(text: str) -> str:
+    """As the runner's command syntax asks."""
+    return text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
 
 
 def show(fault: Fault, stream: TextIO) -> None:

@@ -3,6 +3,7 @@
 import codecs
 import os
 import shlex
+import textwrap
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -54,7 +55,7 @@ def budget_init(paths: Kept, *, margin: Margin = "10 %", out: NewBudget = Path("
     text = first_budget(limits, [_beside(path, out) for path in paths], share)
     write_atomic(out, text)
     notes = [note for report, own in found for note in (*vague(report, own), *left_out(report))]
-    said = "".join(f"{note}\n" for note in notes)
+    said = "".join(f"{textwrap.fill(note, 80, subsequent_indent='  ', break_on_hyphens=False)}\n" for note in notes)
     check = "edgekd check" if out.name == "budget.toml" and out.parent == Path() else f"edgekd check --budget {shlex.quote(str(out))}"
     face.result(f"{text}\n{said}wrote {out}; check with: {check}", {"file": str(out), "limits": limits, "notes": notes})
 

@@ -5,11 +5,12 @@ numbers and switches only; these classes put a plain reader in the adapter's pla
 nothing is done and Typer reads by itself: the same values, later.
 """
 
+import os
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, get_args, get_origin
+from typing import Any, NoReturn, get_args, get_origin
 
 import typer
 from typer.core import TyperCommand, TyperGroup
@@ -85,9 +86,20 @@ class Group(TyperGroup):
                 error.show()  # type: ignore[attr-defined]
                 sys.exit(2)
             fault = faults.wrong_usage(error)
-            faults.tell(fault, as_json="--json" in typed)
+            faults.tell(fault, form=faults.form_of(typed))
             code = fault.exit_code
-        sys.exit(code if isinstance(code, int) else 0)
+        self._leave(code if isinstance(code, int) else 0)
+
+    def _leave(self, code: int) -> NoReturn:
+        """Leave with a code, which a reader of stdout that has left does not change; what cannot be written there fails."""
+        try:
+            sys.stdout.flush()
+        except OSError as error:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python would try once more, and say so
+            if not faults.is_broken_pipe(error):
+                faults.show(faults.explain(error), sys.stderr)
+                code = 3
+        sys.exit(code)
 
     def get_params(self, ctx: Any) -> list[Any]:
         """All options, --help among them."""

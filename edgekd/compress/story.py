@@ -15,6 +15,7 @@ import msgspec
 import torch
 
 from edgekd import __version__, budget, target, units
+from edgekd.budget.rules import claims
 from edgekd.compress import previous
 from edgekd.compress.images import brings, load_images, target_images
 from edgekd.compress.previous import Old
@@ -125,10 +126,17 @@ class Story:
         """Put parts into the report in place of what stood there."""
         self.report = msgspec.structs.replace(self.report, **parts)
 
+    def _limits(self) -> list[Limit]:
+        """What a run is held to by itself: its recipe's limits without those on growth, for which there is no baseline here."""
+        limits = named_limits(self.recipe, self.base)
+        if any(limit.growth for limit in limits):
+            self.note("limits on growth are held where there is a baseline: `edgekd check RUN --baseline FILE`")
+        return [alone for limit in limits if list(claims(alone := msgspec.structs.replace(limit, growth={}))) or not limit.growth]
+
     def told(self) -> Report:
         """Judge the report, write it in its forms, and the manifest."""
         if self.report.artifacts:
-            self.add(verdicts=budget.judge(self.report, named_limits(self.recipe, self.base)))
+            self.add(verdicts=budget.judge(self.report, self._limits()))
         if not self.run.main:
             return self.report
         write_atomic(self.run.folder / "report.json", encode_report(self.report))

@@ -14,6 +14,7 @@ from edgekd.bench import FULL, QUICK
 from edgekd.bench import bench as measure
 from edgekd.bench.floor import floors
 from edgekd.budget import choose
+from edgekd.budget.growth import PACE
 from edgekd.compress.story import Story
 from edgekd.device.agent import machine
 from edgekd.device.host import connect
@@ -126,7 +127,7 @@ def _pairs(story: Story, artifacts: Sequence[Artifact]) -> list[tuple[str, str]]
     first = artifacts[0].name
     pairs = [(artifact.name, first) for artifact in artifacts if artifact.name != first]
     for limit in story.recipe.limit:
-        if limit.speedup is None or limit.against is None:
+        if limit.against is None or (limit.speedup is None and limit.relative.keys().isdisjoint(PACE)):
             continue
         for artifact in artifacts:
             other = choose.against(story.report, artifact, limit.against)

@@ -104,7 +104,7 @@ def scan(count: int, open_: Open, name: Callable[[int], str], wanted: Wanted, em
 
     digests = list(_reported(_in_threads(decode, range(count)), count, "reading images", emit))
     kept = np.array([number for number, digest in enumerate(digests) if digest is not None], dtype=np.int64)
-    names = tuple(name(number) for number, digest in enumerate(digests) if digest is None)
+    names = tuple(readable(name(number)) for number, digest in enumerate(digests) if digest is None)
     if len(kept) == 0:
         raise MissingError(f"none of the {count} image files can be read; the first is {names[0]}. Are they pictures, and whole?")
     if names:
@@ -271,3 +271,8 @@ def some(names: Sequence[str], most: int = 5) -> str:
     """The first of some names, and how many there are more."""
     more = f" and {len(names) - most} more" if len(names) > most else ""
     return ", ".join(names[:most]) + more
+
+
+def readable(name: str) -> str:
+    """A file's name as text; bytes in it that are no UTF-8 as `\\xff`."""
+    return os.fsencode(name).decode("utf-8", "backslashreplace")

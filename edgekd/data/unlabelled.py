@@ -5,7 +5,6 @@ each with a name of its own, and those that do not read. Labels that the data ma
 """
 
 import hashlib
-import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -72,7 +71,7 @@ def _folder(directory: Path, wanted: Wanted, emit: Emit) -> Unlabelled:
         raise MissingError(f"no images under {directory}: folder:DIR takes files ending in {', '.join(sorted(ENDINGS))}, however deep they lie.")
 
     def name(number: int) -> str:
-        return _readable(files[number].relative_to(directory))
+        return pictures.readable(files[number].relative_to(directory).as_posix())
 
     scan = pictures.scan(len(files), lambda number: Image.open(files[number]), name, wanted, emit)
     names = tuple(name(int(number)) for number in scan.kept)
@@ -105,8 +104,3 @@ def _images(count: int, shape: pictures.Shape, pixels: Pixels | None, reader: Re
 
 def _hashed(content: str, names: tuple[str, ...]) -> str:
     return hashlib.sha256(repr((content, names)).encode()).hexdigest()
-
-
-def _readable(path: Path) -> str:
-    """A path as text; bytes in it that are no UTF-8 as `\\xff`."""
-    return os.fsencode(path.as_posix()).decode("utf-8", "backslashreplace")

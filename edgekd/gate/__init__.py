@@ -23,6 +23,7 @@ from edgekd.gate.limits import Found, bounds, named, nearest_budget, read_budget
 from edgekd.limit import Limit
 from edgekd.record import Report, Verdict
 from edgekd.reportfile import read_report
+from edgekd.run import is_taken_up
 
 NEED_GRAPH = {"params", "macs", "opset", "operators", "layers"}
 """Quantities of a bare file that take a look at its graph."""
@@ -66,6 +67,9 @@ def check(
         emit(Note(text=f"limits read from {ruling.file}"))
     deep = why or graph_needed(given)
     reports = read_all(paths, deep=deep)
+    for path in paths:
+        if is_taken_up(Path(path)):
+            emit(Note(text=f"{path} was taken up again and has not ended: its report is of before", level="warning"))
     recipes = [recipe_limits(report) if own else [] for _, report in reports]
     for (where, _), limits_of_recipe in zip(reports, recipes, strict=True):
         if limits_of_recipe:
@@ -76,9 +80,10 @@ def check(
         if measure:
             where, report = reports[-1]
             _refuse_unmeasurable(where, paths, max_time)
-            from edgekd.gate.measuring import SITTINGS, Contest, measured
+            from edgekd.gate.measuring import SITTINGS, Contest, measured, placed
 
             _refuse_unlimited(reports, held)
+            held[-1] = list(map(placed, held[-1]))
             report, then = measured(Contest(report, held[-1], against, model, own_targets), max_s=max_time, emit=emit)
             before = _verdicts(reports[:-1], held[:-1], against, why=why, several=len(reports) > 1)
             return before + _verdicts([(where, report)], held[-1:], then, why=why, several=len(reports) > 1, looks=SITTINGS)
@@ -127,8 +132,10 @@ def _own(limits: Sequence[Limit], report: Report, reports: Sequence[tuple[str, R
 
 
 def _is_of_others(limit: Limit, report: Report, others: Sequence[Report]) -> bool:
-    """Whether a limit names one file, which this report lacks and another has."""
-    one = "/" in limit.artifact or is_bare(limit.artifact)
+    """Whether a limit names one file, which this report lacks and another has: not one of a network that this report has other files of."""
+    network, _, precision = limit.artifact.rpartition("/")
+    own = any(artifact.name.rpartition("/")[0] == network for artifact in report.artifacts)
+    one = (bool(network and precision) and not own) or is_bare(limit.artifact)
     return one and not _names(limit, report) and any(_names(limit, other) for other in others)
 
 

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path, PurePath
 
 from edgekd import __version__
-from edgekd.beside import external_names, found, model_sha256, said
+from edgekd.beside import external_names, found, model_sha256, refuse_cut_off, said
 from edgekd.errors import MissingError, MissingExtra, UsageError
 from edgekd.gate import lfs
 from edgekd.record import Artifact, Report
@@ -50,6 +50,7 @@ def inspect(file: Path, name: str | None = None, *, deep: bool = True) -> Artifa
     external = found(file, names)
     for beside in external:
         lfs.refuse_pointer(beside)
+    refuse_cut_off(file)
     sha256, size = model_sha256(file, names), sum(each.stat().st_size for each in (file, *external))
     if not deep:
         said(file, "It was cut off, or is something else: get it anew.")

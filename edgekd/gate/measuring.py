@@ -29,7 +29,7 @@ SITTINGS = 8
 """At most so many looks at the intervals."""
 CONFIDENCE = confidence(SITTINGS)
 METHOD = f"{duel.METHOD}; {CONFIDENCE:.2%} for at most {SITTINGS} looks"
-HERE = "local"
+HERE, CPU = "local", "cpu"
 APART = Plan(launches=5, rounds=3, block_ms=100.0, flow_ms=0.0, duels=5, duel_ms=300.0)
 """A sitting where some limit is on a time itself. Many short launches: where a process happens to lie in memory changes its speed more than the
 rounds within it."""
@@ -75,7 +75,7 @@ class Contest:
     @property
     def targets(self) -> list[str]:
         """Where the limits on times are held: the target of each, else the CPU."""
-        return list(dict.fromkeys(limit.target or "cpu" for limit in self.limits if timed(limit)))
+        return list(dict.fromkeys(limit.target or CPU for limit in self.limits if timed(limit)))
 
     @property
     def places(self) -> dict[str, str]:
@@ -126,6 +126,11 @@ class Contest:
 def _beside_another(quantity: str) -> bool:
     """Whether it is a ratio of latencies to what the limit is against."""
     return quantity == "speedup" or (quantity.startswith("relative.") and plain(quantity) in PACE)
+
+
+def placed(limit: Limit) -> Limit:
+    """A limit on a time with its target: where it names none, the CPU that it is timed on."""
+    return msgspec.structs.replace(limit, target=limit.target or CPU) if timed(limit) else limit
 
 
 def timed(limit: Limit) -> list[str]:

@@ -1,5 +1,6 @@
 """Changes since a baseline as a table of text: a row for each quantity of each file. Computes nothing but what is drawn."""
 
+import math
 from collections.abc import Sequence
 
 from edgekd import units
@@ -11,7 +12,7 @@ from edgekd.report.cells import Column, Table
 def changes_table(changes: Sequence[Change], notes: Sequence[str] = ()) -> Table:
     """What it was, what it is, by how much it rose, with the interval; where no rise can be told, a sign, and why below. Figures that are as they
     were are counted there, too."""
-    every, changes = len(changes), [change for change in changes if change.rise is None or any(change.rise)]
+    every, changes = len(changes), [change for change in changes if change.rise is None or change.now != change.then]
     names = [f"{change.artifact} on {change.target}" if change.target else change.artifact for change in changes]
     columns = [
         Column("artifact", names),
@@ -43,6 +44,8 @@ def _rise(change: Change) -> str:
 def _span(change: Change) -> str:
     if change.rise is None or change.rise[1] == change.rise[2]:
         return units.NOTHING
+    if math.isinf(change.rise[2]):
+        return "of one launch"
     return units.span_text(_signed(change, change.rise[1]), _signed(change, change.rise[2]))
 
 

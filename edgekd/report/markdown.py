@@ -1,5 +1,6 @@
 """A report as Markdown: report.md, a step's summary, a comment on a pull request. Returns the text and writes nothing."""
 
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -11,6 +12,7 @@ from edgekd.record import Report, Verdict
 from edgekd.report import words
 from edgekd.report.cells import Table
 from edgekd.report.columns import tables
+from edgekd.report.markup import clean
 from edgekd.report.text import STATES
 from edgekd.report.verdicts import before, by_trouble, change, counts
 
@@ -99,13 +101,13 @@ def _repeating(report: Report) -> list[str]:
     if report.data is not None:
         data = report.data
         shape = "×".join(map(str, data.shape))
-        facts.append(
-            f"data `{data.spec}`: {data.train} / {data.valid} / {data.test} images for training, validation and test, {shape}, sha256 `{data.sha256}`"
-        )
+        images = f"{data.train} / {data.valid} / {data.test} images for training, validation and test"
+        facts.append(f"data {_code(data.spec)}: {images}, {shape}, sha256 {_code(data.sha256)}")
     for name, host in report.hosts.items():
         versions = ", ".join(f"{runtime} {version}" for runtime, version in host.runtimes.items())
-        facts.append(f"host {name}: {', '.join(part for part in (host.gpu, host.cpu, f'{host.cores} cores', host.system, versions) if part)}")
-    facts += [f"`{artifact.path}`: sha256 `{artifact.sha256}`" for artifact in report.artifacts]
+        known = (host.gpu, host.cpu, f"{host.cores} cores", host.system, versions)
+        facts.append(_escaped(f"host {name}: {', '.join(part for part in known if part)}"))
+    facts += [f"{_code(artifact.path)}: sha256 {_code(artifact.sha256)}" for artifact in report.artifacts]
     parts = ["\n".join(f"- {_line(fact)}" for fact in facts)]
     if report.recipe:
         parts += ["Save this as `recipe.toml` and run `edgekd compress recipe.toml`:", f"````toml\n{recipe_text(report)}\n````"]
@@ -131,5 +133,12 @@ def _escaped(text: str) -> str:
     return _line(text)
 
 
+def _code(text: str) -> str:
+    """Text as it is written, behind a fence of more backticks than stand in it (CommonMark 6.1)."""
+    fence = "`" * (1 + max((len(run) for run in re.findall("`+", text)), default=0))
+    pad = " " if text[:1] == "`" or text[-1:] == "`" else ""
+    return f"{fence}{pad}{_line(text)}{pad}{fence}"
+
+
 def _line(text: str) -> str:
-    return " ".join(text.split())
+    return " ".join(clean(text).split())

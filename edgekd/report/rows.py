@@ -3,6 +3,7 @@
 A row is a file; its drawing is as wide as its column, so that fifty rows read as well as six. The drawings of a column share one axis.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -220,4 +221,6 @@ def _timed(seen: Seen) -> str:
 
 
 def _span(seen: Seen) -> str:
+    if not isinstance(seen, Unknown) and math.isinf(seen[2]):
+        return "of one launch"
     return "" if isinstance(seen, Unknown) else units.span_text(units.ms_text(seen[1]), units.ms_text(seen[2]))

@@ -2,6 +2,7 @@
 first. Draws what the moments hold; a clock or temperature that the machine does not tell has no picture.
 """
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -38,9 +39,9 @@ def sentences(report: Report) -> list[str]:
 
 
 def change(moments: Sequence[Moment]) -> Interval:
-    """How many times longer inferences took at the end than at the beginning, with its 95 % interval; each moment is one draw."""
-    first, last = ([[moment.ms] for moment in part] for part in _ends(moments))
-    return stats.quotient(timings.median_interval([last]), timings.median_interval([first]))
+    """How many times longer inferences took at the end than at the beginning, with its 95 % interval; each moment is one draw, as a launch is."""
+    first, last = (timings.median_interval([[[moment.ms]] for moment in part]) for part in _ends(moments))
+    return stats.quotient(last, first)
 
 
 def _ends(moments: Sequence[Moment]) -> tuple[Sequence[Moment], Sequence[Moment]]:
@@ -67,7 +68,9 @@ def _said(measurement: Measurement) -> str:
     ratio, low, high = change(moments)
     paced = f" at {units.number_text(measurement.fps, None)} images a second" if measurement.fps else ""
     span = units.span_text(units.percent_text(low - 1), units.percent_text(high - 1))
-    if low > 1:
+    if math.isinf(high):
+        moved = f"too little was seen to tell whether it changed: the last {window} against the first {units.percent_text(ratio - 1)}"
+    elif low > 1:
         moved = f"the last {window} were {units.percent_text(ratio - 1)} slower than the first (95 % interval {span})"
     elif high < 1:
         moved = f"the last {window} were {units.percent_text(1 - ratio)} faster than the first (95 % interval {_faster(low, high)})"

@@ -219,7 +219,7 @@ def _balanced(report: Report, artifact: Artifact) -> Interval | None:
 def _compared(report: Report, artifact: Artifact, target: str) -> Interval | None:
     """Its speed over that of the teacher's own file."""
     seen = figures.speedup(Ask(report, artifact, target))
-    return None if isinstance(seen, Unknown) else seen
+    return None if isinstance(seen, Unknown) or not 0 < seen[0] < math.inf else seen
 
 
 def two_machines(there: Score, here: Score) -> str:

@@ -58,19 +58,24 @@ def read(path: str) -> Said:
 
 def external(path: str) -> List[str]:
     """The files of external data that a model names, as it names them, each once; raises RefusedError where it is no ONNX file."""
-    names: Set[str] = set()
+    return sorted(external_sizes(path))
+
+
+def external_sizes(path: str) -> Dict[str, int]:
+    """The same, each with the bytes that it must have at least, as far as the model says; raises as `external`."""
+    ends: Dict[str, int] = {}
     data = _mapped(path)
     if not _holds(data, b"location"):  # the key that such a file is named under
-        return []
+        return ends
     try:
         for number, value in _fields(data):
             if number == _GRAPH:
-                names.update(_places(_tensors(_bytes(value), _NODE)))
+                _reach(ends, _places(_tensors(_bytes(value), _NODE)))
             elif number == _FUNCTION:
-                names.update(_places(_tensors(_bytes(value), _FUNCTIONS_NODE)))
+                _reach(ends, _places(_tensors(_bytes(value), _FUNCTIONS_NODE)))
     except (ValueError, IndexError, KeyError, TypeError) as error:
         raise RefusedError("{} does not read as an ONNX file: {}".format(path, error)) from None
-    return sorted(names)
+    return ends
 
 
 def digest(path: str, beside: Optional[Sequence[str]] = None) -> str:
@@ -81,13 +86,20 @@ def digest(path: str, beside: Optional[Sequence[str]] = None) -> str:
     return hashlib.sha256("\n".join([own, *files]).encode("utf-8")).hexdigest() if files else own
 
 
-def _places(tensors: Iterator[memoryview]) -> Iterator[str]:
-    """Where the external ones of some tensors lie."""
+def _reach(ends: Dict[str, int], places: Iterator[Tuple[str, int]]) -> None:
+    for name, end in places:
+        ends[name] = max(end, ends.get(name, 0))
+
+
+def _places(tensors: Iterator[memoryview]) -> Iterator[Tuple[str, int]]:
+    """In which file the external ones of some tensors lie, and where they end in it; 0 where no length is told."""
     for tensor in tensors:
         fields = list(_fields(tensor))
         if (_LOCATION, 1) in fields:  # EXTERNAL; entries may be left of what was saved otherwise before
             entries = [dict(_fields(_bytes(entry))) for at, entry in fields if at == _EXTERNAL]
-            yield from (_text(entry[2]) for entry in entries if _text(entry.get(1, memoryview(b""))) == "location")
+            told = {_text(entry.get(1, memoryview(b""))): _text(entry[2]) for entry in entries if 2 in entry}
+            if "location" in told:
+                yield told["location"], int(told.get("offset") or 0) + int(told["length"]) if told.get("length") else 0
 
 
 def _tensors(graph: memoryview, nodes: int) -> Iterator[memoryview]:
