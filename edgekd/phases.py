@@ -106,6 +106,8 @@ class Optimizer(Struct, frozen=True, kw_only=True):
     def __post_init__(self) -> None:
         for rate in (self.lr, self.body_lr):
             require(rate is None or 0 < rate < math.inf, "a learning rate must be above 0 and finite", rate)
+        # The default is that of SGD, and nothing is learnt by it otherwise.
+        require(self.name == "sgd" or self.lr < 0.1, f"{self.name} takes a learning rate below 0.1, as lr = 0.001", self.lr)
         require(0 <= self.momentum < 1, "momentum must be at least 0 and below 1", self.momentum)
         require(0 <= self.weight_decay < math.inf, "weight_decay must be 0 or more and finite", self.weight_decay)
 

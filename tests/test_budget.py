@@ -119,7 +119,7 @@ def test_one_verdict_for_each_quantity_and_artifact() -> None:
         ),
         (
             Limit(latency_p50=1.07),
-            "1.06 ms (1.06 to 1.073 ms); the interval straddles 1.07 ms. "
+            "1.06 ms (1.05 to 1.08 ms); the interval straddles 1.07 ms. "
             "Measuring longer on a quieter machine would tell, or change the limit on latency_p50.",
         ),
         (Limit(energy="1 mJ"), "energy was not measured: this CPU's RAPL counters may not be read."),
@@ -456,3 +456,70 @@ def test_only_a_whole_interval_passes(value: float, below: float, above: float, 
     verdict = _one(Limit(accuracy=bound), _with_score(metrics={"accuracy": Metric(value=value, low=low, high=high, n=100)}))
     assert (verdict.state == "pass") == (low >= bound)
     assert (verdict.state == "over") == (high < bound)
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"batch": 8}, "batch was 8 and is 1"),
+        ({"threads": 1}, "threads was 1 and is 4"),
+        ({"fps": 30.0}, "fps was 30.0 and is None"),
+        ({"runtime": "openvino", "provider": "CPU"}, "runtime was 'openvino' and is 'onnxruntime', provider was 'CPU'"),
+    ],
+)
+def test_a_baseline_that_ran_in_another_way_is_not_compared(changes: dict[str, Any], said: str) -> None:
+    """A batch of eight takes longer than one image, and says nothing of growth."""
+    then = replace(REPORT, measurements=[replace(each, **changes) for each in REPORT.measurements])
+    verdict = _one(Limit(growth={"latency": "5 %"}), baseline=then)
+    assert (verdict.state, said in verdict.text, verdict.before) == ("undecided", True, None)
+
+
+def test_energies_of_two_rails_are_not_compared() -> None:
+    """A whole board takes more than its processor."""
+    now, then = (
+        replace(REPORT, measurements=[replace(each, energy=0.1, energy_rail=rail) for each in REPORT.measurements])
+        for rail in ("package-0", "VDD_IN")
+    )
+    assert _one(Limit(growth={"energy": "5 %"}), now, now).state == "pass"
+    assert "energy_rail was 'VDD_IN' and is 'package-0'" in _one(Limit(growth={"energy": "5 %"}), now, then).text
+
+
+def test_a_kernel_that_keeps_other_pages_is_the_same_machine() -> None:
+    """As is one whose runtimes that ran nothing differ; twice the memory is another."""
+    host = REPORT.hosts["here"]
+    limit = Limit(growth={"latency": "50 %"})
+    for memory, runtimes, state in ((host.memory - 4096, {"python": "3.11.9"}, "pass"), (2 * host.memory, {}, "undecided")):
+        then = replace(REPORT, hosts={"here": replace(host, memory=memory, runtimes={**host.runtimes, **runtimes})})
+        assert _one(limit, baseline=then).state == state
+
+
+def test_one_launch_decides_nothing() -> None:
+    """However many rounds it had: what differs from launch to launch is not known."""
+    once = [replace(each, timing=replace(each.timing, launches=each.timing.launches[:1])) for each in REPORT.measurements]
+    verdict = _one(Limit(latency_p50="2 ms"), replace(REPORT, measurements=once))
+    assert verdict.state == "undecided"
+    assert "ms (in one launch, which does not tell how launches differ); the interval straddles" in verdict.text
+
+
+def test_a_student_that_was_not_measured_does_not_pass_with_what_shipped() -> None:
+    """What ships is a file of every student."""
+    (other,) = (replace(each, network="second", size=50 * each.size) for each in REPORT.artifacts if each.name == SHIPPED)
+    verdict = _one(Limit(size="400 kB"), replace(REPORT, artifacts=[*REPORT.artifacts, other]))
+    assert (verdict.state, "nothing of second was shipped on cpu, as it was not measured there" in verdict.text) == ("missing", True)
+
+
+@pytest.mark.parametrize(
+    ("host", "gpu", "meant"),
+    [
+        ("Example Four 4000", None, True),
+        ("Four", None, True),
+        ("our", None, False),
+        ("RTX 4060", "NVIDIA GeForce RTX 4060 Ti", False),
+        ("NVIDIA GeForce RTX 4060", "NVIDIA GeForce RTX 4060 Ti", False),
+        ("NVIDIA GeForce RTX 4060", "NVIDIA GeForce RTX 4060", True),
+    ],
+)
+def test_a_host_is_named_by_whole_words(host: str, gpu: str | None, meant: bool) -> None:
+    """A 4060 Ti is no 4060."""
+    report = replace(REPORT, hosts={"here": replace(REPORT.hosts["here"], gpu=gpu)})
+    assert _one(Limit(latency_p50="2 ms", host=host), report).state == ("pass" if meant else "undecided")

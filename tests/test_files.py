@@ -1,9 +1,11 @@
 """files: whole or absent, whatever happens."""
 
+import contextlib
 import errno
 import hashlib
 import os
 import signal
+import stat
 import subprocess
 import sys
 import time
@@ -141,3 +143,43 @@ def test_a_number_that_is_not_finite_has_no_hash() -> None:
     """It would be hashed as null, like any other."""
     with pytest.raises(EdgekdError, match=r"what is hashed\.lr is nan"):
         files.sha256_json({"lr": float("nan")})
+
+
+def test_a_link_stays_one(tmp_path: Path) -> None:
+    """What it leads to is written anew, as a budget that several projects share."""
+    (tmp_path / "shared.toml").write_text("old")
+    (tmp_path / "own.toml").symlink_to("shared.toml")
+    files.write_atomic(tmp_path / "own.toml", "new")
+    assert (tmp_path / "own.toml").is_symlink()
+    assert (tmp_path / "shared.toml").read_text() == "new"
+
+
+def test_what_is_no_file_is_written_to(tmp_path: Path) -> None:
+    """A pipe stays a pipe, and its reader gets the whole."""
+    os.mkfifo(tmp_path / "pipe")
+    reader = subprocess.Popen(["cat", str(tmp_path / "pipe")], stdout=subprocess.PIPE, text=True)
+    files.write_atomic(tmp_path / "pipe", "all of it")
+    assert reader.communicate(timeout=20)[0] == "all of it"
+    assert (tmp_path / "pipe").is_fifo()
+
+
+def test_a_name_as_long_as_names_may_be(tmp_path: Path) -> None:
+    """Its unfinished part has a shorter one."""
+    files.write_atomic(tmp_path / f"{'n' * 250}.json", "{}")
+    assert [file.name for file in tmp_path.iterdir()] == [f"{'n' * 250}.json"]
+
+
+@pytest.mark.parametrize(("number", "passes"), [(errno.EINVAL, True), (errno.ENOTSUP, True), (errno.EIO, False)])
+def test_a_file_system_that_syncs_no_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int, passes: bool) -> None:
+    """The file stands by then; a disk that fails is another matter."""
+    sync = os.fsync
+
+    def refuse(handle: int) -> None:
+        if stat.S_ISDIR(os.fstat(handle).st_mode):
+            raise OSError(number, os.strerror(number))
+        sync(handle)
+
+    monkeypatch.setattr(os, "fsync", refuse)
+    with contextlib.nullcontext() if passes else pytest.raises(OSError, match=os.strerror(number)):
+        files.write_atomic(tmp_path / "a.json", "{}")
+    assert (tmp_path / "a.json").read_text() == "{}"

@@ -1,5 +1,6 @@
 """lock: one process at a time in a run's folder, whatever ended the last one."""
 
+import errno
 import os
 import signal
 import subprocess
@@ -10,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from edgekd.errors import RunError
+from edgekd.lock import acquire, release
 from tests.runs import opened
 
 HOLD = """
@@ -80,3 +82,36 @@ def test_a_full_disk_is_reported_and_the_lock_is_let_go(tmp_path: Path, monkeypa
             opened(tmp_path / "r")
     with opened(tmp_path / "r"):
         pass
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="flock is not Windows's")
+def test_a_file_system_without_locks_is_not_another_process(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Waiting would never help."""
+
+    def refuse(handle: int, how: int) -> None:
+        raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
+
+    monkeypatch.setattr("fcntl.flock", refuse)
+    with pytest.raises(RunError, match=r"cannot be written: No locks available\. Choose another folder"):
+        opened(tmp_path / "run")
+
+
+def test_a_lock_whose_holder_cannot_be_written_is_let_go(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As on a full disk: the next try in the same process finds it free."""
+
+    def full(handle: int, size: int) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "ftruncate", full)
+        with pytest.raises(OSError, match="No space left"):
+            acquire(tmp_path)
+    release(acquire(tmp_path))
+
+
+def test_an_unfinished_folder_is_cleared_away(tmp_path: Path) -> None:
+    """As a kill leaves of a package that was being written into a run."""
+    opened(tmp_path / "run").close()
+    (tmp_path / "run" / ".part-7-pack" / "files").mkdir(parents=True)
+    opened(tmp_path / "run").close()
+    assert not list((tmp_path / "run").glob(".part-*"))

@@ -85,6 +85,7 @@ def test_a_recipe_that_names_nothing_keeps_its_hash() -> None:
         ("task = 'multilabel'\n[export]\nsoftmax = true", "export.softmax is about one label an image; leave it out"),
         ("[train]\nthreads = 0", "threads must be 1 or more, got 0"),
         ("[train]\nteacher_epochs = 0", "teacher_epochs must be above 0 and finite, got 0.0"),
+        ('[train.optimizer]\nname = "adamw"', "adamw takes a learning rate below 0.1, as lr = 0.001, got 0.1"),
         ("[train.optimizer]\nbody_lr = 0", "a learning rate must be above 0 and finite, got 0.0"),
         ("[train.optimizer]\nmomentum = 1", "momentum must be at least 0 and below 1, got 1.0"),
         ("[train.optimizer]\nweight_decay = -1", "weight_decay must be 0 or more and finite, got -1.0"),

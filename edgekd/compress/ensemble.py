@@ -5,6 +5,7 @@ stage of its own, in which each of them is asked for validation and test images 
 """
 
 import math
+import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -19,6 +20,7 @@ from edgekd import units
 from edgekd.compress import teacher
 from edgekd.compress.lesson import Learner, tell
 from edgekd.compress.story import Story
+from edgekd.data.images import Integers
 from edgekd.data.source import class_counts
 from edgekd.distill.mixture import Ensemble, alike, by_accuracy, by_confidence, check_terms
 from edgekd.distill.stored import StoredAnswers
@@ -148,10 +150,10 @@ def _together(story: Story, ensemble: Ensemble) -> Together:
     """How the members are weighed, and how many images they have right, each and together."""
     members, mixture = ensemble.members, story.recipe.mixture
     validated = len(story.images.valid) > 1
-    right, answers = _asked(story, members, "valid") if validated else ([], [])
+    answers = _asked(story, members, "valid")[1] if validated else []
     weights = None
     if mixture != "confidence":
-        weights = alike(len(members)) if mixture == "mean" else by_accuracy([accuracy.value for accuracy in right])
+        weights = alike(len(members)) if mixture == "mean" else by_accuracy(_right(story, ensemble, answers))
     ensemble = replace(ensemble, weights=weights)
     shares = list(weights or (by_confidence(ensemble.moved(answers)).mean(dim=1).tolist() if validated else []))
     tested, shown = _asked(story, members, "test")
@@ -169,6 +171,14 @@ def _asked(story: Story, members: Sequence[Network], split: Split) -> tuple[list
     images = story.images.valid if split == "valid" else story.images.test
     found = [evaluate(member.predict, images, artifact=member.name, split=split, classes=story.classes, emit=story.run.emit) for member in members]
     return [scored.metrics["accuracy"] for scored, _ in found], [torch.from_numpy(logits) for _, logits in found]
+
+
+def _right(story: Story, ensemble: Ensemble, answers: Sequence[Tensor]) -> list[float]:
+    """What share of the validation images each member has right as students are told it; of every class alike where classes are met alike."""
+    lead = "accuracy" if story.recipe.train.prior == "data" else "balanced_accuracy"
+    labels = story.images.valid.labels
+    told = [score(logits.numpy(), labels, artifact=ensemble.name, split="valid", classes=story.classes) for logits in ensemble.moved(answers)]
+    return [each.metrics[lead].value for each in told]
 
 
 def _accuracy(story: Story, ensemble: Ensemble, answers: Sequence[Tensor], split: Split) -> Metric:
@@ -214,9 +224,15 @@ def priors(story: Story, spec: Teacher | None) -> tuple[list[float] | None, list
         return None, None
     counts = class_counts(story.images.train.labels, len(story.classes))
     where = "teacher.prior" if spec is story.recipe.teacher else "co_teacher.prior"
-    # A class that no training image shows, as of labels that a teacher gave, counts as if one did (`longtail.log_prior` does the same).
-    frequencies = [1.0] * len(counts) if own == "uniform" else _by_class(own, story, where) if own else [float(max(n, 1)) for n in counts]
+    frequencies = [1.0] * len(counts) if own == "uniform" else _by_class(own, story, where) if own else _as_shown(counts)
     return frequencies, None if prior == "uniform" else _by_class(prior, story, "train.prior")
+
+
+def _as_shown(counts: Integers) -> list[float]:
+    """Counts as frequencies. Nothing is known of a class that no training image shows: its answers stay where they are among the others', as those of
+    the geometric mean do."""
+    shown = statistics.geometric_mean(counts[counts > 0].tolist())
+    return [float(n) or shown for n in counts]
 
 
 def _by_class(table: dict[str, float], story: Story, where: str) -> list[float]:

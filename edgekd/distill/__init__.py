@@ -202,7 +202,8 @@ def _asked(teacher: Network, data: Batches, train: Train, folder: Path, total: i
 def alone(phases: Sequence[Phase], *, keep_subsets: bool = False) -> tuple[Phase, ...]:
     """The same schedule without a teacher: the same steps, cross entropy with weight 1, on all data or on the phases' own subsets.
 
-    What a phase's label term says of unbalanced or missing classes stays, so that a gain is not taken for the teacher's which labels give too.
+    What a phase's label term says of smoothing, and of unbalanced or missing classes, stays, so that a gain is not taken for the teacher's
+    which labels give too.
     """
     return tuple(
         Phase(
@@ -221,7 +222,7 @@ def alone(phases: Sequence[Phase], *, keep_subsets: bool = False) -> tuple[Phase
 
 def _hard(phase: Phase) -> Label:
     own = next((term for term in phase.terms if isinstance(term, Label)), Label())
-    return Label(class_balance=own.class_balance, logit_adjustment=own.logit_adjustment, among=own.among)
+    return msgspec.structs.replace(own, weight=1.0)
 
 
 PLAIN_SHARE = 1 / 8

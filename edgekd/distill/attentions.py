@@ -26,8 +26,8 @@ from edgekd.distill import losses
 from edgekd.distill.wide import wide
 from edgekd.models.attention import patches
 
-LEAST = 1e-8
-"""Probability below which attention is as good as none: its logarithm goes no further down."""
+LEAST = 1e-30
+"""Probability whose logarithm goes no further down, as small as float32 has it with an inverse to spare: below it nothing draws a student back."""
 
 
 def heads(student: Float[Tensor, "batch heads query key"], teacher: Float[Tensor, "batch heads query key"]) -> Float[Tensor, ""]:

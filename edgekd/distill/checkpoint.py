@@ -50,7 +50,8 @@ def save(folder: Path, place: Place, states: dict[str, Any], *, key: str) -> Non
     place_table = {field.name: getattr(place, field.name) for field in dataclasses.fields(place)}
     place_table["curve"] = msgspec.json.encode(place.curve).decode()
     with atomic_path(folder / NAME) as part:
-        torch.save({"format": FORMAT, "key": key, "place": place_table, "states": states, "generator": torch.get_rng_state()}, part)
+        table = {"format": FORMAT, "key": key, "place": place_table, "states": states, "generator": torch.get_rng_state()}
+        torch.save({**table, "cuda": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else []}, part)
 
 
 def load(folder: Path, *, key: str) -> tuple[Place, dict[str, Any]] | None:
@@ -69,6 +70,8 @@ def load(folder: Path, *, key: str) -> tuple[Place, dict[str, Any]] | None:
         place = Place(**{**table["place"], "curve": msgspec.json.decode(table["place"]["curve"], type=list[CurvePoint])})
         states = table["states"]
         torch.set_rng_state(table["generator"])
+        for place_of, state in enumerate(table.get("cuda", [])[: torch.cuda.device_count()]):  # dropout on a GPU would begin anew
+            torch.cuda.set_rng_state(state, place_of)
     except pickle.UnpicklingError:  # its text advises to run whatever the file holds
         raise RunError(f"{file} does not read as a checkpoint: no file of torch's. Remove it to start this stage from its beginning.") from None
     except (RuntimeError, EOFError, LookupError, TypeError, OSError, msgspec.MsgspecError) as error:

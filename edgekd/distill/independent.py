@@ -34,12 +34,13 @@ def bce(
 
     Args:
         smoothing: in [0, 1); the targets are 1 − smoothing/2 and smoothing/2.
-        positive: how many times as much it weighs that a label is shown as that it is not; None: once.
+        positive: how many times as much an image that shows the label weighs as one that does not; None: once.
     """
     logits = wide(student)
     target = labels.clamp(min=0).to(logits.dtype) * (1 - smoothing) + smoothing / 2
-    weight = 1.0 if positive is None else positive.to(logits.dtype)
-    losses = -(weight * target * F.logsigmoid(logits) + (1 - target) * F.logsigmoid(-logits))
+    losses = -(target * F.logsigmoid(logits) + (1 - target) * F.logsigmoid(-logits))
+    if positive is not None:  # by what is shown, not by the target: smoothing would weigh up what is not
+        losses = torch.where(labels == 1, positive.to(logits.dtype), 1.0) * losses
     return torch.where(labels >= 0, losses, 0.0).sum(dim=-1).mean()
 
 

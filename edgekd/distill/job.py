@@ -31,6 +31,6 @@ class Job:
 
     @property
     def key(self) -> str:
-        """Equal for jobs whose checkpoints may be exchanged."""
+        """Equal for jobs whose checkpoints may be exchanged, where images and teacher are the same: whoever keeps folders tells those apart."""
         table: dict[str, object] = {"phases": self.phases, "train": self.train, "seed": self.seed, "how": self.how}
         return sha256_json(table if self.beside is None else {**table, "beside": self.beside.key})

@@ -1,7 +1,7 @@
-"""A teacher's answers over very many classes, kept as its largest logits and one number for all others together.
+"""A teacher's answers over very many classes, kept as its largest logits and a few numbers for all others together.
 
 In: logits (n, classes). Out: `Leading`, some hundred bytes an image however many classes there are, and the one loss that needs no more of them.
-Of the others is known how much they weigh together at T = 1; at another temperature each is taken to weigh as much as the next.
+Of the others is known how much they weigh together at a few temperatures, and what they weigh between those is read off a curve through them.
 """
 
 import math
@@ -24,6 +24,8 @@ MANY = 1000
 """Classes above which answers are kept so."""
 KEPT = 64
 """Logits of an image that are kept."""
+HEATS = (4.0, 2.0, 1.0, 0.5)
+"""Temperatures at which the sum of the others is kept."""
 
 
 def answer_bytes(classes: int, *, few: bool) -> int:
@@ -33,14 +35,13 @@ def answer_bytes(classes: int, *, few: bool) -> int:
 
 @dataclass(frozen=True)
 class Leading:
-    """The largest logits of n images, largest first, the classes that they are of, and the logarithm of the sum of the others' exponentials.
-
-    `of` counts all classes.
+    """The largest logits of n images, largest first, the classes that they are of, and the logarithm of the sum of the others' exponentials at
+    each of `HEATS`. `of` counts all classes.
     """
 
     logits: Float[Tensor, "n kept"]
     classes: Int[Tensor, "n kept"]
-    rest: Float[Tensor, " n"]
+    rest: Float[Tensor, "n heats"]
     of: int
 
     def at(self, positions: Int[Tensor, " k"]) -> "Leading":
@@ -49,9 +50,18 @@ class Leading:
 
     def log_shares(self, temperature: Float[Tensor, " n"]) -> Float[Tensor, "n shares"]:
         """Log probabilities of the kept classes and of all others together, softened."""
-        others = math.log(self.of - self.logits.shape[1])
-        rest = (self.rest - others) / temperature + others
-        return torch.cat([self.logits / temperature[:, None], rest[:, None]], dim=1).log_softmax(1)
+        return torch.cat([self.logits / temperature[:, None], self._others(temperature)[:, None]], dim=1).log_softmax(1)
+
+    def _others(self, temperature: Float[Tensor, " n"]) -> Float[Tensor, " n"]:
+        """The logarithm of the others' sum of exponentials. By how much T times it is above that of as many zeros is linear in 1/T where logits are
+        distributed normally, and drawn so from one of `HEATS` to the next."""
+        count, heats = math.log(self.of - self.logits.shape[1]), torch.tensor(HEATS, device=temperature.device)
+        cold, known = 1 / temperature, 1 / heats
+        above = heats * (self.rest - count)
+        right = torch.searchsorted(known, cold.to(known.dtype).contiguous()).clamp(1, len(HEATS) - 1)
+        share = ((cold - known[right - 1]) / (known[right] - known[right - 1])).clamp(max=1)
+        left, next_ = (above.gather(1, place[:, None])[:, 0] for place in (right - 1, right))
+        return cold * torch.lerp(left, next_, share.to(left.dtype)) + count
 
 
 Answers: TypeAlias = Tensor | Leading
@@ -73,14 +83,14 @@ def sureness(answers: Answers) -> Float[Tensor, " n"]:
     """The largest probability of each answer at T = 1."""
     if isinstance(answers, Tensor):
         return answers.float().softmax(1).amax(1)
-    return answers.log_shares(torch.ones_like(answers.rest))[:, 0].exp()
+    return answers.log_shares(torch.ones_like(answers.rest[:, 0]))[:, 0].exp()
 
 
 def kd(student: Float[Tensor, "n classes"], teacher: Leading, temperature: Float[Tensor, " n"]) -> Float[Tensor, ""]:
     """Mean over samples of T²·KL(teacher ‖ student), softened, between the kept classes and one bucket that holds all others; T of each sample.
 
     By the chain rule of the divergence it is `losses.kd` less what is said of the others among each other: never more than that, and the same where
-    one class alone is not kept.
+    one class alone is not kept. That is exact at the temperatures of `HEATS`, and nearly so between them.
     """
     target = teacher.log_shares(temperature)
     own = F.log_softmax(student.to(torch.promote_types(student.dtype, torch.float32)) / temperature[:, None], dim=1)
@@ -96,7 +106,7 @@ def check(phases: Sequence[Phase], classes: int, *, corrected: bool) -> None:
         UsageError: a soft term other than plain `kd`, a subset that compares answers, or a prior that is to be taken off them.
     """
     remedy = "Set train.views = 0, so that the teacher is asked in every step"
-    rule = f"of {classes} classes a teacher's {KEPT} largest logits are remembered, with one number for the others"
+    rule = f"of {classes} classes a teacher's {KEPT} largest logits are remembered, with sums for the others"
     for phase in phases:
         for term in () if phase.compares_insides else phase.terms:
             if isinstance(term, (*LOGIT_TERMS, Tokens)) and (not isinstance(term, Kd) or term.standardise):
@@ -110,7 +120,7 @@ def check(phases: Sequence[Phase], classes: int, *, corrected: bool) -> None:
 
 # In a file ------------------------------------------------------------------------------------------------------------
 
-LAYOUT = np.dtype([("logits", np.float16, KEPT), ("classes", np.int32, KEPT), ("rest", np.float32)])
+LAYOUT = np.dtype([("logits", np.float16, KEPT), ("classes", np.int32, KEPT), ("rest", np.float32, len(HEATS))])
 """An image's answer."""
 
 
@@ -120,7 +130,8 @@ def packed(logits: Float[Tensor, "n classes"]) -> NDArray[Any]:
     largest = wide.topk(KEPT, dim=1)
     rows = np.empty(len(wide), LAYOUT)
     rows["logits"], rows["classes"] = largest.values.half().cpu().numpy(), largest.indices.cpu().numpy()
-    rows["rest"] = wide.scatter(1, largest.indices, -math.inf).logsumexp(1).cpu().numpy()
+    others = wide.scatter(1, largest.indices, -math.inf)
+    rows["rest"] = torch.stack([(others / heat).logsumexp(1) for heat in HEATS], dim=1).cpu().numpy()
     return rows
 
 

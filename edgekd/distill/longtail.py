@@ -22,14 +22,14 @@ from edgekd.distill.wide import wide
 
 
 def class_weights(counts: Int[Tensor, " classes"], beta: float) -> Float[Tensor, " classes"]:
-    """Weights of mean 1 over the classes, each proportional to 1/E with E = (1 − βⁿ)/(1 − β), the effective number of a class's n images.
+    """Weights of mean 1 over the classes with images, each proportional to 1/E with E = (1 − βⁿ)/(1 − β), the effective number of a class's n images.
 
-    β = 0 weighs all classes alike, β → 1 by 1/n. A class without images counts as if it had one.
+    β = 0 weighs all classes alike, β → 1 by 1/n. A class without images has the weight of one image, and takes nothing from the others'.
     """
     n = counts.clamp(min=1).double()
     # by expm1, as 1 − βⁿ loses its digits where β comes near 1
     inverse = -(1 - beta) / torch.expm1(n * (math.log(beta) if beta else -math.inf))
-    return inverse / inverse.mean()
+    return inverse / inverse[counts > 0].mean()
 
 
 def log_prior(counts: Int[Tensor, " classes"], tau: float) -> Float[Tensor, " classes"]:
@@ -55,7 +55,8 @@ def label(
 
     Args:
         counts: images that the phase sees of each class, of as many as the logits have.
-        smoothing: the share in [0, 1) that is given to all classes alike, or to all that are shown.
+        smoothing: the share in [0, 1) that is given to all classes, or to all that are shown: alike, or under `logit_adjustment` by
+            softmax(log_prior). Given alike there, it would raise rare classes above the label.
         class_balance: β of `class_weights`, in [0, 1).
         logit_adjustment: τ of `log_prior`, 0 or more.
         shown: the classes that are asked among, rising, every label one of them: the others' logits have no gradient. None: all.
@@ -63,5 +64,9 @@ def label(
     if shown is not None:
         student, labels, counts = student[:, shown], torch.searchsorted(shown, labels), counts[shown]
     logits = wide(student)
-    losses = F.cross_entropy(logits + log_prior(counts, logit_adjustment).to(logits.dtype), labels, label_smoothing=smoothing, reduction="none")
+    prior = log_prior(counts, logit_adjustment).to(logits.dtype)
+    spread = smoothing and logit_adjustment
+    losses = F.cross_entropy(logits + prior, labels, label_smoothing=0.0 if spread else smoothing, reduction="none")
+    if spread:
+        losses = (1 - smoothing) * losses - smoothing * (prior.softmax(0) * F.log_softmax(logits + prior, dim=1)).sum(dim=1)
     return (class_weights(counts, class_balance).to(logits.dtype)[labels] * losses).mean()

@@ -18,6 +18,7 @@ from edgekd.tasks import several
 
 NEEDS_TEACHER = frozenset({"confident", "hard", "mixed"})
 """Rules that cannot be followed without a teacher; the others serve a student taught alone too."""
+FEWEST = 2
 NEEDS_STUDENT = frozenset({"hard", "mixed"})
 
 
@@ -33,17 +34,22 @@ class Pool:
 
 
 def choose(subset: Subset, pool: Pool) -> Tensor:
-    """Positions (k,) int64 in ascending order, k = fraction × n rounded, at least 1.
+    """Positions (k,) int64 in ascending order, k = fraction × n rounded, at least `FEWEST`.
 
     Raises:
-        TrainingError: the rule finds no image, as `hard` where the teacher has none right.
+        TrainingError: the rule finds fewer, as `hard` where the teacher has none right.
     """
-    count = max(1, round(subset.fraction * len(pool.labels)))
+    count = max(FEWEST, round(subset.fraction * len(pool.labels)))
     positions = RULES[subset.by](count, pool)
     if len(positions) == 0:
         raise TrainingError(
             f"the subset {subset.by!r} is made of images that the teacher has right, and it has none right here. "
             'Check the teacher\'s preprocess and class order, or choose by = "random".'
+        )
+    if len(positions) < FEWEST:
+        raise TrainingError(
+            f"a phase learns from {FEWEST} images or more, as batch norm compares them; the subset {subset.by!r} finds {len(positions)} of "
+            f'{len(pool.labels)}. Take a larger fraction, or choose by = "random".'
         )
     return positions.sort().values
 

@@ -55,8 +55,8 @@ class Tapped(nn.Module):
 
     def _formed(self, name: str, value: Tensor) -> Tensor:
         """As the tap's shape has it."""
-        if name == POOLED:
-            return value.flatten(1)
+        if name == POOLED:  # a head that is a convolution, or reads tokens, comes before the places are put together
+            return value.flatten(2).mean(2) if value.dim() == 4 else value.mean(1) if value.dim() == 3 else value
         return value.movedim(-1, 1) if name in self.places and self.places[name].channels_last else value
 
 

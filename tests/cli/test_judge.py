@@ -271,3 +271,51 @@ def cpu_seconds(folder: Path, *typed: str) -> list[float]:
         paces.append(slowness())
         seconds.append((after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime) / (sum(paces[-2:]) / 2))
     return seconds
+
+
+@pytest.mark.parametrize("how", ["--format=junit", "--format=github", "--json"])
+def test_an_error_is_a_document_too(tmp_path: Path, how: str) -> None:
+    """A CI server that reads the result finds why there is none; the step's summary has it."""
+    done = process(tmp_path, "check", "nothing.onnx", "--limit", "size=1MB", how, GITHUB_STEP_SUMMARY=str(tmp_path / "summary.md"))
+    said = "no file at nothing.onnx. Give the path of an .onnx file."
+    assert done.returncode == 2
+    if how == "--format=junit":
+        (error,) = ElementTree.fromstring(done.stdout).iter("error")
+        assert error.get("message") == said
+    elif how == "--format=github":
+        assert done.stdout == f"::error title=edgekd::{said}\n"
+    else:
+        assert json.loads(done.stdout)["error"]["message"] == said
+    assert (tmp_path / "summary.md").read_text() == f"**edgekd:** {said}\n"
+
+
+@pytest.mark.parametrize("buffered", ["", "1"])
+@pytest.mark.parametrize(("limit", "code"), [("size=1MB", 0), ("size=1B", 1)])
+def test_a_reader_that_leaves_changes_no_verdict(tmp_path: Path, limit: str, code: int, buffered: str) -> None:
+    """As `head` does."""
+    brightness(tmp_path / "m.onnx")
+    read, write = os.pipe()
+    os.close(read)
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": buffered}
+    typed = [sys.executable, "-m", "edgekd", "check", "m.onnx", "--limit", limit]
+    done = subprocess.run(typed, stdout=write, stderr=subprocess.PIPE, cwd=tmp_path, env=environment, check=False)
+    os.close(write)
+    assert (done.returncode, done.stderr) == (code, b"")
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full here")
+def test_a_result_that_cannot_be_written_is_no_pass(tmp_path: Path) -> None:
+    """Whoever reads the file would find half of it, or nothing."""
+    brightness(tmp_path / "m.onnx")
+    with open("/dev/full", "w", encoding="utf-8") as full:
+        typed = [sys.executable, "-m", "edgekd", "check", "m.onnx", "--limit", "size=1MB", "--json"]
+        done = subprocess.run(typed, stdout=full, stderr=subprocess.PIPE, cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(ROOT)}, check=False)
+    assert (done.returncode, b"The disk is full" in done.stderr, b"Traceback" in done.stderr) == (3, True, False)
+
+
+def test_a_locale_of_few_letters_changes_no_result(tmp_path: Path) -> None:
+    """What another program reads is UTF-8, as XML says of itself."""
+    brightness(tmp_path / "m.onnx")
+    done = process(tmp_path, "check", "m.onnx", "--limit", "size=1MB", "--format", "junit", PYTHONIOENCODING="ascii", PYTHONUTF8="0")
+    assert done.returncode == 0, done.stderr
+    assert "≤" in done.stdout

@@ -1,5 +1,6 @@
 """Several teachers: one that is taught, one that is an ONNX file of another input size, mixed by a rule; each scored, and together."""
 
+import math
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from edgekd.recipefile import decode_recipe
 from edgekd.record import Report
 from edgekd.report.columns import tables
 from edgekd.scores import Metric
+from edgekd.tasks import classify
 from edgekd.terms import Feature, Kd, Tokens
 from tests.compress.jobs import recipe, run, workplace
 
@@ -137,6 +139,13 @@ def test_each_teachers_own_class_frequencies_are_taken_off(base: Path) -> None:
     ]
     assert frequencies[-1] == [[72.0, 72.0, 72.0], [1.0, 1.0, 1.0]]
     assert frequencies[0] == [None, None]
+
+
+def test_a_class_that_the_data_does_not_show_is_left_where_it_is() -> None:
+    """Nothing is known of how often a teacher saw it: it moves as the mean of the others does, and where they are alike not at all."""
+    assert ensemble._as_shown(np.array([0, 500, 500])) == pytest.approx([500, 500, 500])
+    shift = classify.prior_shift(ensemble._as_shown(np.array([0, 100, 400])))
+    assert shift.tolist() == pytest.approx([0, math.log(2), -math.log(2)], abs=1e-6)
 
 
 def test_a_co_teacher_larger_than_the_pictures_is_said(base: Path) -> None:

@@ -139,6 +139,14 @@ def test_extreme_half_values_stay_numbers(size: float) -> None:
         assert torch.isfinite(leaf.grad).all()
 
 
+def test_a_student_that_looks_at_the_wrong_place_is_drawn_back() -> None:
+    """All its attention at one key and the teacher's at another: the gradient is that of the divergence, as of any softmax."""
+    scores = torch.tensor([25.0, 0.0, 0.0]).expand(1, 1, 1, 3).clone().requires_grad_()
+    teacher = torch.tensor([0.0, 25.0, 0.0]).softmax(0).expand(1, 1, 1, 3)
+    (gradient,) = torch.autograd.grad(attentions.heads(scores.softmax(-1), teacher), scores)
+    torch.testing.assert_close(gradient, scores.detach().softmax(-1) - teacher)
+
+
 def test_shapes_are_held() -> None:
     """Another number of heads or tokens is refused where they are compared."""
     checked = jaxtyped(typechecker=beartype)(attentions.heads)

@@ -181,7 +181,7 @@ PHASES = (
 def test_alone_is_the_same_schedule_without_a_teacher() -> None:
     """Names, epochs and BatchNorm stay; cross entropy with weight 1 is all there is, on all data."""
     assert alone(PHASES) == (
-        Phase(name="a", epochs=3, terms=(Label(),), temperature=1.0),
+        Phase(name="a", epochs=3, terms=(Label(smoothing=0.2),), temperature=1.0),
         Phase(name="b", epochs=1, terms=(Label(),), temperature=1.0, batchnorm="frozen"),
     )
     assert not any(phase.soft for phase in alone(PHASES))

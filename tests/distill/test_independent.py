@@ -55,6 +55,17 @@ def test_bce_is_torchs_own() -> None:
         torch.testing.assert_close(independent.bce(student, known, positive=positive), reference)
 
 
+def test_weights_of_what_is_shown_do_not_weigh_up_smoothing() -> None:
+    """A rare label that an image lacks is best called as unlikely as smoothing says, however much it weighs where it is shown."""
+    lacks, weight = torch.tensor([[0]]), torch.tensor([63.0], dtype=torch.float64)
+    best = logit([0.05]).requires_grad_()
+    (gradient,) = torch.autograd.grad(independent.bce(best, lacks, smoothing=0.1, positive=weight), best)
+    torch.testing.assert_close(gradient, torch.zeros_like(gradient))
+    shown = torch.tensor([[1]])
+    plain = independent.bce(logit([0.3]), shown, smoothing=0.1)
+    torch.testing.assert_close(independent.bce(logit([0.3]), shown, smoothing=0.1, positive=weight), 63 * plain)
+
+
 def test_smoothing_literal() -> None:
     """A target of 0.9 in place of 1, and of 0.1 in place of 0."""
     loss = independent.bce(logit([0.75, 0.2]), torch.tensor([[1, 0]]), smoothing=0.2)

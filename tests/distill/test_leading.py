@@ -1,5 +1,6 @@
 """edgekd.distill.leading: the largest logits and one number for the others, and what is learnt from them."""
 
+import math
 from pathlib import Path
 
 import msgspec
@@ -9,7 +10,7 @@ from torch import Tensor, nn
 
 from edgekd.data.batches import Batches
 from edgekd.distill import distill, leading, losses
-from edgekd.distill.leading import KEPT, Leading, packed, unpacked
+from edgekd.distill.leading import HEATS, KEPT, Leading, packed, unpacked
 from edgekd.distill.remembered import Remembered
 from edgekd.errors import UsageError
 from edgekd.events import silent
@@ -39,12 +40,12 @@ def test_what_is_kept_of_an_answer() -> None:
     found = kept(logits)
     assert (found.logits[0, 0].item(), found.classes[0, 0].item(), found.of) == (5.0, 7, 200)
     assert set(found.classes[0, 1:].tolist()) == set(range(40, 40 + KEPT - 1))
-    assert found.rest.item() == pytest.approx(torch.tensor(136.0).log().item() - 2.0, abs=1e-5)
+    assert found.rest[0].tolist() == pytest.approx([math.log(136) - 2 / heat for heat in HEATS], abs=1e-5)
 
 
 def test_a_row_takes_some_hundred_bytes() -> None:
     """However many classes there are."""
-    assert packed(drawn(5000)).nbytes == 3 * (KEPT * 6 + 4)
+    assert packed(drawn(5000)).nbytes == 3 * (KEPT * 6 + 4 * len(HEATS))
 
 
 def test_the_loss_is_plain_kd_where_one_class_is_not_kept() -> None:
@@ -62,10 +63,17 @@ def test_the_loss_is_plain_kd_where_the_others_are_alike() -> None:
     assert leading.kd(student, kept(teacher), T).item() == pytest.approx(losses.kd(student, teacher, T).item(), rel=1e-4)
 
 
+@pytest.mark.parametrize("heat", [0.4, 0.5, 0.7, 1.0, 1.5, 2.0, 3.0, 4.0, 8.0])
+def test_a_teacher_that_teaches_itself_loses_nothing(heat: float) -> None:
+    """At any temperature, not at those alone whose sums are kept; it was 0.06 at T = 3 when the others were told by one number."""
+    teacher = drawn(2000, 3, 2.0).half().float()
+    assert abs(leading.kd(teacher, kept(teacher), torch.full((3,), heat)).item()) < 0.002
+
+
 @pytest.mark.parametrize("seed", range(5))
 def test_the_loss_is_between_none_and_plain_kd(seed: int) -> None:
-    """At T = 1, where the bucket's weight is exact: a coarser comparison never sees more. 0 for the teacher itself."""
-    student, teacher, heat = drawn(500, seed), drawn(500, seed + 10).half().float(), torch.ones(3)
+    """Where the bucket's weight is exact a coarser comparison never sees more. 0 for the teacher itself."""
+    student, teacher, heat = drawn(500, seed), drawn(500, seed + 10).half().float(), torch.tensor([4.0, 1.0, 0.5])
     assert 0 < leading.kd(student, kept(teacher), heat) <= losses.kd(student, teacher, heat)
     assert leading.kd(teacher, kept(teacher), heat).item() == pytest.approx(0.0, abs=1e-5)
 
@@ -167,7 +175,7 @@ def test_a_student_learns_from_what_is_kept(tmp_path: Path) -> None:
 
     assert distance(remembered) < 0.5 * distance(wide(1))
     (file,) = (tmp_path / "remembered").rglob("view-0.npy")
-    assert file.stat().st_size < 64 * (KEPT * 6 + 4) + 500
+    assert file.stat().st_size < 64 * (KEPT * 6 + 4 * len(HEATS)) + 500
     learnt(tmp_path / "sure", 2, tuple(msgspec.structs.replace(phase, terms=(Kd(),)) for phase in phases))
 
 

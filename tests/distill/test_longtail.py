@@ -42,15 +42,34 @@ def test_class_weights_at_both_ends() -> None:
     torch.testing.assert_close(longtail.class_weights(COUNTS, 1 - 1e-12), 3 * inverse / inverse.sum(), rtol=1e-6, atol=0)
 
 
-@given(counts=st.lists(st.integers(0, 10**9), min_size=1, max_size=20), beta=st.floats(0, 1, exclude_max=True))
+@given(counts=st.lists(st.integers(0, 10**9), min_size=1, max_size=20).filter(any), beta=st.floats(0, 1, exclude_max=True))
 def test_class_weights_are_always_numbers(counts: list[int], beta: float) -> None:
-    """Above 0, of mean 1, and never less for a rarer class, whatever the counts and β."""
+    """Above 0, of mean 1 over the classes with images, and never less for a rarer class, whatever the counts and β."""
     weights = longtail.class_weights(torch.tensor(counts), beta)
     assert weights.isfinite().all()
     assert (weights >= 0).all()
-    assert weights.mean().item() == pytest.approx(1, rel=1e-4)
+    assert weights[torch.tensor(counts) > 0].mean().item() == pytest.approx(1, rel=1e-4)
     order = torch.tensor(counts).argsort(stable=True)
     assert (weights[order].diff() <= 1e-6 * weights.max()).all()
+
+
+def test_a_class_without_images_takes_nothing_from_the_others() -> None:
+    """Nine classes of 5,000 images weigh 1 each, whether there is a tenth of none or not."""
+    weights = longtail.class_weights(torch.tensor([5000] * 9 + [0]), 0.9999)
+    torch.testing.assert_close(weights[:9], torch.ones(9, dtype=torch.float64))
+
+
+@pytest.mark.parametrize("tau", [0.5, 1.0, 2.0])
+def test_smoothing_raises_no_rare_class_above_the_label(tau: float) -> None:
+    """The best logits for an image of the commonest class of ten at 100:1 name that class, and all others alike: there the gradient is none."""
+    counts = (5000 * 100.0 ** (-torch.arange(10) / 9)).long()
+    best = torch.full((1, 10), math.log(0.1), dtype=torch.float64)
+    prior = longtail.log_prior(counts, tau).softmax(0)
+    best[0, 0] = (0.9 + 0.1 * prior[0]).log() - prior[0].log()
+    assert best.argmax() == 0
+    loss = longtail.label(best.requires_grad_(), torch.tensor([0]), counts, smoothing=0.1, logit_adjustment=tau)
+    (gradient,) = torch.autograd.grad(loss, best)
+    torch.testing.assert_close(gradient, torch.zeros_like(gradient), rtol=0, atol=1e-12)
 
 
 def test_the_log_prior_by_hand() -> None:
@@ -94,7 +113,9 @@ def test_the_gradient_by_differences(options: dict[str, Any]) -> None:
     def loss(logits: Tensor) -> Tensor:
         adjusted = logits + longtail.log_prior(COUNTS, options.get("logit_adjustment", 0.0)).double()
         weights = longtail.class_weights(COUNTS, options.get("class_balance", 0.0)).double()[labels]
-        return (weights * F.cross_entropy(adjusted, labels, label_smoothing=options.get("smoothing", 0.0), reduction="none")).mean()
+        share, prior = options.get("smoothing", 0.0), longtail.log_prior(COUNTS, options.get("logit_adjustment", 0.0)).double().softmax(0)
+        target = (1 - share) * F.one_hot(labels, len(COUNTS)) + share * prior
+        return torch.mean(-weights * (target * adjusted.log_softmax(1)).sum(1))
 
     student.requires_grad_()
     longtail.label(student, labels, COUNTS, **options).backward()  # type: ignore[no-untyped-call]
@@ -185,11 +206,11 @@ def test_the_images_of_each_phase_are_counted(tmp_path: Path, monkeypatch: pytes
     assert sorted(seen[-1]) == [2, 2, 2]
 
 
-def test_alone_keeps_what_is_said_of_unbalanced_classes() -> None:
+def test_alone_keeps_what_is_said_of_labels() -> None:
     """Its gain must not be taken for the teacher's; a phase without a label term has nothing to say."""
     balanced = Label(weight=0.1, smoothing=0.2, class_balance=0.9, logit_adjustment=1.0, among="shown")
     first, second = alone([nets.phase("a", terms=(Kd(), balanced)), nets.phase("b", terms=(Kd(),))])
-    assert first.terms == (msgspec.structs.replace(balanced, weight=1.0, smoothing=0.0),)
+    assert first.terms == (msgspec.structs.replace(balanced, weight=1.0),)
     assert second.terms == (Label(),)
 
 

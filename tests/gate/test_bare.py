@@ -96,3 +96,14 @@ def test_a_pointer_of_git_lfs_is_not_judged_as_a_model(tmp_path: Path) -> None:
     (tmp_path / "m.onnx").write_text(f"version https://git-lfs.github.com/spec/v1\noid sha256:{'ab' * 32}\nsize 12345678\n")
     with pytest.raises(MissingError, match=r"git LFS's pointer to it \(12\.3 MB\)\. Get it with: git lfs pull --include m\.onnx"):
         inspect(tmp_path / "m.onnx", deep=False)
+
+
+def test_weights_that_were_cut_off_are_not_small(tmp_path: Path) -> None:
+    """The model says how many bytes it reads of them."""
+    import onnx
+
+    file = brightness(tmp_path / "m.onnx")
+    onnx.save(onnx.load(file), file, save_as_external_data=True, location="m.data", size_threshold=0, convert_attribute=False)
+    (tmp_path / "m.data").write_bytes((tmp_path / "m.data").read_bytes()[:-1])
+    with pytest.raises(UsageError, match=r"m\.onnx reads 136 bytes of m\.data, which has 135\. It was cut off: get it anew"):
+        inspect(file, deep=False)

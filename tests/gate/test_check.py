@@ -10,10 +10,12 @@ import msgspec
 import pytest
 
 from edgekd.errors import MissingError, MissingExtra, install_line
-from edgekd.events import Event, Note
+from edgekd.events import Event, Note, silent
 from edgekd.gate import check
 from edgekd.gate.limits import limits_from
 from edgekd.limit import Limit
+from edgekd.reportfile import encode_report
+from edgekd.run import Run
 from tests.gate.folders import committed, written
 from tests.gate.test_limits import CAMERA
 from tests.needs import ROOT
@@ -261,3 +263,25 @@ def test_a_part_of_another_bare_file(tmp_path: Path) -> None:
     assert (verdict.state, verdict.measured, verdict.limit) == ("over", 1.0, "relative.params ≤ 50 %")
     (lonely,) = check(files[:1], limits_from(["relative.size=50%"]))
     assert (lonely.state, "no fp32 file of a teacher to compare with" in lonely.text) == ("missing", True)
+
+
+def test_a_report_that_lost_the_file_is_not_let_off(tmp_path: Path) -> None:
+    """A limit on another run's file is that run's; one on a network that both have is both's."""
+    report = sample_report()
+    kept = [artifact for artifact in report.artifacts if artifact.name != SHIPPED]
+    paths = [written(tmp_path / "whole", report), written(tmp_path / "lost", replace(report, artifacts=kept, shipped={}))]
+    verdicts = check(paths, [Limit(artifact=SHIPPED, size="400 kB")])
+    assert [verdict.state for verdict in verdicts] == ["pass", "missing"]
+
+
+def test_a_run_that_was_taken_up_again_is_said(tmp_path: Path) -> None:
+    """Its report is of before."""
+    folder, said = tmp_path / "run", list[Event]()
+    with Run.open(folder, origin="flags", recipe_toml="", emit=silent) as run:
+        (folder / "report.json").write_bytes(encode_report(sample_report()))
+        run.write_manifest()
+    check([folder], [Limit(size="400 kB")], emit=said.append)
+    assert said == []
+    Run.open(folder, origin="flags", recipe_toml="", emit=silent).close()
+    check([folder], [Limit(size="400 kB")], emit=said.append)
+    assert [event.text for event in said if isinstance(event, Note)] == [f"{folder} was taken up again and has not ended: its report is of before"]

@@ -73,6 +73,13 @@ def test_a_network_that_cannot_be_traced_is_read_through_hooks() -> None:
     assert not any(module._forward_hooks or module._forward_pre_hooks for module in body.modules())
 
 
+def test_what_a_head_over_maps_is_given_is_pooled() -> None:
+    """SqueezeNet's head is a convolution, whose answers are pooled: `pooled` has a number a channel, as its tap says."""
+    body = build("squeezenet1_1", classes=3, shape=(64, 64, 3), preprocess=Preprocess())
+    _, features = Tapped(body, ["pooled"]).eval()(torch.rand(2, 3, 64, 64))
+    assert features["pooled"].shape == (2, *landmarks(body)["pooled"].shape)
+
+
 def test_a_tap_that_does_not_answer_is_an_error() -> None:
     """Not a loss of zero."""
     tapped = Tapped(fickle(), ["second"])
