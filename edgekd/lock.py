@@ -67,6 +67,17 @@ def acquire(folder: Path) -> int:
     return handle
 
 
+def is_held(folder: Path) -> bool:
+    """Whether a process, this one or another, holds a folder that is there."""
+    try:
+        release(acquire(folder))
+    except RunError:
+        return True
+    except OSError:
+        return False
+    return False
+
+
 def release(handle: int) -> None:
     """Let go of what `acquire` gave."""
     _held.discard(handle)

@@ -82,5 +82,5 @@ def read_report(path: Path) -> Report:
             raise UsageError(f"a report has at most {LARGEST:,} bytes, {file} has {size:,}. Give the report.json of a run folder.")
         data = file.read_bytes()
     except OSError as error:
-        raise MissingError(f"no report at {file}: {error.strerror}. `edgekd compress` writes one.") from None
+        raise MissingError(f"no report at {file}: {error.strerror}. `edgekd compress` and `edgekd baseline save` write one.") from None
     return decode_report(data, str(file))

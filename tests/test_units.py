@@ -147,6 +147,10 @@ def test_an_interval_says_its_unit_once() -> None:
         (units.parse_ratio, "4 times", "a factor is written as 4x or 4.0"),
         (units.parse_fraction, 90, "Did you mean 90 % or 90 points?"),
         (units.parse_fraction, "90", "Did you mean 90 % or 90 points?"),
+        (units.parse_fraction, 1, "1 may be 1 % or all, which is 100 % or 1.0. Did you mean 1 % or 1 point?"),
+        (units.parse_fraction, "1", "'1' may be 1 % or all"),
+        (units.parse_fraction, "−1", "'−1' may be 1 % or all"),
+        (units.parse_fraction, "180", "at most 100 %, got '180'.$"),
         (units.parse_fraction, "101 %", "at most 100 %, got '101 %'"),
     ],
 )
@@ -159,5 +163,6 @@ def test_says_what_it_accepts(parse: Callable[[units.Quantity], float], text: un
 def test_a_share_may_be_more_than_all_where_it_makes_sense() -> None:
     """Growth can be over 100 %, but a bare 1.5 stays ambiguous."""
     assert units.parse_fraction("150 %", most=math.inf) == 1.5
+    assert units.parse_fraction("1.0") == units.parse_fraction(1.0) == units.parse_fraction(1, most=math.inf, one=True) == 1
     with pytest.raises(UsageError, match=r"Did you mean 1\.5 %"):
         units.parse_fraction(1.5, most=math.inf)

@@ -168,4 +168,4 @@ def _shipped(report: Report, on: str | None) -> list[Artifact] | str:
     if found and len(found) == len(shipped):
         return found
     known = f"the report has the targets: {', '.join(targets(report)) or 'none'}"
-    return f"nothing was shipped on {on}; {known}. Name an artifact with artifact = in [[limit]]."
+    return f"nothing was shipped on {on}; {known}. Name one of them, or an artifact with artifact = in [[limit]]."

@@ -32,7 +32,7 @@ Format = Annotated[str, typer.Option("--format", metavar="text|markdown|json", h
 def budget_init(paths: Kept, *, margin: Margin = "10 %", out: NewBudget = Path("budget.toml"), face: Face) -> None:
     """Write budget.toml from what was measured, and a margin.
 
-    Sizes, parameters and MACs of each file that ships, what it is faster and how often it is right; times only for the machine that took them.
+    Sizes, parameters and MACs of each file that ships, how much faster it is and how often it is right; times only for the machine that took them.
     """
     from edgekd.budget.margin import left_out, suggested, vague
     from edgekd.errors import MissingError, RecipeError, UsageError

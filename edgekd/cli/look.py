@@ -49,8 +49,9 @@ def watch(run: Watched, *, every: Every = 5.0, face: Face) -> None:
 
     Open the page in a browser: it loads itself again until the run has ended, and then is its report. Ctrl-C stops watching, not the run.
     """
-    from edgekd.errors import MissingError, UsageError
+    from edgekd.errors import MissingError, RunError, UsageError
     from edgekd.files import write_atomic
+    from edgekd.lock import is_held
     from edgekd.report.html import html
     from edgekd.report.live import Told, live
     from edgekd.reportfile import read_report
@@ -62,7 +63,12 @@ def watch(run: Watched, *, every: Every = 5.0, face: Face) -> None:
         raise MissingError(f"no events at {events}: no run has begun there. Start one with `edgekd compress`, and name its folder.")
     told = Told()
     with events.open("rb") as file:
-        while not _caught_up(file, told):
+        while True:
+            goes_on = is_held(run)  # before its last words are read
+            if _caught_up(file, told):
+                break
+            if not goes_on:
+                raise RunError(f"{run} stopped before it had a report: no process works there. Its command, given again, goes on with it.")
             write_atomic(page, live(run.resolve().name, told, refresh=max(1, round(every))))
             time.sleep(every)
     write_atomic(page, html(read_report(run)))

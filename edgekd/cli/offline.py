@@ -65,12 +65,16 @@ def _refuse(offline: Path | None, collect: Path | None, line: Mapping[str, objec
 
 def _offline_run(face: Face, job: Job, folder: Path, batches: Sequence[int]) -> None:
     """Write the folder for the files of a recipe or run."""
-    from edgekd import compress  # after what was typed has been read, as this takes seconds
+    import msgspec
 
+    from edgekd import compress  # after what was typed has been read, as this takes seconds
+    from edgekd.recipefile import read_recipe
+
+    # The device comes beside the targets that the run has, whose times stay.
+    own = read_recipe(job.folder / "recipe.toml").on if (job.folder / "recipe.toml").is_file() else {}
+    recipe = msgspec.structs.replace(job.recipe, on={**own, **job.recipe.on})
     with face.watching(job.folder) as emit:
-        written = compress.offline_files(
-            job.recipe, folder=job.folder, origin=job.origin, base=job.base, emit=emit, device=folder, batches=batches
-        )  # fmt: skip
+        written = compress.offline_files(recipe, folder=job.folder, origin=job.origin, base=job.base, emit=emit, device=folder, batches=batches)
     _tell(face, [job.folder], folder, written)
 
 

@@ -68,7 +68,9 @@ class Flags:
 
     data: Annotated[
         str | None,
-        typer.Option("--data", metavar="SPEC", help="Images: digits, npz:FILE, folder:DIR, csv:FILE, cifar10:DIR, FILE.py:function."),
+        typer.Option(
+            "--data", metavar="SPEC", help="Images: digits, npz:FILE, folder:DIR, csv:FILE, cifar10:DIR and the like, hf:NAME, FILE.py:function."
+        ),
     ] = None
     test: Annotated[str | None, typer.Option("--test", metavar="SPEC", help="Unseen test images, where --data has none of its own.")] = None
     size: Annotated[str | None, typer.Option("--size", metavar="HxW", help="Pixels at which images are held, as in 96x512 or 224.")] = None
@@ -77,14 +79,14 @@ class Flags:
         float | None,
         typer.Option("--imbalance", metavar="N", help="Learn from a long tail: N times as many images of the first class as of the last."),
     ] = None
-    download: Annotated[bool, typer.Option("--download", help="Fetch the data where it is one of torchvision's sets.")] = False
+    download: Annotated[bool, typer.Option("--download", help="Fetch the data where it is one of torchvision's or Hugging Face's sets.")] = False
     teacher: Annotated[
         str | None,
         typer.Option(
             "--teacher",
             metavar="MODEL",
-            help="The network to imitate: a built-in, torchvision or timm: name, FILE.py:function, FILE.onnx; or answers, which stand beside the "
-            "images.",
+            help="The network to imitate: a built-in, torchvision, timm: or hf: name, FILE.py:function, FILE.onnx; or answers, which stand beside "
+            "the images.",
         ),
     ] = None
     teacher_weights: Annotated[

@@ -129,6 +129,7 @@ def offline_files(
     with Story.opened(recipe, folder, origin, base, emit) as story:
         made = _made(story, {"teach", "distill", "export"})[1]
         written = offline.write(story, made, device, batches=batches)
+        _told_of(story, made, set())
         story.told()
         return written
 
@@ -179,17 +180,25 @@ def _walk(
         learners, made = _made(story, do, python)
         lost: Mapping[str, str] = {}
         if made:
-            files.evaluate(story, made, do="evaluate" in do)
-            domain.scored(story, made, do="evaluate" in do)
-            lost = timing.bench(story, made, do="bench" in do, anew=anew, python=python, settings=settings, batches=batches)
-            offline.take_up(story, made, device)
-            timing.ship(story)
-            sustained.load(story, seconds=sustained_s, python=python, settings=settings)
+            lost = _told_of(story, made, do, device, sustained_s, anew=anew, batches=batches, python=python, settings=settings)
         inherit.measure(story, learners, images=changed)
         report = story.told()
     if lost and "bench" in do:
         raise HostsLostError(lost, report)
     return report
+
+
+def _told_of(
+    story: Story, made: Sequence[Artifact], do: set[Step], device: Path | None = None, sustained_s: float = 0.0, *, anew: bool = False, **over: Any
+) -> Mapping[str, str]:
+    """Scores and times of the files in the report: those of `do` anew, and what stands of the others; which hosts were lost, and why."""
+    files.evaluate(story, made, do="evaluate" in do)
+    domain.scored(story, made, do="evaluate" in do)
+    lost = timing.bench(story, made, do="bench" in do, anew=anew, **over)
+    offline.take_up(story, made, device)
+    timing.ship(story)
+    sustained.load(story, seconds=sustained_s, **{name: value for name, value in over.items() if name != "batches"})
+    return lost
 
 
 def _made(story: Story, do: set[Step], python: Sequence[str] = ()) -> tuple[list[Learner], list[Artifact]]:

@@ -96,8 +96,8 @@ def _drop(draft: Draft, sight: Sight, here: str) -> str | None:
     known = stats.paired_difference(each, each, count)[2] if count >= 2 * each else 1.0
     bound = max(LEAST_DROP, math.ceil(200 * known) / 200)
     equal = (
-        f"with {count} test images, were the student as good as its teacher and each alone right on {each} of them, it could only be said to lose "
-        f"less than {units.points_text(known)}"
+        f"with {count} test images, if the student were as good as its teacher, and each of the two right on {each} that the other gets wrong, "
+        f"it could only be said to lose less than {units.points_text(known)}"
     )
     if bound > MOST_DROP:
         draft.say(here, f"No limit on accuracy_drop: {equal}. --test names more.")

@@ -219,7 +219,9 @@ def evaluate(story: Story, artifacts: Sequence[Artifact], *, do: bool) -> None:
         key = {"data": story.images.sha256, "file": artifact.sha256, "teacher": first.sha256, "scored": _SCORED}
         name = f"evaluate/{artifact.role}-{artifact.network}-{artifact.precision}"
         if not do and not story.run.stands(name, key):
-            return
+            if artifact is first:
+                return
+            continue  # a file that was made since, as for another device, has none yet; the others' stand
         stage = story.run.stage(name, key)
         if not stage.done:
             found, logits = _scored(story, artifact, {} if artifact is first else teacher, first.thresholds)

@@ -117,7 +117,7 @@ def _tell(story: Story) -> None:
         )
     elif len(story.classes) == 2 and phases != tuple(map(_on_plain_logits, phases)):
         story.note(
-            "standardised, two classes' logits are the same for every image that shows the same class: soft losses take them as they are, "
+            "of two classes standardised logits tell which one and no more: soft losses take them as they are, "
             f"with {1 / STANDARDISED:g} of the weight"
         )
     elif largest_alone(story) and phases != story.recipe.phase and _distils(story):

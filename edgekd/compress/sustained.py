@@ -29,7 +29,7 @@ def load(story: Story, *, seconds: float, python: Sequence[str] = (), settings: 
     chosen = [each for each in report.measurements if not shipped or (each.artifact, each.target) in shipped]
     key = {
         "files": [[each.artifact, each.target, report.artifact(each.artifact).sha256] for each in chosen],
-        "on": {name: [host, target.load(name, story.base)] for name, host in story.recipe.on.items()},
+        "on": {name: [host, target.load(name, story.base)] for name, host in story.recipe.on.items() if host},
         "machine": {what: facts[what] for what in ("cpu", "cores", "system")},
     }
     if not chosen or (not seconds and not story.run.stands("sustained", key)):

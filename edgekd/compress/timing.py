@@ -19,10 +19,11 @@ from edgekd.compress.story import Story
 from edgekd.device.agent import machine
 from edgekd.device.host import connect
 from edgekd.device.settings import UNCHANGED, Settings
-from edgekd.errors import DeviceError
+from edgekd.errors import DeviceError, EdgekdError
 from edgekd.measurements import Host, Measurement, Ratio
 from edgekd.recipe import Recipe
 from edgekd.record import Artifact
+from edgekd.reportfile import read_report
 
 QUICK_IMAGES = 2000
 """A data set of no more images is a try-out: its files are timed in a shorter bench."""
@@ -78,11 +79,13 @@ def bench(
     pairs, facts = _pairs(story, artifacts), machine.facts()
     key = {
         "files": {artifact.name: artifact.sha256 for artifact in artifacts},
-        "on": {name: [host, target.load(name, story.base)] for name, host in story.recipe.on.items()},
+        # A target without a host is not timed here: beside it the times of the others stand.
+        "on": {name: [host, target.load(name, story.base)] for name, host in story.recipe.on.items() if host},
         "machine": {what: facts[what] for what in ("cpu", "cores", "system")},
         "pairs": pairs,
     }
     if not do and not story.run.stands("bench", key):
+        _as_reported(story, artifacts)
         return {}
     stage = story.run.stage("bench", key, anew=do and (anew or bool(settings)))
     if do and stage.done and stage.result(Times).lost:
@@ -109,6 +112,22 @@ def bench(
         doubts=[*story.report.doubts, *(f"{name} was not measured: {why}" for name, why in (times.failures | times.lost).items())],
     )
     return times.lost
+
+
+def _as_reported(story: Story, artifacts: Sequence[Artifact]) -> None:
+    """Put what the run's report has of files that are still the same, on targets that are still asked for, into the new one: other files were made
+    since, as for a device that no line reaches, and their times make no stage together."""
+    try:
+        before = read_report(story.run.folder)
+    except EdgekdError:
+        return
+    hashes = {artifact.name: artifact.sha256 for artifact in before.artifacts}
+    same = {artifact.name for artifact in artifacts if hashes.get(artifact.name) == artifact.sha256}
+    on = {target.load(name, story.base).name for name, host in story.recipe.on.items() if host}
+    measurements = [each for each in before.measurements if each.artifact in same and each.target in on]
+    ratios = [each for each in before.ratios if {each.artifact, each.against} <= same and {each.target, each.against_target or each.target} <= on]
+    hosts = {each.host: before.hosts[each.host] for each in measurements}
+    story.add(measurements=measurements, ratios=ratios, hosts=hosts)
 
 
 def asked(story: Story, artifacts: Sequence[Artifact]) -> dict[str, Any]:

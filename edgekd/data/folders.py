@@ -63,6 +63,12 @@ def folder(directory: Path, wanted: Wanted, emit: Emit) -> Found:
         if path.suffix.lower() in ENDINGS and not path.name.startswith(".")
     ]
     if not rows:
+        loose = [path for path in directory.iterdir() if path.suffix.lower() in ENDINGS]
+        if loose:
+            raise MissingError(
+                f"folder: takes a folder of pictures for each class, and {len(loose)} in {directory} lie in none. Move each into "
+                f"{directory}/CLASS, or have a teacher label them: edgekd label folder:{directory} --teacher FILE.onnx"
+            )
         raise MissingError(
             f"no images under {directory}: folder: takes DIR/train/CLASS/* (and val, test), or DIR/CLASS/*, "
             f"with files ending in {', '.join(sorted(ENDINGS))}."

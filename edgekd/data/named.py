@@ -85,8 +85,9 @@ def _open(name: str, kind: str, folder: Path, split: dict[str, Any], download: b
     try:
         return make(folder, **split, download=download)
     except (RuntimeError, OSError, EOFError, ValueError) as error:
-        remedy = "The download did not arrive whole; try again." if download else "--download fetches it."
-        raise MissingError(f"{name} is not in {folder}, or not whole: {error} {remedy}") from None
+        if not download:  # torchvision's own words advise an argument of its
+            raise MissingError(f"{name} is not in {folder}, or not whole. --download fetches it.") from None
+        raise MissingError(f"{name} did not arrive whole in {folder}: {str(error).rstrip('.')}. Try again.") from None
 
 
 def _in_memory(data: Any) -> bool:

@@ -242,7 +242,10 @@ def _check_train(found: Found, spec: str, fewest: int, emit: Emit) -> None:
     if not present:
         raise UsageError(f"no training image of {spec} shows any of its labels: there is nothing to learn.")
     if len(present) < fewest and found.train.labels.ndim == 1:
-        raise UsageError(f"a classifier needs two classes or more; all training images of {spec} are of class {present[0]!r}.")
+        raise UsageError(
+            f"a classifier needs two classes or more; all training images of {spec} are of class {present[0]!r}. "
+            "Add another, or name the folder whose folders are the classes."
+        )
     if len(present) < len(found.classes):
         lacking = ", ".join(name for name in found.classes if name not in present)
         emit(Note(text=f"no training image of {spec} shows: {lacking}; a network can only learn them elsewhere", level="warning"))

@@ -90,7 +90,9 @@ def engines(
     """
     for what in targets:
         if what.runtime not in LIBRARIES:
-            raise UsageError(f"engines are built for targets that run TensorRT, {what.name} runs {what.runtime}. Take it away.")
+            raise UsageError(
+                f"engines are built for targets that run TensorRT, {what.name} runs {what.runtime}. Name one of those, as --on rtx-4090."
+            )
         if what.runtime == "tensorrt-rtx" and what.compute_capability is None:
             raise UsageError(
                 f'an engine for an RTX card is built for its chip, and {what.name} names none. Add compute_capability = "8.9", or what it has.'

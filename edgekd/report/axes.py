@@ -38,7 +38,7 @@ class Axis:
 
     def _decades(self, numbers: tuple[float, ...], stride: int) -> list[float]:
         powers = range(math.floor(math.log10(self.low)), math.ceil(math.log10(self.high)) + 1, stride)
-        return [value for power in powers for number in numbers if self.low <= (value := number * 10.0**power) <= self.high]
+        return [value for power in powers for number in numbers if self.low <= (value := float(f"{number}e{power}")) <= self.high]
 
     def _even(self, most: int) -> list[float]:
         power = 10.0 ** math.floor(math.log10((self.high - self.low) / most))

@@ -95,7 +95,7 @@ def shipping(report: Report, target: str, name: str) -> str:
     speed = _compared(report, artifact, target)
     accuracy = _accuracy(report, name)
     parts = [units.bytes_text(artifact.size)]
-    parts += [f"{units.ratio_text(speed[0])} the speed of the teacher"] if speed else []
+    parts += [f"{units.ratio_text(speed[0])} the speed of the teacher{_between(speed)}"] if speed else []
     parts += [f"{units.percent_text(accuracy[0])} {led(report)}"] if accuracy else []
     allowed = report.recipe.get("max_drop")
     within = f" that lost at most {_allowed(allowed)} to its own fp32 file on validation images" if allowed is not None else ""
@@ -108,6 +108,12 @@ def shipping(report: Report, target: str, name: str) -> str:
     faster = [each for each, time in times.items() if time < times.get(name, 0.0) and lost[each] < math.inf and not choose.within(lost[each], most)]
     out = "; ".join(f"{each} is faster and lost {units.points_text(lost[each])}" for each in faster)
     return f"On {target}, {name} ships, {which}{within}: {', '.join(parts)}.{f' Left out: {out}.' if out else ''}"
+
+
+def _between(speed: Interval) -> str:
+    """Where a speed may lie, where it is known from measuring."""
+    value, low, high = speed
+    return f" (95 % interval {units.span_text(units.ratio_text(low), units.ratio_text(high))})" if low < value < high < math.inf else ""
 
 
 def gaining(report: Report, target: str, name: str) -> str:

@@ -10,6 +10,7 @@ import pytest
 from typer.testing import CliRunner
 
 from edgekd.cli.app import app
+from edgekd.lock import acquire, release
 from edgekd.reportfile import encode_report
 from tests.needs import ROOT
 from tests.report.pages import run_reports
@@ -108,11 +109,23 @@ def test_a_page_follows_a_run_until_it_ends(run: Path, monkeypatch: pytest.Monke
             file.write(pieces.pop(0))
 
     monkeypatch.setattr(time, "sleep", sleep)
-    result = runner.invoke(app, ["watch", str(run), "--every", "2"])
+    lock = acquire(run)
+    try:
+        result = runner.invoke(app, ["watch", str(run), "--every", "2"])
+    finally:
+        release(lock)
     assert result.exit_code == 0, result.output
     assert result.stdout == f"the run has ended; its report is {page}\n"
     assert [('http-equiv="refresh" content="2"' in text, "the batch shrank" in text) for text in seen] == [(True, False), (True, True), (True, True)]
     assert page.read_text().rstrip() == printed(run, "--format", "html").rstrip()
+
+
+def test_a_run_that_has_died_is_not_waited_for(run: Path) -> None:
+    """No process holds it, and its events end before a report."""
+    (run / "events.jsonl").write_bytes(event(kind="stage-started", stage="teach"))
+    result = runner.invoke(app, ["watch", str(run)])
+    assert result.exit_code == 3
+    assert "run stopped before it had a report: no process works there." in " ".join(result.stderr.split())
 
 
 def test_what_is_no_run_is_not_watched(tmp_path: Path) -> None:

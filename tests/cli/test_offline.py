@@ -60,7 +60,7 @@ def test_a_folder_as_json() -> None:
     """One document."""
     document = json.loads(ran("bench", "a.onnx", "--offline", "orin", "--max-time", "5", "--json"))
     assert document["files"] == 1
-    assert document["parts"] == 5
+    assert document["parts"] == 7
 
 
 @pytest.mark.parametrize(

@@ -21,9 +21,11 @@ from edgekd.device.host import connect
 from edgekd.device.predict import open_predict
 from edgekd.errors import UsageError
 from edgekd.evaluate import evaluate as score
-from edgekd.files import sha256_file
+from edgekd.files import sha256_file, write_atomic
+from edgekd.measurements import Host, Launch, Measurement, Timing
 from edgekd.recipe import Recipe
 from edgekd.record import Report
+from edgekd.reportfile import encode_report
 from edgekd.run import Run
 from tests.device.nets import artifact
 from tests.device.processes import PATIENCE_S
@@ -131,6 +133,32 @@ def test_what_was_collected_stays(story: Story, folder: Path) -> None:
             collected(story, folder)
     finally:
         story.report = before
+
+
+def test_what_the_report_has_of_the_same_files_stays(story: Story) -> None:
+    """A file that was made since, as for another device, leaves the times of the others; of one that has changed there is none."""
+    before, (known,) = story.report, story.report.artifacts
+    newer = msgspec.structs.replace(known, precision="int8-trt", sha256="ef" * 32)
+    timing_ = Timing(launches=[Launch(load_ms=1, first_ms=1, rounds=[[1.0] * 3])] * 3)
+    times = [
+        Measurement(
+            artifact=TEACHER, target=where, host="here", runtime="onnxruntime", provider="CPUExecutionProvider", batch=1, threads=1, timing=timing_
+        )
+        for where in ("cpu", "elsewhere")
+    ]
+    host = Host(cpu="a", architecture="x86_64", cores=2, memory=1)
+    try:
+        story.report = msgspec.structs.replace(before, measurements=times, hosts={"here": host})
+        write_atomic(story.run.folder / "report.json", encode_report(story.report))
+        for sha256, left in ((known.sha256, ["cpu"]), ("cd" * 32, [])):
+            made = [msgspec.structs.replace(known, sha256=sha256), newer]
+            story.report = msgspec.structs.replace(before, artifacts=made)
+            timing.bench(story, made, do=False, anew=False)
+            assert [each.target for each in story.report.measurements] == left
+            assert list(story.report.hosts) == ["here"] * len(left)
+    finally:
+        story.report = before
+        (story.run.folder / "report.json").unlink()
 
 
 def test_images_that_changed_are_refused(story: Story, folder: Path) -> None:

@@ -123,6 +123,9 @@ def test_folders_that_are_not_there_or_empty(tmp_path: Path) -> None:
         read(tmp_path / "nowhere")
     with pytest.raises(MissingError, match=r"no images under .*folder: takes DIR/train/CLASS/\*.*with files ending in \.bmp"):
         read(tmp_path)
+    (tmp_path / "a.png").touch()
+    with pytest.raises(MissingError, match=r"and 1 in .* lie in none\. Move each into .*/CLASS, or have a teacher label them"):
+        read(tmp_path)
 
 
 def test_an_empty_train_folder(tmp_path: Path, write_images: WriteImages) -> None:

@@ -112,7 +112,7 @@ def test_a_softmax_in_the_file_is_undone(session: Session, tmp_path: Path) -> No
 @pytest.mark.parametrize("classes", [2, 10, 1000])
 def test_probabilities_are_told_from_logits(kind: type, floor: float, classes: int) -> None:
     """Rows of a softmax, sure and unsure, in each type; its logits, and what is not all one, are none."""
-    logits = np.random.default_rng(0).normal(0, [[0.1], [1], [5], [50]], (4, classes))
+    logits = np.random.default_rng(0).normal(size=(4, classes)) * np.array([[0.1], [1], [5], [50]])
     shares = np.exp(logits - logits.max(axis=1, keepdims=True))
     shares = (shares / shares.sum(axis=1, keepdims=True)).astype(kind)
     assert zero_probability(shares) == pytest.approx(float(floor), rel=1e-3)
@@ -125,7 +125,7 @@ def test_probabilities_are_told_from_logits(kind: type, floor: float, classes: i
 @pytest.mark.parametrize("classes", [3, 10, 100])
 def test_a_softmax_in_eight_bits(step: float, classes: int) -> None:
     """Multiples of one step do not add up to 1 and are probabilities all the same; none stands for half a step. One-hot rows have no step."""
-    logits = np.random.default_rng(1).normal(0, [[0.5], [1], [2], [3]], (4, classes))
+    logits = np.random.default_rng(1).normal(size=(4, classes)) * np.array([[0.5], [1], [2], [3]])
     shares = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
     held = (np.rint(shares / step).clip(0, 255) * step).astype(np.float32)
     floor = zero_probability(held)

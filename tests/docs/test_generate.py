@@ -107,10 +107,10 @@ def test_every_command_and_option_is_documented(path: tuple[str, ...]) -> None:
 
 
 def test_every_exit_code_is_told() -> None:
-    """Those of the errors, and those of a process that was stopped."""
+    """Those of the errors, and those of a process that was stopped or left by its reader."""
     told = set(re.findall(r"\d+", " ".join(re.findall(r"^\| ([\d, ]+) \|", sections("commands.md")["How a command ends"], re.MULTILINE))))
     kinds = [kind for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, errors.EdgekdError)]
-    assert told == {str(kind.exit_code) for kind in kinds} | {"0", "1", "130", "143"}
+    assert told == {str(kind.exit_code) for kind in kinds} | {"0", "1", "130", "141", "143"}
 
 
 # Recipes --------------------------------------------------------------------------------------------------------------

@@ -33,6 +33,7 @@ def test_ticks_are_round() -> None:
     assert scaled([0.164, 1.9], str).ticks() == [0.2, 0.5, 1.0, 2.0]
     assert Axis(0.9, 1.3, str, log=True).ticks() == [0.9, 1.0, 1.1, 1.2, 1.3]
     assert scaled([1e-3, 1e3], str).ticks() == [0.01, 1.0, 100.0]
+    assert [str(tick) for tick in scaled([1.36e-4, 1.39e-2], str).ticks()] == ["0.0003", "0.001", "0.003", "0.01"]
 
 
 def test_an_axis_ends_where_values_cannot_lie() -> None:

@@ -71,7 +71,7 @@ def test_what_ships_and_why() -> None:
     """The sentence names target, file, rule and figures."""
     assert words.shipping(REPORT, "cpu", SHIPPED) == (
         f"On cpu, {SHIPPED} ships, the fastest file that lost at most 1 point to its own fp32 file on validation images: "
-        "332 kB, 5.92× the speed of the teacher, 92.0 % accuracy."
+        "332 kB, 5.92× the speed of the teacher (95 % interval 5.90× to 5.94×), 92.0 % accuracy."
     )
     assert "at most 1.5 points to" in words.shipping(replace(REPORT, recipe={"max_drop": 0.015}), "cpu", SHIPPED)
     assert words.shipping(REPORT, "cpu", "student/gone/fp32") == ""
