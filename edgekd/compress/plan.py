@@ -121,7 +121,7 @@ def _lines(story: Story, work: Work) -> Iterator[str]:
         if role in with_files:
             yield from (f"          {floor_text(name, floor)}" for name, floor in floors(story, count).items())
     if planned:
-        yield f"memory    {_memory(story, planned[0], answering=sum(learners > 0 for _, _, learners in planned))}"
+        yield f"memory    {_memory(story, planned, answering=sum(learners > 0 for _, _, learners in planned))}"
     rest = ", then export, scores and times of every file" if with_files else ""
     yield f"time      about {units.seconds_text(seconds)} of training{'' if work == 'teach' else ', answers included'}{rest}"
     yield from (f"note      {note}" for note in story.report.notes)
@@ -184,14 +184,14 @@ def _answering(story: Story, teacher: Network, learners: int) -> tuple[float, st
     return seconds, f"its answers, {' and '.join(ways)}: {units.seconds_text(seconds)}"
 
 
-def _memory(story: Story, first: tuple[str, Begun, int], *, answering: int) -> str:
-    role, (network, _), _ = first
+def _memory(story: Story, planned: Sequence[tuple[str, Begun, int]], *, answering: int) -> str:
+    taught = [(parameters(network), role) for role, (network, phases), _ in planned if phases]
+    most, learner = max(taught, default=(0, ""))
     images, views = story.images.train, story.recipe.train.views
     one = leading.answer_bytes(len(story.images.classes), few=students.largest_alone(story))
-    remembered = (max(1, answering) if role == "teacher" else 0) * one * len(images) * (views + 1)
-    weights = 4 * _TRAINING_COPIES * parameters(network)
+    remembered = (max(1, answering) if planned[0][0] == "teacher" else 0) * one * len(images) * (views + 1)
     held = f"{units.bytes_text(images.nbytes)} of images, {units.bytes_text(remembered)} of remembered answers"
-    return f"{held}, {units.bytes_text(weights)} for the {role}'s training"
+    return f"{held}, {units.bytes_text(4 * _TRAINING_COPIES * most)} for the {learner}'s training" if taught else held
 
 
 # What can be said of a network before anything was made ---------------------------------------------------------------
