@@ -171,10 +171,10 @@ _LEAST_S = 3.0
 
 
 def _open(verdicts: Sequence[Verdict]) -> list[str]:
-    """Which limits more measuring may decide: those that straddle, and percentiles that want more samples."""
+    """Which limits more measuring may decide: those on times that straddle, and percentiles that want more samples. Memory is read once."""
     return [
         f"{verdict.artifact}, {verdict.limit}"
         for verdict in verdicts
-        if plain(verdict.quantity) in (*TIMED, "speedup")
+        if plain(verdict.quantity) in (*PACE, "latency_p95", "speedup")
         and (verdict.state == "undecided" or (verdict.state == "missing" and verdict.quantity.endswith("latency_p95")))
     ]

@@ -22,7 +22,7 @@ def test_what_ships_is_bounded() -> None:
     """What holds anywhere in one limit, the machine's own times in another that names it."""
     assert suggested(REPORT, 0.1) == [
         Limit(target="cpu", size="366 kB", params="297k", macs="44.7M", speedup="5.30×", accuracy="89.8 %"),
-        Limit(target="cpu", host="Example Four 4000", latency_p50="1.19 ms", memory="12.3 MB"),
+        Limit(target="cpu", host="Example Four 4000", latency_p50="1.19 ms", memory="12.6 MB"),
     ]
 
 
