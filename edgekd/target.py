@@ -95,7 +95,7 @@ def fitting(machine: str) -> list[Target]:
 
 def named(word: str, machine: str) -> bool:
     """Whether a machine's name has the word whole: an L40S is no L4, and of RTX cards neither a Ti nor a laptop's chip is the plain one."""
-    others = r"(?!\s(?:Ti|SUPER|Laptop|D|Max-Q)\b)" if "RTX" in word else ""
+    others = r"(?!\s(?:Ti|SUPER|Laptop|D|Max-Q)\b)" if "RTX" in word.upper() else ""
     return re.search(rf"(?<!\w){re.escape(word)}(?!\w){others}", machine, re.IGNORECASE) is not None
 
 

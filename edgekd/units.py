@@ -70,11 +70,11 @@ def parse_ratio(text: Quantity) -> float:
     return float(_parse(text, {"": Decimal(1), "x": Decimal(1), "×": Decimal(1)}, "a factor", "4x or 4.0"))
 
 
-def parse_fraction(text: Quantity, most: float = 1.0, *, one: bool = False) -> float:
+def parse_fraction(text: Quantity, most: float = 1.0, *, one: bool = True) -> float:
     """A fraction in "90 %", "1.2 points" (0.012) or a plain 0.9. It may be below 0: a drop of "-1 point" is a gain.
 
-    `most` is the largest size that makes sense. A plain 1 or a number above it is refused, as nobody can tell whether 90 meant 90 %; 1.0 is all,
-    and so is 1 where `one` says that a part is meant and no change.
+    `most` is the largest size that makes sense. A plain number above 1 is refused, as nobody can tell whether 90 meant 90 %; and where `one` is
+    not all, as of a change, 1 too.
 
     Raises:
         UsageError: not a fraction, or larger than `most` either way.
@@ -82,11 +82,11 @@ def parse_fraction(text: Quantity, most: float = 1.0, *, one: bool = False) -> f
     accepted = "90 %, 1.2 points or a fraction such as 0.9"
     value = _parse(text, {"": Decimal(1), **_PERCENT}, "a share", accepted, negative=True)
     bare = not isinstance(text, str) or re.search(r"[^\d\s.eE+_−-]", text) is None
-    whole = str(text).strip().lstrip("+-" + _MINUS) == "1"
+    whole = bare and abs(value) == 1
     if abs(value) > (1 if bare else Decimal(most)) or (whole and not one):
         hint = f" Did you mean {text} % or {text} point{'' if whole else 's'}?" if bare and abs(value) <= 100 * Decimal(most) else ""
         if whole:
-            raise UsageError(f"a share is written as {accepted}, and {text!r} may be 1 % or all, which is 100 % or 1.0.{hint}")
+            raise UsageError(f"a share is written as {accepted}, and {text!r} may be 1 % or all, which is 100 %.{hint}")
         raise UsageError(f"a share is written as {accepted}, at most {percent_text(1 if bare else most, 0)}, got {text!r}.{hint}")
     return float(value)
 

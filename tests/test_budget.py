@@ -499,14 +499,14 @@ def test_one_launch_decides_nothing() -> None:
     once = [replace(each, timing=replace(each.timing, launches=each.timing.launches[:1])) for each in REPORT.measurements]
     verdict = _one(Limit(latency_p50="2 ms"), replace(REPORT, measurements=once))
     assert verdict.state == "undecided"
-    assert "ms (in one launch, which does not tell how launches differ); the interval straddles" in verdict.text
+    assert "ms (of one launch, which does not tell how launches differ); the interval straddles" in verdict.text
 
 
 def test_a_student_that_was_not_measured_does_not_pass_with_what_shipped() -> None:
     """What ships is a file of every student."""
     (other,) = (replace(each, network="second", size=50 * each.size) for each in REPORT.artifacts if each.name == SHIPPED)
     verdict = _one(Limit(size="400 kB"), replace(REPORT, artifacts=[*REPORT.artifacts, other]))
-    assert (verdict.state, "nothing of second was shipped on cpu, as it was not measured there" in verdict.text) == ("missing", True)
+    assert (verdict.state, "nothing of second was shipped on cpu: it was not measured there. Measure it" in verdict.text) == ("missing", True)
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable
+from functools import partial
 
 import pytest
 from hypothesis import given, settings
@@ -132,6 +133,10 @@ def test_an_interval_says_its_unit_once() -> None:
     assert units.span_text("2×", "3×") == "2× to 3×"
 
 
+CHANGE = partial(units.parse_fraction, one=False)
+"""A drop or a rise: 1 would be all of it."""
+
+
 @pytest.mark.parametrize(
     ("parse", "text", "message"),
     [
@@ -147,9 +152,10 @@ def test_an_interval_says_its_unit_once() -> None:
         (units.parse_ratio, "4 times", "a factor is written as 4x or 4.0"),
         (units.parse_fraction, 90, "Did you mean 90 % or 90 points?"),
         (units.parse_fraction, "90", "Did you mean 90 % or 90 points?"),
-        (units.parse_fraction, 1, "1 may be 1 % or all, which is 100 % or 1.0. Did you mean 1 % or 1 point?"),
-        (units.parse_fraction, "1", "'1' may be 1 % or all"),
-        (units.parse_fraction, "−1", "'−1' may be 1 % or all"),
+        (CHANGE, 1, "1 may be 1 % or all, which is 100 %. Did you mean 1 % or 1 point?"),
+        (CHANGE, 1.0, "1.0 may be 1 % or all"),
+        (CHANGE, "1", "'1' may be 1 % or all"),
+        (CHANGE, "−1", "'−1' may be 1 % or all"),
         (units.parse_fraction, "180", "at most 100 %, got '180'.$"),
         (units.parse_fraction, "101 %", "at most 100 %, got '101 %'"),
     ],
@@ -163,6 +169,6 @@ def test_says_what_it_accepts(parse: Callable[[units.Quantity], float], text: un
 def test_a_share_may_be_more_than_all_where_it_makes_sense() -> None:
     """Growth can be over 100 %, but a bare 1.5 stays ambiguous."""
     assert units.parse_fraction("150 %", most=math.inf) == 1.5
-    assert units.parse_fraction("1.0") == units.parse_fraction(1.0) == units.parse_fraction(1, most=math.inf, one=True) == 1
+    assert units.parse_fraction("100 %", one=False) == units.parse_fraction(1, most=math.inf) == 1
     with pytest.raises(UsageError, match=r"Did you mean 1\.5 %"):
         units.parse_fraction(1.5, most=math.inf)

@@ -160,12 +160,14 @@ def _shipped(report: Report, on: str | None) -> list[Artifact] | str:
         return no_target(report) if targets(report) else "nothing was shipped. Name an artifact with artifact = in [[limit]]."
     shipped = shipped_on(report, on)
     found = [artifact for artifact in report.artifacts if artifact.name in shipped]
-    lacking = [
-        name for name in dict.fromkeys(each.network for each in report.artifacts if each.role == "student") if f"{on}/{name}" not in report.shipped
-    ]
+    students = dict.fromkeys(each.network for each in report.artifacts if each.role == "student")
+    lacking = [name for name in students if f"{on}/{name}" not in report.shipped]
     if found and lacking:
-        return f"nothing of {', '.join(lacking)} was shipped on {on}, as it was not measured there. Measure it with `edgekd bench`."
+        timed = {report.artifact(each.artifact).network for each in report.measurements if each.target == on}
+        why = "was not measured there. Measure it with `edgekd bench`" if lacking[0] not in timed else "has no file that may ship: score it anew"
+        return f"nothing of {lacking[0]} was shipped on {on}: it {why}."
     if found and len(found) == len(shipped):
         return found
-    known = f"the report has the targets: {', '.join(targets(report)) or 'none'}"
-    return f"nothing was shipped on {on}; {known}. Name one of them, or an artifact with artifact = in [[limit]]."
+    known = ", ".join(targets(report))
+    one = "one of them, or " if known else ""
+    return f"nothing was shipped on {on}; the report has the targets: {known or 'none'}. Name {one}an artifact with artifact = in [[limit]]."

@@ -121,9 +121,9 @@ TIME = Unit(units.parse_time_ms, units.ms_text)
 ENERGY = Unit(units.parse_energy, units.energy_text)
 FACTOR = Unit(units.parse_ratio, units.ratio_text)
 SHARE = Unit(units.parse_fraction, units.percent_text, 1, most=1.0)
-POINTS = Unit(units.parse_fraction, units.points_text, 1, least=-1.0, most=1.0)
-PART = Unit(partial(units.parse_fraction, most=math.inf, one=True), units.percent_text, 1)
-RISE = Unit(partial(units.parse_fraction, most=math.inf), units.percent_text, 1, least=-1.0)
+POINTS = Unit(partial(units.parse_fraction, one=False), units.points_text, 1, least=-1.0, most=1.0)
+PART = Unit(partial(units.parse_fraction, most=math.inf), units.percent_text, 1)
+RISE = Unit(partial(units.parse_fraction, most=math.inf, one=False), units.percent_text, 1, least=-1.0)
 
 _SMALLER = "Take a smaller student or a lower precision"
 _BETTER = "Train for longer, or take a larger student or a higher precision"

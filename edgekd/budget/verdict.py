@@ -153,11 +153,13 @@ def _words(claim: Claim, state: State, seen: Interval) -> str:
     unit, bound = claim.rule.unit, claim.bound
     measured = units.beside(value, bound, unit.text, unit.digits)
     if math.isinf(high):
-        measured += " (in one launch, which does not tell how launches differ)"
+        one = "one of the two was launched once" if claim.rule.unit in (RISE, PART) else "of one launch"
+        measured += f" ({one}, which does not tell how launches differ)"
     elif low != high:
         measured += f" ({units.span_text(*(units.beside(end, bound, unit.text, unit.digits) for end in (low, high)))})"
     if state == "undecided":
-        more = "More test images would tell" if unit in (SHARE, POINTS) else "Measuring longer on a quieter machine would tell"
+        longer = "Measuring in more launches would tell" if math.isinf(high) else "Measuring longer on a quieter machine would tell"
+        more = "More test images would tell" if unit in (SHARE, POINTS) else longer
         return f"{measured}; the interval straddles {claim.shown}. {more}, or change the limit on {claim.quantity}."
     gap = _gap(claim, abs(value - bound))
     if state == "pass":

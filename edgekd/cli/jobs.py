@@ -169,8 +169,8 @@ def job_from(recipe_file: Path | None, flags: Flags, out: Path | None) -> Job:
         return _taken_up(recipe_file, flags, out)
     if recipe_file is not None and recipe_file.suffix in INSTEAD:
         raise UsageError(f"a recipe is a TOML file or a run's folder; got {recipe_file}. Did you mean {INSTEAD[recipe_file.suffix]}{recipe_file}?")
-    if recipe_file is not None and recipe_file.suffix != ".toml":
-        found = "there is no such" if not recipe_file.exists() else "give its folder" if recipe_file.name == "report.json" else "it is none"
+    if recipe_file is not None and recipe_file.suffix != ".toml" and (recipe_file.name == "report.json" or not recipe_file.exists()):
+        found = "give its folder" if recipe_file.exists() else "there is no such"
         raise UsageError(f"this takes a recipe (FILE.toml) or a run's folder; got {recipe_file}: {found}")
     base = cwd if recipe_file is None else home(Path(), f"recipe {recipe_file}", cwd)
     start = Recipe() if recipe_file is None else read_recipe(recipe_file)

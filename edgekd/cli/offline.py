@@ -74,7 +74,9 @@ def _offline_run(face: Face, job: Job, folder: Path, batches: Sequence[int]) -> 
     own = read_recipe(job.folder / "recipe.toml").on if (job.folder / "recipe.toml").is_file() else {}
     recipe = msgspec.structs.replace(job.recipe, on={**own, **job.recipe.on})
     with face.watching(job.folder) as emit:
-        written = compress.offline_files(recipe, folder=job.folder, origin=job.origin, base=job.base, emit=emit, device=folder, batches=batches)
+        written = compress.offline_files(
+            recipe, folder=job.folder, origin=job.origin, base=job.base, emit=emit, device=folder, on=job.recipe.on, batches=batches
+        )  # fmt: skip
     _tell(face, [job.folder], folder, written)
 
 

@@ -93,7 +93,8 @@ class Group(TyperGroup):
     def _leave(self, code: int) -> NoReturn:
         """Leave with a code, which a reader of stdout that has left does not change; what cannot be written there fails."""
         try:
-            sys.stdout.flush()
+            if sys.stdout is not None:  # as where it was closed
+                sys.stdout.flush()
         except OSError as error:
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python would try once more, and say so
             if not faults.is_broken_pipe(error):

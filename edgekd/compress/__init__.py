@@ -122,13 +122,14 @@ def offline_files(
     base: Path = Path(),
     emit: Emit = silent,
     device: Path,
+    on: Mapping[str, str] | None = None,
     batches: Sequence[int] = (),
 ) -> Written:
-    """Write the folder `device` for one that no line reaches: every file, test images, and what is to be done there; other arguments as
-    `bench_files`."""
+    """Write the folder `device` for one that no line reaches: every file, test images, and what is to be done there on the targets `on` (None: the
+    recipe's); other arguments as `bench_files`."""
     with Story.opened(recipe, folder, origin, base, emit) as story:
         made = _made(story, {"teach", "distill", "export"})[1]
-        written = offline.write(story, made, device, batches=batches)
+        written = offline.write(story, made, device, on=recipe.on if on is None else on, batches=batches)
         _told_of(story, made, set())
         story.told()
         return written

@@ -68,7 +68,7 @@ def check(recipe: Recipe, base: Path) -> None:
     _check_compared(recipe)
     budget.judge(Report(edgekd="", name="", created=""), named_limits(recipe, base))
     try:
-        units.parse_fraction(recipe.max_drop)
+        units.parse_fraction(recipe.max_drop, one=False)
     except UsageError as error:
         raise UsageError(f"max_drop: {error}") from None
 

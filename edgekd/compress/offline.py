@@ -4,7 +4,7 @@ In: an open `Story` whose files are made. Out: the folder; later its answers in 
 over there. What was collected is a stage of its own, which stands as long as the files do, one device beside another.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -75,12 +75,12 @@ class Some:
         return self.images.read(self.places[positions])
 
 
-def write(story: Story, artifacts: Sequence[Artifact], folder: Path, *, batches: Sequence[int] = ()) -> Written:
-    """Write a folder for the targets without a host, or for all where each has one; raises as `bench.offline.write`."""
+def write(story: Story, artifacts: Sequence[Artifact], folder: Path, *, on: Mapping[str, str], batches: Sequence[int] = ()) -> Written:
+    """Write a folder for those of the targets `on` without a host, or for all where each has one; raises as `bench.offline.write`."""
     return offline.write(
         folder,
         _placed(story, artifacts),
-        offline.aimed(story.recipe.on),
+        offline.aimed(on),
         Asked(**timing.asked(story, artifacts), batches=list(batches)),
         base=story.base,
         also=lambda session, targets: _answered(story, artifacts, session, targets, compared=False),

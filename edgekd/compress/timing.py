@@ -123,7 +123,7 @@ def _as_reported(story: Story, artifacts: Sequence[Artifact]) -> None:
         return
     hashes = {artifact.name: artifact.sha256 for artifact in before.artifacts}
     same = {artifact.name for artifact in artifacts if hashes.get(artifact.name) == artifact.sha256}
-    on = {target.load(name, story.base).name for name, host in story.recipe.on.items() if host}
+    on = {target.load(name, story.base).name for name in story.recipe.on}
     measurements = [each for each in before.measurements if each.artifact in same and each.target in on]
     ratios = [each for each in before.ratios if {each.artifact, each.against} <= same and {each.target, each.against_target or each.target} <= on]
     hosts = {each.host: before.hosts[each.host] for each in measurements}

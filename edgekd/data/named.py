@@ -85,8 +85,9 @@ def _open(name: str, kind: str, folder: Path, split: dict[str, Any], download: b
     try:
         return make(folder, **split, download=download)
     except (RuntimeError, OSError, EOFError, ValueError) as error:
-        if not download:  # torchvision's own words advise an argument of its
-            raise MissingError(f"{name} is not in {folder}, or not whole. --download fetches it.") from None
+        if not download:  # torchvision's own words advise an argument of its own
+            why = "" if "download=True" in str(error) else f": {str(error).rstrip('.')}"
+            raise MissingError(f"{name} is not in {folder}, or not whole{why}. --download fetches it.") from None
         raise MissingError(f"{name} did not arrive whole in {folder}: {str(error).rstrip('.')}. Try again.") from None
 
 

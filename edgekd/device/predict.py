@@ -208,10 +208,14 @@ def as_logits(rows: NDArray[Any], floor: float | None) -> NDArray[np.float32]:
 def _step(values: NDArray[np.float32]) -> float:
     """The largest step that all values are multiples of, where 8 bits could have held them; else 0. Of three levels and less nothing is told."""
     levels = np.unique(values)
+    if not 3 < len(levels) <= 256:
+        return 0.0
     steps = levels[-1] / np.arange(1, 256)
     multiples = levels[:, None] / steps
-    fits = (np.abs(multiples - np.rint(multiples)) < 1e-3).all(axis=0) & (steps > 1e-3) & (steps < 1e-2)
-    return float(steps[fits].max(initial=0)) if len(levels) > 3 else 0.0
+    whole = np.rint(multiples)
+    # Next to nothing is no multiple: a float softmax that is sure has such.
+    fits = ((np.abs(multiples - whole) < 1e-3) & ((whole > 0) | (levels[:, None] == 0))).all(axis=0)
+    return float(steps[fits & (steps > 1e-3) & (steps < 1e-2)].max(initial=0))
 
 
 def _logits_output(path: Path, outputs: list[dict[str, Any]]) -> str:

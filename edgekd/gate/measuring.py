@@ -74,8 +74,8 @@ class Contest:
 
     @property
     def targets(self) -> list[str]:
-        """Where the limits on times are held: the target of each, else the CPU."""
-        return list(dict.fromkeys(limit.target or CPU for limit in self.limits if timed(limit)))
+        """Where the limits on times are held."""
+        return list(dict.fromkeys(limit.target for limit in map(placed, self.limits) if timed(limit) and limit.target is not None))
 
     @property
     def places(self) -> dict[str, str]:
@@ -176,5 +176,8 @@ def _open(verdicts: Sequence[Verdict]) -> list[str]:
         f"{verdict.artifact}, {verdict.limit}"
         for verdict in verdicts
         if plain(verdict.quantity) in (*PACE, "latency_p95", "speedup")
-        and (verdict.state == "undecided" or (verdict.state == "missing" and verdict.quantity.endswith("latency_p95")))
+        and (
+            (verdict.state == "undecided" and verdict.measured is not None)
+            or (verdict.state == "missing" and verdict.quantity.endswith("latency_p95"))
+        )
     ]

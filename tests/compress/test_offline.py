@@ -88,7 +88,7 @@ def folder(story: Story, tmp_path_factory: pytest.TempPathFactory) -> Path:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(offline, "IMAGES", 5)
         patch.setattr(timing, "QUICK", TINY)
-        written = offline.write(story, story.report.artifacts, place)
+        written = offline.write(story, story.report.artifacts, place, on=story.recipe.on)
     assert written.files == 2  # the network and its images
     command = [sys.executable, str(place / "agent.pyz"), str(place)]
     done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False, timeout=4 * PATIENCE_S)

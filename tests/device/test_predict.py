@@ -121,6 +121,16 @@ def test_probabilities_are_told_from_logits(kind: type, floor: float, classes: i
     assert np.isfinite(as_logits(shares, zero_probability(shares))).all()
 
 
+@pytest.mark.parametrize("margin", [0, 5, 15, 25, 60])
+@pytest.mark.parametrize(("rows", "classes"), [(3, 2), (3, 10), (64, 2), (256, 1000)])
+def test_a_sure_softmax_in_floats_has_no_steps(rows: int, classes: int, margin: float) -> None:
+    """What is next to nothing is no multiple of anything; and large answers are not searched for one."""
+    logits = np.random.default_rng(2).normal(size=(rows, classes))
+    logits[np.arange(rows), np.arange(rows) % classes] += margin
+    shares = (np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)).astype(np.float32)
+    assert zero_probability(shares) == np.finfo(np.float32).tiny
+
+
 @pytest.mark.parametrize("step", [1 / 256, 0.97 / 255, 1 / 127])
 @pytest.mark.parametrize("classes", [3, 10, 100])
 def test_a_softmax_in_eight_bits(step: float, classes: int) -> None:
