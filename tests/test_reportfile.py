@@ -283,5 +283,7 @@ def test_a_report_is_found_in_a_file_or_a_run_folder(tmp_path: Path) -> None:
 
 def test_no_report_names_what_writes_one(tmp_path: Path) -> None:
     """The remedy is in the message."""
-    with pytest.raises(MissingError, match=r"no report at .*report\.json: No such file or directory\. `edgekd compress` writes one"):
+    with pytest.raises(
+        MissingError, match=r"no report at .*report\.json: No such file or directory\. `edgekd compress` and `edgekd baseline save` write one"
+    ):
         reportfile.read_report(tmp_path)

@@ -89,7 +89,7 @@ def test_bare_files_are_compared_with_a_teacher(place: Path, monkeypatch: pytest
         (["runs/images", "runs/images"], "give one run, or .onnx files only"),
         (["runs/images", "--data", "digits"], "--data and --teacher are for bare files"),
         (["runs"], "runs is a folder and no run of edgekd"),
-        (["none"], "no recipe at none"),
+        (["none"], "got none: there is no such"),
         (["dark.onnx"], "bare files are asked about images of yours: add --data SPEC"),
         (["none.onnx", "--data", "digits"], "no file at none.onnx"),
         (["dark.onnx", "dark.onnx", "--data", "digits"], "each file once"),

@@ -260,7 +260,7 @@ def test_limits_say_where_their_numbers_come_from(plain: Suggestion) -> None:
     assert limit.speedup == 2.0
     known = stats.paired_difference(2, 2, 90)[2]
     assert limit.accuracy_drop == units.points_text(math.ceil(200 * known) / 200, None)
-    assert f"each alone right on 2 of them, it could only be said to lose less than {units.points_text(known)}" in said(
+    assert f"each of the two right on 2 that the other gets wrong, it could only be said to lose less than {units.points_text(known)}" in said(
         plain, "limit.0.accuracy_drop"
     )
     assert "Computed: 315 parameters of thin in fp32 are 1.26 kB" in said(plain, "limit.0.size")

@@ -155,7 +155,9 @@ def test_int8_as_tensorrt_takes_it(toy: onnx.ModelProto, tmp_path: Path) -> None
 
 def test_targets_that_take_no_engine(half: Path, tmp_path: Path) -> None:
     """Neither a CPU nor a card without a chip."""
-    with pytest.raises(UsageError, match=r"engines are built for targets that run TensorRT, cpu runs onnxruntime\. Take it away\."):
+    with pytest.raises(
+        UsageError, match=r"engines are built for targets that run TensorRT, cpu runs onnxruntime\. Name one of those, as --on rtx-4090\."
+    ):
         engines(half, [target.load("cpu")], tmp_path)
     (tmp_path / "own.toml").write_text('description = "a card"\nruntime = "tensorrt-rtx"\nprovider = "x"\nprecisions = ["fp16"]\nint8 = "int8-trt"\n')
     with pytest.raises(UsageError, match=r"is built for its chip, and own names none\. Add compute_capability"):
