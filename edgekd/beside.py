@@ -1,6 +1,6 @@
 """An ONNX model as all its files: those of external data lie beside the one that is named, and belong to it."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path, PurePath
 from typing import TypeVar
 
@@ -19,7 +19,12 @@ def external_names(path: Path) -> list[str]:
     Raises:
         UsageError: the file is no ONNX model.
     """
-    return _asked(onnxfile.external, path, _WRITTEN)
+    return sorted(external_sizes(path))
+
+
+def external_sizes(path: Path) -> dict[str, int]:
+    """The same, each with the bytes that the model reads of it at least; raises as `external_names`."""
+    return _asked(onnxfile.external_sizes, path, _WRITTEN)
 
 
 def external_files(path: Path) -> list[Path]:
@@ -31,16 +36,16 @@ def external_files(path: Path) -> list[Path]:
     return found(path, external_names(path))
 
 
-def refuse_cut_off(path: Path) -> None:
-    """Refuse a model whose external data end before its tensors do, as after a copy that broke off.
+def refuse_cut_off(path: Path, sizes: Mapping[str, int]) -> None:
+    """Refuse a model whose external data, which are there, end before its tensors do (`external_sizes`), as after a copy that broke off.
 
     Raises:
-        UsageError: they do; else as `external_files`.
+        UsageError: they do.
     """
-    for name, least in _asked(onnxfile.external_sizes, path, _WRITTEN).items():
-        (file,) = found(path, [name])
-        if file.stat().st_size < least:
-            raise UsageError(f"{path} reads {least:,} bytes of {name}, which has {file.stat().st_size:,}. It was cut off: get it anew.")
+    for name, least in sizes.items():
+        has = (path.parent / name).stat().st_size
+        if has < least:
+            raise UsageError(f"{path} reads {least:,} bytes of {name}, which has {has:,}. It was cut off: get it anew.")
 
 
 def found(path: Path, names: Sequence[str]) -> list[Path]:

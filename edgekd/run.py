@@ -202,18 +202,22 @@ def refuse_labels(folder: Path, origin: str) -> None:
 
 def origin_of(folder: Path) -> str | None:
     """Whose run a folder is, by its manifest; None where it is none's."""
-    try:
-        return msgspec.json.decode((folder / _MANIFEST).read_bytes(), type=Manifest).origin
-    except (OSError, msgspec.MsgspecError, UnicodeDecodeError):
-        return None
+    found = _manifest(folder)
+    return None if found is None else found.origin
 
 
 def is_taken_up(folder: Path) -> bool:
     """Whether a folder is a run that was begun or taken up again and has not ended since: what reports it has are of before."""
+    found = _manifest(folder)
+    return found is not None and not found.files
+
+
+def _manifest(folder: Path) -> Manifest | None:
+    """A run's manifest; None where there is none that reads."""
     try:
-        return not msgspec.json.decode((folder / _MANIFEST).read_bytes(), type=Manifest).files
+        return msgspec.json.decode((folder / _MANIFEST).read_bytes(), type=Manifest)
     except (OSError, msgspec.MsgspecError, UnicodeDecodeError):
-        return False
+        return None
 
 
 def home(folder: Path, origin: str, here: Path) -> Path:

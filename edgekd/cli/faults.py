@@ -15,7 +15,6 @@ import os
 import sys
 from collections.abc import Sequence
 from typing import Any, TextIO
-from xml.etree import ElementTree
 
 import typer
 
@@ -91,12 +90,22 @@ def tell(fault: Fault, *, form: str | None) -> None:
         if form == "json":
             print(json.dumps({"error": {"kind": fault.kind, "message": fault.message}, "exit_code": fault.exit_code}, indent=1))
         elif form == "junit":
-            print(_junit(fault))
+            print(_junit(fault), end="")
         elif form == "github" or (summary and form is not None):
-            print(f"::error title=edgekd::{_escaped(fault.message)}", file=sys.stdout if form == "github" else sys.stderr)
+            from edgekd.report.github import command
+
+            print(command("error", "edgekd", fault.message), file=sys.stdout if form == "github" else sys.stderr)
     if summary and form is not None:
-        with contextlib.suppress(OSError), open(summary, "a", encoding="utf-8") as file:
-            file.write(f"**edgekd:** {html.escape(fault.message)}\n")
+        add_to_summary(summary, f"**edgekd:** {html.escape(fault.message)}\n")
+
+
+def add_to_summary(summary: str, text: str) -> None:
+    """Write behind what stands in a workflow step's summary; that it cannot be written is said, and fails nothing."""
+    try:
+        with open(summary, "a", encoding="utf-8") as file:
+            file.write(text)
+    except OSError as error:
+        print(f"the step's summary at {summary} cannot be written: {error.strerror}", file=sys.stderr)
 
 
 def form_of(typed: Sequence[str]) -> str | None:
@@ -108,18 +117,13 @@ def form_of(typed: Sequence[str]) -> str | None:
 
 
 def _junit(fault: Fault) -> str:
-    """The test case that did not come to be, as CI servers draw errors."""
-    root = ElementTree.Element("testsuites")
-    suite = ElementTree.SubElement(root, "testsuite", name="edgekd", tests="1", failures="0", errors="1", skipped="0")
-    case = ElementTree.SubElement(suite, "testcase", classname="edgekd", name="check")
-    ElementTree.SubElement(case, "error", message="".join(letter if letter.isprintable() else " " for letter in fault.message))
-    ElementTree.indent(root)
-    return f'<?xml version="1.0" encoding="UTF-8"?>\n{ElementTree.tostring(root, encoding="unicode")}'
+    """The test case that did not come to be, as that of a limit on what is missing."""
+    from edgekd.record import Verdict
+    from edgekd.report.junit import junit
 
-
-def _escaped(text: str) -> str:
-    """As the runner's command syntax asks."""
-    return text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
+    return junit(
+        [Verdict(limit="check", artifact="edgekd", target=None, state="missing", quantity="", measured=None, bound=None, text=fault.message)]
+    )
 
 
 def show(fault: Fault, stream: TextIO) -> None:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from edgekd.cli.face import Face
+from edgekd.cli.faults import add_to_summary
 
 if TYPE_CHECKING:
     from edgekd.record import Verdict
@@ -95,11 +96,7 @@ def _tell_github(verdicts: "Sequence[Verdict]", *, annotate: bool, strict: bool)
         return
     from edgekd.report.github import annotations
 
-    try:
-        with open(summary, "a", encoding="utf-8") as file:
-            file.write(_markdown(verdicts, strict) + "\n")
-    except OSError as error:
-        print(f"the step's summary at {summary} cannot be written: {error.strerror}", file=sys.stderr)
+    add_to_summary(summary, _markdown(verdicts, strict) + "\n")
     for line in annotations(verdicts, strict=strict) if annotate else []:
         print(line, file=sys.stderr)
 

@@ -131,7 +131,8 @@ class Story:
         limits = named_limits(self.recipe, self.base)
         if any(limit.growth for limit in limits):
             self.note("limits on growth are held where there is a baseline: `edgekd check RUN --baseline FILE`")
-        return [alone for limit in limits if list(claims(alone := msgspec.structs.replace(limit, growth={}))) or not limit.growth]
+        without = [msgspec.structs.replace(limit, growth={}) for limit in limits]
+        return [rest for limit, rest in zip(limits, without, strict=True) if not limit.growth or any(claims(rest))]
 
     def told(self) -> Report:
         """Judge the report, write it in its forms, and the manifest."""

@@ -8,10 +8,9 @@ from typing import Any
 
 import msgspec
 
-from edgekd import target
 from edgekd.bench import Load, loaded, sustain
 from edgekd.compress.story import Story
-from edgekd.device.agent import machine
+from edgekd.compress.timing import where
 from edgekd.device.settings import UNCHANGED, Settings
 
 
@@ -24,13 +23,12 @@ class Loads(msgspec.Struct, frozen=True, kw_only=True):
 def load(story: Story, *, seconds: float, python: Sequence[str] = (), settings: Settings = UNCHANGED) -> None:
     """Load each file that ships for so many seconds, anew; 0 takes up what stands. Where nothing was scored, and so nothing ships, all that were
     timed."""
-    report, facts = story.report, machine.facts()
+    report = story.report
     shipped = {(name, key.rpartition("/")[0]) for key, name in report.shipped.items()}
     chosen = [each for each in report.measurements if not shipped or (each.artifact, each.target) in shipped]
     key = {
         "files": [[each.artifact, each.target, report.artifact(each.artifact).sha256] for each in chosen],
-        "on": {name: [host, target.load(name, story.base)] for name, host in story.recipe.on.items() if host},
-        "machine": {what: facts[what] for what in ("cpu", "cores", "system")},
+        **where(story),
     }
     if not chosen or (not seconds and not story.run.stands("sustained", key)):
         return

@@ -76,12 +76,10 @@ def bench(
         if do:
             story.note("no target has a host: nothing is timed")
         return {}
-    pairs, facts = _pairs(story, artifacts), machine.facts()
+    pairs = _pairs(story, artifacts)
     key = {
         "files": {artifact.name: artifact.sha256 for artifact in artifacts},
-        # A target without a host is not timed here: beside it the times of the others stand.
-        "on": {name: [host, target.load(name, story.base)] for name, host in story.recipe.on.items() if host},
-        "machine": {what: facts[what] for what in ("cpu", "cores", "system")},
+        **where(story),
         "pairs": pairs,
     }
     if not do and not story.run.stands("bench", key):
@@ -112,6 +110,15 @@ def bench(
         doubts=[*story.report.doubts, *(f"{name} was not measured: {why}" for name, why in (times.failures | times.lost).items())],
     )
     return times.lost
+
+
+def where(story: Story) -> dict[str, Any]:
+    """What times depend on beside the files: the targets that have a host (beside one without, the times of the others stand), and this machine."""
+    facts = machine.facts()
+    return {
+        "on": {name: [host, target.load(name, story.base)] for name, host in story.recipe.on.items() if host},
+        "machine": {what: facts[what] for what in ("cpu", "cores", "system")},
+    }
 
 
 def _as_reported(story: Story, artifacts: Sequence[Artifact]) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path, PurePath
 
 from edgekd import __version__
-from edgekd.beside import external_names, found, model_sha256, refuse_cut_off, said
+from edgekd.beside import external_sizes, found, model_sha256, refuse_cut_off, said
 from edgekd.errors import MissingError, MissingExtra, UsageError
 from edgekd.gate import lfs
 from edgekd.record import Artifact, Report
@@ -46,11 +46,12 @@ def inspect(file: Path, name: str | None = None, *, deep: bool = True) -> Artifa
     with file.open("rb") as opened:
         if opened.read(1) not in _TAGS:
             raise UsageError(f"{file} is not an ONNX model: it does not begin as one. Something else was saved in its place; get it anew.")
-    network, names = name or file.stem, external_names(file)
+    network, sizes = name or file.stem, external_sizes(file)
+    names = sorted(sizes)
     external = found(file, names)
     for beside in external:
         lfs.refuse_pointer(beside)
-    refuse_cut_off(file)
+    refuse_cut_off(file, sizes)
     sha256, size = model_sha256(file, names), sum(each.stat().st_size for each in (file, *external))
     if not deep:
         said(file, "It was cut off, or is something else: get it anew.")

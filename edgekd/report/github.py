@@ -19,7 +19,12 @@ def log(verdicts: Sequence[Verdict], *, strict: bool = False) -> str:
 
 def _command(verdict: Verdict, *, strict: bool) -> str:
     level = "warning" if verdict.warn or (verdict.state == "undecided" and not strict) else "error"
-    return f"::{level} title={_property(f'{verdict.artifact}: {verdict.limit}')}::{_data(f'{verdict.state}: {verdict.text}')}"
+    return command(level, f"{verdict.artifact}: {verdict.limit}", f"{verdict.state}: {verdict.text}")
+
+
+def command(level: str, title: str, text: str) -> str:
+    """One workflow command, as `warning` or `error`."""
+    return f"::{level} title={_property(title)}::{_data(text)}"
 
 
 def _data(text: str) -> str:

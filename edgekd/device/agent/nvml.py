@@ -8,7 +8,9 @@ import ctypes
 from functools import lru_cache
 from typing import Any, Dict, List, Optional, Tuple
 
-LIBRARY, CUDA = "libnvidia-ml.so.1", "libcuda.so.1"
+from .cuda import LIBRARY as CUDA
+
+LIBRARY = "libnvidia-ml.so.1"
 HELD = {
     0x04: "the GPU was held back by its power limit",
     0x08: "the GPU was slowed by its hardware, for heat or power",
