@@ -85,6 +85,8 @@ class Stated(Struct, frozen=True, kw_only=True):
         told = [f"{name} = {list(values)}" for name, values in (("mean", self.mean), ("std", self.std)) if values is not None]
         require(len(told) != 1, "mean and std stand together", ", ".join(told))
         if self.mean is not None and self.std is not None:
+            scale = "mean and std are of values in [0, 1]: divide those of 0 to 255 by 255"
+            require(all(0 <= mean <= 1 for mean in self.mean) and all(std <= 1 for std in self.std), scale, ", ".join(told))
             Preprocess(mean=self.mean, std=self.std)
 
     def over(self, known: Preprocess) -> Preprocess:

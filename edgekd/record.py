@@ -179,6 +179,8 @@ class Network(Struct, frozen=True, kw_only=True):
     """Of a network without an artifact of its own, as `alone` and assistants; of each teacher where several answer together."""
     test_balanced: Metric | None = None
     """The mean over classes of `test_accuracy`; None for several labels an image."""
+    correct: str = ""
+    """Which test images it has right, packed as in `Score.correct`."""
 
 
 class DataSummary(Struct, frozen=True, kw_only=True):

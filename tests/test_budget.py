@@ -179,7 +179,7 @@ def test_what_matches_nothing_is_missing(limit: Limit, words: str) -> None:
         (replace(REPORT, scores=[]), Limit(accuracy=0.1), f"{SHIPPED} was not scored on test images. Score it with `edgekd evaluate`."),
         (replace(REPORT, scores=REPORT.scores[-1:]), Limit(accuracy_drop=0.1, against="fp32"), "student/resnet20/fp32 was not scored on test images"),
         (_with_score(images="other"), Limit(accuracy_drop=0.1, against="fp32"), "were not scored on the same images"),
-        (_with_score(correct="no base64!"), Limit(accuracy_drop=0.1, against="fp32"), "were not scored on the same images"),
+        (_with_score(correct="no base64!"), Limit(accuracy_drop=0.1, against="fp32"), "do not tell which images were right"),
         (_with_measurement(memory=None), Limit(memory=1), "peak memory was not measured."),
         (_with_measurement(timing=msgspec.convert({"launches": []}, type(REPORT.measurements[0].timing))), Limit(latency_p50=1), "no samples"),
         (replace(REPORT, artifacts=[replace(a, macs=None) for a in REPORT.artifacts]), Limit(macs=1), "an operator whose MACs are not known"),

@@ -56,6 +56,10 @@ def test_a_recipe_that_names_nothing_keeps_its_hash() -> None:
             "a quantised phase is for an int8 file, so export.precisions needs \"int8\", got ['fp32', 'fp16']",
         ),
         (PHASE + "quantised = 1", "expected `bool`, got `int` (at phase[0].quantised)"),
+        (
+            "teacher = { model = 'a', preprocess = { mean = [123.7], std = [58.4] } }",
+            "mean and std are of values in [0, 1]: divide those of 0 to 255 by 255, got 'mean = [123.7], std = [58.4]' (at teacher.preprocess)",
+        ),
         ("teacher = { model = 'a', preprocess = { mean = [0.5] } }", "mean and std stand together, got 'mean = [0.5]' (at teacher.preprocess)"),
         (
             "teacher = { model = 'a', preprocess = { mean = [0], std = [0] } }",

@@ -239,23 +239,33 @@ def paired_drop(before: Ask, after: Ask) -> Seen:
     if isinstance(mine, Unknown):
         return mine
     names = after.artifact.name, before.artifact.name
-    first, second = _right(theirs), _right(mine)
-    if first is None or second is None or (theirs.images, theirs.n) != (mine.images, mine.n):
+    if not mine.images or (theirs.images, theirs.n) != (mine.images, mine.n):
         return Unknown(f"{names[0]} and {names[1]} were not scored on the same images. Score both in one `edgekd evaluate`.")
-    only_first, only_second = (bin(bits).count("1") for bits in (first & ~second, second & ~first))
-    if only_first + only_second > mine.n:
-        return Unknown(f"the scores of {names[0]} mark more images than there are. Score it again with `edgekd evaluate`.")
-    return stats.paired_difference(only_first, only_second, mine.n)
+    drop = paired_right(theirs.correct, mine.correct, mine.n)
+    if drop is None:
+        return Unknown(f"the scores of {names[0]} and {names[1]} do not tell which images were right. Score both in one `edgekd evaluate`.")
+    return drop
+
+
+def paired_right(first: str, second: str, n: int) -> Interval | None:
+    """The share of `n` images that the first had right minus the second's, of marks as `Score.correct`; None where either's do not tell."""
+    before, now = _marks(first, n), _marks(second, n)
+    if before is None or now is None:
+        return None
+    only_first, only_second = (bin(bits).count("1") for bits in (before & ~now, now & ~before))
+    return stats.paired_difference(only_first, only_second, n)
 
 
 def _interval(known: Metric) -> Interval:
     return known.value, known.low, known.high
 
 
-def _right(score: Score) -> int | None:
-    """Which images were right, as the bits of one whole number; None where that was not kept."""
+def _marks(correct: str, n: int) -> int | None:
+    """Which of `n` images were right, as the bits of one whole number; None where that was not kept, or marks others."""
     try:
-        packed = base64.b64decode(score.correct, validate=True)
+        packed = base64.b64decode(correct, validate=True)
     except binascii.Error:
         return None
-    return int.from_bytes(packed, "big") if packed and score.images and score.n > 0 and len(packed) == (score.n + 7) // 8 else None
+    whole = n > 0 and len(packed) == (n + 7) // 8
+    bits = int.from_bytes(packed, "big")
+    return bits if whole and bits % (1 << (-n % 8)) == 0 else None

@@ -70,7 +70,7 @@ def compress(
     """
     job = job_from(recipe, flags, out)
     if dry_run:
-        return _say(face, job, "compress")
+        return _say(face, job, "compress", log)
     from edgekd.compress import compress as whole
 
     report = run_job(face, job, whole, log=log or (), settings=hosts.settings(), python=python_words(python))
@@ -84,7 +84,7 @@ def teach(recipe: RecipeFile = None, *, flags: Flags, out: Out = None, log: Log 
     """Teach the teacher, or evaluate the weights it came with."""
     job = job_from(recipe, flags, out)
     if dry_run:
-        return _say(face, job, "teach")
+        return _say(face, job, "teach", log)
     from edgekd import compress  # after what was typed has been read, as this takes seconds
 
     run_job(face, job, compress.teach, log=log or ())
@@ -98,7 +98,7 @@ def distill(recipe: RecipeFile = None, *, flags: Flags, out: Out = None, log: Lo
     """
     job = job_from(recipe, flags, out)
     if dry_run:
-        return _say(face, job, "distill")
+        return _say(face, job, "distill", log)
     from edgekd import compress  # after what was typed has been read, as this takes seconds
 
     run_job(face, job, compress.distill, log=log or ())
@@ -143,12 +143,12 @@ def export(
     run_job(face, job, compress.export_files)
 
 
-def _say(face: Face, job: Job, work: "Work") -> None:
+def _say(face: Face, job: Job, work: "Work", log: Log) -> None:
     """What a job would do, and nothing else."""
     from edgekd.compress import plan
 
     with face.watching() as emit:
-        lines = plan(job.recipe, base=job.base, work=work, folder=job.folder, emit=emit)
+        lines = plan(job.recipe, base=job.base, work=work, folder=job.folder, log=log or (), emit=emit)
     face.result("\n".join(textwrap.fill(line, 80, subsequent_indent=" " * 10) for line in lines), {"plan": lines})
 
 

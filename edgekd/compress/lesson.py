@@ -48,6 +48,7 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     valid_accuracy: float | None = None
     test_accuracy: Metric | None = None
     test_balanced: Metric | None = None
+    correct: str = ""
     notes: list[str] = []
     """What was decided when the network was built, and what is to be known of how it learnt."""
 
@@ -169,6 +170,7 @@ def learnt(
         valid_accuracy=_accuracy(story, network, "valid"),
         test_accuracy=None if score is None else score.lead,
         test_balanced=None if score is None else score.metrics.get("balanced_accuracy"),
+        correct="" if score is None else score.correct,
         notes=[*network.notes, *told_of_rounding(network.name, lesson.phases), *said()],
     )
     save_weights(network, file)
@@ -200,6 +202,7 @@ def tell(story: Story, role: NetworkRole, network: Network, outcome: Outcome) ->
         valid_accuracy=outcome.valid_accuracy,
         test_accuracy=outcome.test_accuracy,
         test_balanced=outcome.test_balanced,
+        correct=outcome.correct,
     )
     story.add(networks=[*story.report.networks, told])
     for text in outcome.notes:

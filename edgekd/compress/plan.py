@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Literal, NamedTuple
 
 from edgekd import graph, target, units
-from edgekd.compress import checks, continued, files, previous, students
+from edgekd.compress import checks, continued, files, previous, students, tracking
 from edgekd.compress import teacher as teachers
 from edgekd.compress.oldimages import Archive
 from edgekd.compress.story import Story
@@ -49,12 +49,15 @@ Work = Literal["compress", "distill", "teach"]
 """How far a run goes: to its files, to its students, to its teacher."""
 
 
-def plan(recipe: Recipe, *, base: Path, work: Work = "compress", folder: Path | None = None, emit: Emit = silent) -> list[str]:
-    """The lines of a dry run of so much work, which would go into `folder`; `emit` hears how the images are read.
+def plan(
+    recipe: Recipe, *, base: Path, work: Work = "compress", folder: Path | None = None, log: Sequence[str] = (), emit: Emit = silent
+) -> list[str]:
+    """The lines of a dry run of so much work, which would go into `folder` and to the trackers of `log`; `emit` hears how the images are read.
 
     Raises:
         EdgekdError: what the run itself would refuse before training.
     """
+    tracking.refuse(log)
     warned: list[str] = []
 
     def hear(event: Event) -> None:

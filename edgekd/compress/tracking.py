@@ -36,8 +36,7 @@ def tracking(names: Sequence[Tracker], folder: Path, recipe: Recipe, emit: Emit)
     Raises:
         UsageError: no such tracker. MissingError: its package is not installed. Both before anything is done.
     """
-    for name in names:
-        _refuse(name)
+    refuse(names)
     if not names or launched()[0]:
         yield emit
         return
@@ -48,14 +47,15 @@ def tracking(names: Sequence[Tracker], folder: Path, recipe: Recipe, emit: Emit)
         listener.close()
 
 
-def _refuse(name: str) -> None:
-    """Raise unless a tracker is known and its package is there."""
+def refuse(names: Sequence[str]) -> None:
+    """Refuse trackers that are not known, or whose package is not there; raises as `tracking`."""
     known = get_args(Tracker)
-    if name not in known:
-        near = difflib.get_close_matches(name, known, n=1)
-        raise UsageError(f"--log takes {', '.join(known)}, got {name!r}.{f' Did you mean {near[0]!r}?' if near else ''}")
-    if importlib.util.find_spec(name) is None:
-        raise MissingError(f"--log {name} needs the package {name}, and it is not installed. Install it with: pip install {name}")
+    for name in names:
+        if name not in known:
+            near = difflib.get_close_matches(name, known, n=1)
+            raise UsageError(f"--log takes {', '.join(known)}, got {name!r}.{f' Did you mean {near[0]!r}?' if near else ''}")
+        if importlib.util.find_spec(name) is None:
+            raise MissingError(f"--log {name} needs the package {name}, and it is not installed. Install it with: pip install {name}")
 
 
 class _Listener:

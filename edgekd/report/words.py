@@ -12,10 +12,10 @@ from edgekd import stats, units
 from edgekd.budget import choose, figures
 from edgekd.budget.figures import Ask, Unknown
 from edgekd.measurements import VNNI, Measurement
-from edgekd.record import FULL_RANGE, Artifact, Report
+from edgekd.record import FULL_RANGE, Artifact, Network, Report
 from edgekd.report import kept, runtimes
 from edgekd.report.cells import led, named, reference
-from edgekd.scores import Metric, Score
+from edgekd.scores import Score
 from edgekd.stats import Interval
 
 _FIGURE = re.compile(r"(?<![\w.])(?<!batch )\d+(?:\.\d+)?(?!\w|\.\d)")
@@ -58,13 +58,13 @@ def _change(now: int, before: int) -> str:
 
 
 def _bought(report: Report, student: Artifact) -> str:
-    """What the soft terms added to the same schedule without them; the two are taken as independent, which widens the interval."""
+    """What the soft terms added to the same schedule without them."""
     balanced = _by_class(report)
     alone = _alone(report, student.network, balanced=balanced)
-    accuracy = _balanced(report, student) if balanced else _accuracy(report, student.name)
-    if alone is None or accuracy is None:
+    gain = None if alone is None else _gain(report, student, alone, balanced=balanced)
+    if gain is None:
         return ""
-    value, low, high = stats.difference(accuracy, (alone.value, alone.low, alone.high))
+    value, low, high = gain
     span = f"95 % interval {units.span_text(units.points_text(low), units.points_text(high))}"
     over = f"over training the same student alone{' by balanced accuracy' if balanced else ''}"
     if low > 0:
@@ -80,11 +80,25 @@ def _by_class(report: Report) -> bool:
     return report.recipe.get("train", {}).get("prior") == "uniform" and all(network.test_balanced is not None for network in alone)
 
 
-def _alone(report: Report, name: str, *, balanced: bool) -> Metric | None:
+def _alone(report: Report, name: str, *, balanced: bool) -> Network | None:
     """Of the ways of teaching a student alone the better one: a gain is counted over that."""
     found = [network for network in report.networks if network.role.startswith("alone") and network.name == name]
-    scores = [network.test_balanced if balanced else network.test_accuracy for network in found]
-    return max((score for score in scores if score is not None), key=lambda metric: metric.value, default=None)
+    known = [(score.value, network) for network in found if (score := network.test_balanced if balanced else network.test_accuracy) is not None]
+    return max(known, key=lambda pair: pair[0], default=(0.0, None))[1]
+
+
+def _gain(report: Report, student: Artifact, alone: Network, *, balanced: bool) -> Interval | None:
+    """A student's score minus that of the network alone: accuracy by the images that each had right, where that was kept; else the two are taken as
+    independent, which widens the interval."""
+    score, before = figures.scored(Ask(report, student)), alone.test_balanced if balanced else alone.test_accuracy
+    if isinstance(score, Unknown) or before is None:
+        return None
+    now = score.metrics.get("balanced_accuracy") if balanced else score.lead
+    if now is None:
+        return None
+    counted = not balanced and "map" not in score.metrics and score.n == before.n
+    paired = figures.paired_right(score.correct, alone.correct, score.n) if counted else None
+    return paired or stats.difference((now.value, now.low, now.high), (before.value, before.low, before.high))
 
 
 def shipping(report: Report, target: str, name: str) -> str:
@@ -215,11 +229,6 @@ def _accuracy(report: Report, name: str) -> Interval | None:
     artifact = named(report, name)
     seen = figures.lead(Ask(report, artifact)) if artifact else None
     return None if seen is None or isinstance(seen, Unknown) else seen
-
-
-def _balanced(report: Report, artifact: Artifact) -> Interval | None:
-    seen = figures.metric("balanced_accuracy", Ask(report, artifact))
-    return None if isinstance(seen, Unknown) else seen
 
 
 def _compared(report: Report, artifact: Artifact, target: str) -> Interval | None:

@@ -48,7 +48,7 @@ def calls(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Calls:
 
     for name in ("compress", "teach", "distill", "export_files", "evaluate_files", "bench_files"):
         setattr(module, name, verb(name))
-    module.plan = lambda recipe, *, base, work, folder, emit: [f"{work} {recipe.data} in {base}", f"note      {'word ' * 30}"]  # type: ignore[attr-defined]
+    module.plan = lambda recipe, *, base, work, folder, log, emit: [f"{work} {recipe.data} in {base}", f"note      {'word ' * 30}"]  # type: ignore[attr-defined]
     monkeypatch.setitem(sys.modules, "edgekd.compress", module)
     monkeypatch.setattr("edgekd.compress", module, raising=False)
     monkeypatch.chdir(tmp_path)

@@ -10,6 +10,7 @@ import msgspec
 import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
+from edgekd.compress import plan
 from edgekd.compress.tracking import FOLDER, Tracker, figures, flat, tracking
 from edgekd.errors import MissingError, UsageError
 from edgekd.events import Event, Note, StageFinished, StageStarted, Trained
@@ -92,9 +93,11 @@ def test_a_package_that_is_not_there_is_named_first(tmp_path: Path, name: Tracke
 
 
 def test_an_unknown_tracker_names_the_nearest(tmp_path: Path) -> None:
-    """And all there are."""
+    """And all there are, in a dry run, too."""
     with pytest.raises(UsageError, match=r"--log takes tensorboard, mlflow, wandb, got 'tensorbord'\. Did you mean 'tensorboard'\?"):
         sat(tmp_path, names=("tensorbord",))  # type: ignore[arg-type]
+    with pytest.raises(UsageError, match="Did you mean 'tensorboard'"):
+        plan(Recipe(), base=tmp_path, log=["tensorbord"])
 
 
 def test_without_a_name_nothing_is_written(tmp_path: Path) -> None:

@@ -1,9 +1,12 @@
 """Tests of edgekd/report/words.py."""
 
+import base64
 from typing import Any
 
 import msgspec
+import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from edgekd.record import Report
 from edgekd.report import words
@@ -29,6 +32,28 @@ def test_the_headline_says_what_distilling_bought() -> None:
         "resnet20: −68 % parameters at 98.8 % of the teacher's accuracy; "
         "distilling bought 2.8 points over training the same student alone (95 % interval 1.0 to 4.5 points)."
     ]
+
+
+def test_a_gain_over_the_student_alone_is_paired_by_image_where_both_told_which_were_right() -> None:
+    """Twenty images that the file alone has right of 2,000: one point, sure; as independent samples it would be noise. Other marks do not pair."""
+    score = next(each for each in REPORT.scores if (each.artifact, each.split) == ("student/resnet20/fp32", "test"))
+    right = np.arange(score.n) < 1800
+    before = right & (np.arange(score.n) >= 20)
+    metrics = {**score.metrics, "accuracy": Metric(value=0.9, low=0.886, high=0.912, n=score.n)}
+    scores = [replace(score, correct=_packed(right), metrics=metrics) if each is score else each for each in REPORT.scores]
+
+    def said(correct: str) -> str:
+        alone = Metric(value=0.89, low=0.875, high=0.903, n=score.n)
+        changed = [replace(n, test_accuracy=alone, correct=correct) if n.role.startswith("alone") else n for n in REPORT.networks]
+        return words.headlines(replace(REPORT, scores=scores, networks=changed))[0]
+
+    assert "distilling bought 1.0 point over training the same student alone (95 % interval 0.5 to 1.5 points)" in said(_packed(before))
+    for correct in ("", _packed(before[:1000]), "no base64"):
+        assert "within the noise: 1.0 point (" in said(correct)
+
+
+def _packed(right: NDArray[np.bool_]) -> str:
+    return base64.b64encode(np.packbits(right).tobytes()).decode("ascii")
 
 
 def test_where_all_classes_count_alike_the_gain_is_one_of_balanced_accuracy() -> None:
