@@ -109,7 +109,11 @@ def _twins(artifact: Artifact, other: Artifact) -> bool:
 def paces(report: Report, target: str, files: Sequence[str]) -> dict[str, float]:
     """How long each of these files takes on a target, as far as it was measured there: over one file that all were held against in turn, which load
     on the machine moves least; where they were not, the median in ms."""
-    taken = {each.artifact: median(each.timing.samples) for each in report.measurements if each.target == target and each.artifact in files}
+    taken = {
+        each.artifact: median(each.timing.samples)
+        for each in report.measurements
+        if each.target == target and each.artifact in files and each.timing.samples
+    }
     held = [each for each in report.ratios if (each.quantity, each.target, each.against_target) == ("latency", target, None)]
     for against in dict.fromkeys(each.against for each in held):
         relative = {each.artifact: each.value for each in held if each.against == against} | {against: 1.0}

@@ -111,9 +111,9 @@ def command(function: Callable[..., None], *, needs: Extra | None = None, asks: 
     @functools.wraps(function)
     def run(**typed: Any) -> None:
         arguments = {name: kind(**{field.name: typed.pop(field.name) for field in dataclasses.fields(kind)}) for name, kind in groups.items()}
-        face = next(value for value in arguments.values() if isinstance(value, Face))
+        name, face = next((name, value) for name, value in arguments.items() if isinstance(value, Face))
         if typed.get("format") == "json":
-            face = dataclasses.replace(face, json=True)
+            face = arguments[name] = dataclasses.replace(face, json=True)
         with _terminable():
             try:
                 if needs == "train" and not asks:

@@ -64,14 +64,14 @@ def check(
     from edgekd.gate.limits import limits_from
     from edgekd.report.verdicts import by_trouble
 
-    _check_format(format, CHECK_FORMATS)
+    _check_format(format, (*CHECK_FORMATS, "json"))
     held = limits_from(limit, artifact=artifact, target=target) if limit else None
     with face.watching() as emit:
         verdicts = gate.check(list(paths or []), held, budget_file=budget, baseline=baseline, why=why, measure=measure, max_time=max_time, emit=emit)
     code = exit_code(verdicts, strict=strict)
     document = {"exit_code": code, "verdicts": verdicts}
-    if format == "json":
-        Face(json=True).result("", document)
+    if face.json:
+        face.result("", document)
     elif format == "text" and sys.stdout.isatty():
         from edgekd.report.text import render_verdicts
 
@@ -126,4 +126,4 @@ def _github(verdicts: "Sequence[Verdict]", strict: bool) -> str:
     return log(verdicts, strict=strict)
 
 
-CHECK_FORMATS = {"text": _text, "markdown": _markdown, "junit": _junit, "github": _github, "json": _text}
+CHECK_FORMATS = {"text": _text, "markdown": _markdown, "junit": _junit, "github": _github}

@@ -137,7 +137,6 @@ def baseline_compare(paths: Kept, *, baseline: Over = None, format: Format = "te
     if not found:
         raise MissingError(f"nothing can be compared with the baseline: {'; '.join(notes) or 'both are empty'}. Name what it was saved from.")
     table = changes_table(found, notes)
-    face = Face(json=True) if format == "json" else face
     shown = f"{table.title}: {table.note}"
     if table.columns:
         shown = markdown.drawn([table]) if format == "markdown" else text.drawn([table])

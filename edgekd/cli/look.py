@@ -31,7 +31,6 @@ def report(runs: Runs, *, format: Format = "text", face: Face) -> None:
 
     if format not in FORMATS:
         raise UsageError(f"--format takes {', '.join(FORMATS)}; got {format!r}")
-    face = Face(json=True) if format == "json" else face
     found = [read_report(run) for run in runs]
     if format == "csv" and not face.json:
         from edgekd.report.runs import lettered

@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from edgekd.bench import Load, loaded, sustain
+from edgekd.bench import Load, loaded, resolve, sustain
 from edgekd.compress.story import Story
 from edgekd.compress.timing import where
 from edgekd.device.settings import UNCHANGED, Settings
@@ -21,11 +21,13 @@ class Loads(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def load(story: Story, *, seconds: float, python: Sequence[str] = (), settings: Settings = UNCHANGED) -> None:
-    """Load each file that ships for so many seconds, anew; 0 takes up what stands. Where nothing was scored, and so nothing ships, all that were
-    timed."""
+    """Load each file that ships on a host for so many seconds, anew; 0 takes up what stands. Where nothing was scored, and so nothing ships, all that
+    were timed."""
     report = story.report
     shipped = {(name, key.rpartition("/")[0]) for key, name in report.shipped.items()}
-    chosen = [each for each in report.measurements if not shipped or (each.artifact, each.target) in shipped]
+    hosts = {target.name for target, _ in resolve(story.recipe.on, story.base)}  # a device that was measured offline has none
+    timed = [each for each in report.measurements if each.target in hosts]
+    chosen = [each for each in timed if not shipped or (each.artifact, each.target) in shipped]
     key = {
         "files": [[each.artifact, each.target, report.artifact(each.artifact).sha256] for each in chosen],
         **where(story),
@@ -35,7 +37,7 @@ def load(story: Story, *, seconds: float, python: Sequence[str] = (), settings: 
     stage = story.run.stage("sustained", key, anew=seconds > 0)
     if not stage.done:
         files = [(report.artifact(each.artifact), each.target) for each in chosen]
-        asked = [(artifact, story.run.folder / artifact.path, where) for artifact, where in files]
+        asked = [(artifact, story.run.folder / artifact.path, target) for artifact, target in files]
         wishes: dict[str, Any] = {"settings": settings, "python": python, "base": story.base, "emit": story.run.emit}
         stage.finish(Loads(loads=sustain(asked, story.recipe.on, seconds=seconds, **wishes)))
     story.add(measurements=loaded(report.measurements, stage.result(Loads).loads))

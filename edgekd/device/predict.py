@@ -71,12 +71,31 @@ def _normalised(pixels: NDArray[np.float32], preprocess: Preprocess) -> NDArray[
     return np.asarray((pixels - mean) / std, np.float32)
 
 
+def fed(images: NDArray[np.uint8], preprocess: Preprocess, put: Mapping[str, Any], path: Path) -> NDArray[Any]:
+    """Images (n, h, w, c) as a file's input `put` takes them, in its own type and layout; one that takes uint8 normalises by itself.
+
+    Raises:
+        UsageError: no images, or of another shape than the input's; MissingExtra: as `prepare`.
+    """
+    if not len(images):
+        raise UsageError(f"{path.name} was given no images; give one or more.")
+    pixels = _sized(images, preprocess)
+    kind = np.dtype(put["type"])
+    values = np.rint(pixels * 255) if kind == np.uint8 else _normalised(pixels, preprocess)
+    if channels_last(put["shape"]):
+        values = np.moveaxis(values, 1, 3)
+    wanted, got = put["shape"][1:], values.shape[1:]
+    if len(wanted) != 3 or any(isinstance(size, int) and size != have for size, have in zip(wanted, got, strict=True)):
+        raise UsageError(f"{path.name} takes images of shape {wanted}, got {list(got)}. Give its size and colour in `preprocess`.")
+    return np.ascontiguousarray(values.astype(kind))
+
+
 class Predictor:
     """A Predict that an agent answers. Closing it (or its session) ends the agent."""
 
     def __init__(self, agent: Agent, session: Session, path: Path, preprocess: Preprocess | None, opened: Mapping[str, Any], batch: int) -> None:
         self._agent, self._session, self._path = agent, session, path
-        self._input, self._output = _image_input(path, opened["inputs"]), _logits_output(path, opened["outputs"])
+        self._input, self._output = image_input(path, opened["inputs"]), answers_output(path, opened["outputs"])
         self._preprocess = preprocess or _carried(path, opened["metadata"])
         fixed = self._input["shape"][0]
         self._batch = fixed if isinstance(fixed, int) else batch
@@ -92,7 +111,7 @@ class Predictor:
             UsageError: images that the file cannot take.
             DeviceError: as `Agent.ask`.
         """
-        raw = self._ask(self._fed(arrays["images"]))
+        raw = self._ask(fed(arrays["images"], self._preprocess, self._input, self._path))
         rows = raw.reshape(len(raw), -1)
         if self._floor is None:
             self._floor = (zero_probability(rows),)
@@ -107,20 +126,6 @@ class Predictor:
     def close(self) -> None:
         """End the agent."""
         self._agent.close()
-
-    def _fed(self, images: NDArray[np.uint8]) -> NDArray[Any]:
-        """The images in the file's own type and layout; a file that takes uint8 normalises by itself."""
-        if not len(images):
-            raise UsageError(f"{self._path.name} was given no images; give one or more.")
-        pixels = _sized(images, self._preprocess)
-        kind = np.dtype(self._input["type"])
-        values = np.rint(pixels * 255) if kind == np.uint8 else _normalised(pixels, self._preprocess)
-        if channels_last(self._input["shape"]):
-            values = np.moveaxis(values, 1, 3)
-        wanted, got = self._input["shape"][1:], values.shape[1:]
-        if len(wanted) != 3 or any(isinstance(size, int) and size != have for size, have in zip(wanted, got, strict=True)):
-            raise UsageError(f"{self._path.name} takes images of shape {wanted}, got {list(got)}. Give its size and colour in `preprocess`.")
-        return np.ascontiguousarray(values.astype(kind))
 
     def _ask(self, fed: NDArray[Any]) -> NDArray[Any]:
         sent = self._session.folder / f"in-{self._agent.pid}-{next(self._calls)}.npy"
@@ -167,7 +172,8 @@ def open_predict(
         raise
 
 
-def _image_input(path: Path, inputs: list[dict[str, Any]]) -> dict[str, Any]:
+def image_input(path: Path, inputs: list[dict[str, Any]]) -> dict[str, Any]:
+    """The one input of a classifier, as the agent describes it; raises UsageError where a file has another number, or no images."""
     if len(inputs) != 1 or len(inputs[0]["shape"]) != 4:
         told = ", ".join(f"{put['name']} {put['shape']}" for put in inputs) or "none"
         raise UsageError(f"a classifier takes one input, images of four axes; {path.name} has {told}.")
@@ -218,7 +224,8 @@ def _step(values: NDArray[np.float32]) -> float:
     return float(steps[fits & (steps > 1e-3) & (steps < 1e-2)].max(initial=0))
 
 
-def _logits_output(path: Path, outputs: list[dict[str, Any]]) -> str:
+def answers_output(path: Path, outputs: list[dict[str, Any]]) -> str:
+    """The output that answers, by `logits_output`, or the only one there is; raises UsageError where none does."""
     shapes = {str(put["name"]): put["shape"] for put in outputs}
     found = logits_output(shapes) or (next(iter(shapes)) if len(shapes) == 1 else None)
     if found is None:

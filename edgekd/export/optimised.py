@@ -11,6 +11,8 @@ from pathlib import Path
 
 import onnx
 
+from edgekd.device.agent.onnxrt import WRONG
+
 CONVERSIONS = ("QuantizeLinear", "DequantizeLinear", "DynamicQuantizeLinear")
 """Nodes that only go between 8 bits and float."""
 _PLAIN = {
@@ -33,7 +35,7 @@ def optimised(file: Path) -> dict[str, int]:
     with tempfile.TemporaryDirectory(prefix="edgekd-optimised-") as folder:
         left = Path(folder, "optimised.onnx")
         options.optimized_model_filepath = str(left)
-        onnxruntime.InferenceSession(str(file), options, providers=["CPUExecutionProvider"])
+        onnxruntime.InferenceSession(str(file), options, providers=["CPUExecutionProvider"], disabled_optimizers=WRONG)
         graph = onnx.load(left, load_external_data=False).graph
     return dict(sorted(Counter(node.op_type for node in graph.node).items()))
 

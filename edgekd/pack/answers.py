@@ -8,13 +8,14 @@ layout, type and softmax.
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from edgekd.device.predict import prepare
-from edgekd.errors import DeviceError, UsageError
+from edgekd.device.agent.feed import channels_last
+from edgekd.device.predict import answers_output, fed, image_input, prepare, zero_probability
+from edgekd.errors import DeviceError
 from edgekd.preprocess import Preprocess
 
 Pixels = NDArray[np.uint8]
@@ -38,8 +39,8 @@ def answered(file: Path, pixels: Pixels, preprocess: Preprocess) -> tuple[NDArra
     """What a file answers to pixels, one image after another, and how it is fed.
 
     Raises:
-        UsageError: it takes no single image, or other images than its Preprocess says.
-        DeviceError: ONNX Runtime refuses it.
+        UsageError: it takes no single input of images, or other images than its Preprocess says.
+        DeviceError: ONNX Runtime refuses it, or ends on an image.
     """
     os.environ["ORT_DISABLE_TELEMETRY"] = "1"
     from edgekd.device.agent import onnxrt
@@ -49,24 +50,25 @@ def answered(file: Path, pixels: Pixels, preprocess: Preprocess) -> tuple[NDArra
         model = onnxrt.Model(str(file), "CPUExecutionProvider", 0, short_spin=True)
     except Exception as error:  # ONNX Runtime's exceptions share no base class of their own
         raise DeviceError(f"{file} does not load in ONNX Runtime here: {error}. Export it again with: edgekd export") from None
-    put, place = _image(model, file), _answer(model)
-    fed = _fed(pixels, preprocess, put)
+    put, output = image_input(file, model.inputs), answers_output(file, model.outputs)
+    place = [out["name"] for out in model.outputs].index(output)
+    images = fed(pixels, preprocess, put, file)
     batch = int(put["shape"][0]) if isinstance(put["shape"][0], int) else 1
     try:
-        rows = [model.run({put["name"]: np.repeat(image[None], batch, axis=0)})[place] for image in fed]
+        found = [model.run({put["name"]: np.repeat(image[None], batch, axis=0)})[place] for image in images]
     except Exception as error:
-        raise UsageError(f"{file} takes {put['shape']}, and its Preprocess gives {list(fed.shape[1:])}: {str(error).splitlines()[0]}") from None
-    answers = np.stack([np.asarray(row, np.float32).reshape(batch, -1)[0] for row in rows])
+        raise DeviceError(f"{file} does not answer in ONNX Runtime here: {str(error).splitlines()[0]}. Export it again with: edgekd export") from None
+    answers = np.stack([row.reshape(batch, -1)[0] for row in found])
     feed = Feed(
         input=str(put["name"]),
-        output=str(model.outputs[place]["name"]),
-        layout="nhwc" if _last(put["shape"]) else "nchw",
+        output=output,
+        layout="nhwc" if channels_last(put["shape"]) else "nchw",
         type=str(put["type"]),
         batch=batch,
-        answers="probabilities" if _shares(answers) else "logits",
+        answers="logits" if zero_probability(answers) is None else "probabilities",
         plain=put["type"] == model.outputs[place]["type"] == "float32",
     )
-    return answers, feed
+    return answers.astype(np.float32), feed
 
 
 def sized(pixels: Pixels, preprocess: Preprocess) -> Pixels:
@@ -79,37 +81,3 @@ def sized(pixels: Pixels, preprocess: Preprocess) -> Pixels:
         size=preprocess.size, interpolation=preprocess.interpolation, mean=(0.0,), std=(1.0,), colour="grey" if preprocess.colour == "grey" else "rgb"
     )
     return np.ascontiguousarray(np.rint(prepare(pixels, plain) * 255).astype(np.uint8).transpose(0, 2, 3, 1))
-
-
-def _fed(pixels: Pixels, preprocess: Preprocess, put: dict[str, Any]) -> NDArray[Any]:
-    """Pixels as the file wants them; one that takes uint8 normalises by itself."""
-    values = prepare(pixels, preprocess)
-    if put["type"] == "uint8":
-        values = np.rint(values * 255)
-    if _last(put["shape"]):
-        values = values.transpose(0, 2, 3, 1)
-    return np.ascontiguousarray(values, dtype=put["type"])
-
-
-def _image(model: Any, file: Path) -> dict[str, Any]:
-    if len(model.inputs) != 1 or len(model.inputs[0]["shape"]) != 4:
-        told = ", ".join(f"{put['name']} {put['shape']}" for put in model.inputs) or "none"
-        raise UsageError(f"the samples feed one input, images of four axes; {file.name} has {told}. Export it with its images as the only input.")
-    put: dict[str, Any] = model.inputs[0]
-    return put
-
-
-def _answer(model: Any) -> int:
-    """The place of the output that answers: the one called logits, else the first."""
-    names = [put["name"] for put in model.outputs]
-    return names.index("logits") if "logits" in names else 0
-
-
-def _last(shape: list[Any]) -> bool:
-    """Whether channels come last."""
-    return shape[3] in (1, 3) and shape[1] not in (1, 3)
-
-
-def _shares(rows: NDArray[np.float32]) -> bool:
-    """Whether every row is probabilities: no logits of a trained network are all at least 0 and add up to 1."""
-    return rows.shape[1] > 1 and bool((rows >= 0).all()) and bool((np.abs(rows.sum(axis=1) - 1) < 1e-2).all())

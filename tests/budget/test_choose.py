@@ -6,6 +6,7 @@ from typing import Any
 import msgspec
 
 from edgekd.budget.choose import fastest, losses, paces, within
+from edgekd.measurements import Timing
 from edgekd.record import Report
 from edgekd.scores import Metric
 from edgekd.stats import median
@@ -37,6 +38,8 @@ def test_files_are_compared_as_they_were_held_against_each_other() -> None:
     medians = {each.artifact: median(each.timing.samples) for each in report.measurements}
     assert paces(some, "cpu", [TEACHER, SHIPPED, "gone"]) == {name: medians[name] for name in (TEACHER, SHIPPED)}
     assert paces(report, "another", [SHIPPED]) == {}
+    empty = [msgspec.structs.replace(each, timing=Timing(launches=[])) for each in report.measurements]
+    assert paces(msgspec.structs.replace(report, measurements=empty), "cpu", [SHIPPED]) == {}
 
 
 def _held_out(files: dict[str, tuple[float, float]], recipe: dict[str, Any]) -> Report:

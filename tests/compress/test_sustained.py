@@ -73,6 +73,15 @@ def test_other_files_are_not_taken_for_it(story: Story, asked: list[Any]) -> Non
     assert loaded(story) == []
 
 
+def test_a_device_that_was_measured_offline_is_not_loaded(story: Story, asked: list[Any]) -> None:
+    """It has no host to be asked on; what ships on the others is loaded."""
+    (there,) = (each for each in story.report.measurements if (each.artifact, each.target) == (SHIPPED, "cpu"))
+    shipped = {**story.report.shipped, "jetson-orin-nano/resnet20": SHIPPED}
+    story.add(measurements=[*story.report.measurements, replace(there, target="jetson-orin-nano")], shipped=shipped)
+    module.load(story, seconds=60)
+    assert asked == [([(SHIPPED, "student-resnet20-int8-cpu.onnx", "cpu")], 60)]
+
+
 def test_where_nothing_ships_all_are_loaded(story: Story, asked: list[Any]) -> None:
     """As in a run that was timed and not scored; and where nothing was timed, nothing."""
     story.add(shipped={})

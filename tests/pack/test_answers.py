@@ -24,7 +24,7 @@ WAYS = Preprocess(size=(6, 4), mean=(0.4, 0.5, 0.6), std=(0.2, 0.3, 0.4), colour
         ({}, WAYS, ("nchw", "float32", 1, "logits", True)),
         ({"shape": ("batch", 6, 4, 3)}, WAYS, ("nhwc", "float32", 1, "logits", True)),
         ({"shape": (2, 3, 6, 4), "softmax": True}, WAYS, ("nchw", "float32", 2, "probabilities", True)),
-        ({"kind": TensorProto.UINT8}, Preprocess(size=(6, 4), mean=(0.0,), std=(1.0,)), ("nchw", "uint8", 1, "logits", False)),
+        ({"kind": TensorProto.UINT8}, WAYS, ("nchw", "uint8", 1, "logits", False)),
         ({"kind": TensorProto.FLOAT16, "outputs": ("logits", "more")}, WAYS, ("nchw", "float16", 1, "logits", False)),
     ],
 )
@@ -51,10 +51,10 @@ def test_images_come_in_the_networks_size_and_channels(tmp_path: Path) -> None:
 def test_what_no_sample_can_feed_is_refused(tmp_path: Path) -> None:
     """Two inputs, no ONNX at all, another size."""
     two = passing(tmp_path / "two.onnx", {"a": (TensorProto.FLOAT, (1, 3, 6, 4)), "b": (TensorProto.FLOAT, (1, 3, 6, 4))})
-    with pytest.raises(UsageError, match=r"the samples feed one input, images of four axes; two.onnx has a \[1, 3, 6, 4\], b"):
+    with pytest.raises(UsageError, match=r"a classifier takes one input, images of four axes; two.onnx has a \[1, 3, 6, 4\], b"):
         answered(two, PIXELS, WAYS)
     (tmp_path / "bad.onnx").write_bytes(b"no model")
     with pytest.raises(DeviceError, match="does not load in ONNX Runtime here"):
         answered(tmp_path / "bad.onnx", PIXELS, WAYS)
-    with pytest.raises(UsageError, match=r"takes \['batch', 3, 5, 5\], and its Preprocess gives \[3, 6, 4\]"):
+    with pytest.raises(UsageError, match=r"m.onnx takes images of shape \[3, 5, 5\], got \[3, 6, 4\]"):
         answered(classifier(tmp_path / "m.onnx", ("batch", 3, 5, 5)), PIXELS, WAYS)
