@@ -68,9 +68,10 @@ class Run:
     main = True
     """Whether this process writes what stands in the folder."""
 
-    def __init__(self, folder: Path, origin: str, lock: int, listener: Emit, agree: Callable[[Any], Any]) -> None:
+    def __init__(self, folder: Path, origin: str, recipe_toml: str, lock: int, listener: Emit, agree: Callable[[Any], Any]) -> None:
         self.folder = folder
         self.origin = origin
+        self._recipe_toml: str | None = recipe_toml
         self._lock: int | None = lock
         self._listener = listener
         self._agree = agree
@@ -101,10 +102,11 @@ class Run:
                     shutil.rmtree(left)
                 else:
                     left.unlink(missing_ok=True)
-            write_atomic(folder / _MANIFEST, as_json(Manifest(origin=origin)))
-            write_atomic(folder / "recipe.toml", recipe_toml)
+            run = cls(folder, origin, recipe_toml, lock, emit, agree)
+            if not _has_ended(folder):
+                run.begin()
             agree(None)
-            return cls(folder, origin, lock, emit, agree)
+            return run
         except BaseException:
             release(lock)
             raise
@@ -137,6 +139,14 @@ class Run:
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         self._listener(event)
 
+    def begin(self) -> None:
+        """Write whose run it is and by which recipe, once. A run that has ended stays what it is until a stage is asked for: what is refused before
+        that, as a network that does not exist, has cost nothing."""
+        if self._recipe_toml is not None:
+            write_atomic(self.folder / _MANIFEST, as_json(Manifest(origin=self.origin)))
+            write_atomic(self.folder / "recipe.toml", self._recipe_toml)
+            self._recipe_toml = None
+
     def stands(self, name: str, key: Mapping[str, Any]) -> bool:
         """Whether a stage was finished for that input; nothing is begun."""
         return bool(self._agree((stage_folder(self.folder, name, key) / RECORD).is_file()))
@@ -147,6 +157,7 @@ class Run:
         `key` holds all that decides the result (structs, tables, numbers, text); a stage of the same name and another key stands beside it.
         `anew` does it again where it stands.
         """
+        self.begin()
         if anew:
             (stage_folder(self.folder, name, key) / RECORD).unlink(missing_ok=True)
         stage = Stage(self.folder, name, key, self.emit)
@@ -160,6 +171,7 @@ class Run:
 
     def write_manifest(self, *, seed: int | None = None, host: str = "") -> None:
         """Write manifest.json in full: the sha256 of every file, the versions of edgekd's packages, the seed and the host."""
+        self.begin()
         files = {str(file.relative_to(self.folder)): sha256_file(file) for file in finished(self.folder) if file.name != _MANIFEST}
         manifest = Manifest(origin=self.origin, seed=seed, host=host or platform.platform(), versions=_versions(), files=dict(sorted(files.items())))
         write_atomic(self.folder / _MANIFEST, as_json(manifest))
@@ -208,8 +220,12 @@ def origin_of(folder: Path) -> str | None:
 
 def is_taken_up(folder: Path) -> bool:
     """Whether a folder is a run that was begun or taken up again and has not ended since: what reports it has are of before."""
+    return _manifest(folder) is not None and not _has_ended(folder)
+
+
+def _has_ended(folder: Path) -> bool:
     found = _manifest(folder)
-    return found is not None and not found.files
+    return found is not None and bool(found.files)
 
 
 def _manifest(folder: Path) -> Manifest | None:

@@ -4,9 +4,11 @@ In: the run's folder, the stage's name, all that decides its result. Out: its re
 and what its files mean is not known here.
 """
 
+import glob
 import re
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -75,6 +77,17 @@ class Stage:
             return msgspec.convert(self._record.result, kind)
         except msgspec.ValidationError as error:
             raise RunError(f"{self.folder / RECORD} does not read: {error}. Remove {self.folder} and run again to redo this stage.") from None
+
+    def changed(self) -> list[str]:
+        """What went otherwise into the latest stage of this name that stands beside it, by the keys of its input; nothing where none stands."""
+        stem, _, _ = self.folder.name.rpartition("-")
+        others = [file for file in self.folder.parent.glob(f"{glob.escape(stem)}-{'[0-9a-f]' * 8}/{RECORD}") if file.parent != self.folder]
+        for file in sorted(others, key=lambda file: file.stat().st_mtime, reverse=True):
+            with suppress(msgspec.MsgspecError, UnicodeDecodeError):
+                before = msgspec.json.decode(file.read_bytes(), type=StageRecord).inputs
+                now = msgspec.json.decode(msgspec.json.encode(self._inputs))  # as the record holds it
+                return [key for key in {**before, **now} if before.get(key) != now.get(key)]
+        return []
 
     def keep_seconds(self) -> None:
         """Write down how long the stage took so far: call it with each checkpoint, so that killed sittings count."""

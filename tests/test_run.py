@@ -111,8 +111,25 @@ def test_the_manifest_names_every_file(tmp_path: Path) -> None:
     assert {Path(name).name for name in table["files"]} == {"a.bin", "stage.json", "recipe.toml", "events.jsonl"}
     for name, digest in table["files"].items():
         assert sha256_file(tmp_path / "r" / name) == digest
-    with opened(tmp_path / "r"):
+    with opened(tmp_path / "r") as it:
+        it.stage("teach", {"lr": 0.1})
         assert json.loads((tmp_path / "r" / "manifest.json").read_text())["files"] == {}
+
+
+def test_a_run_that_has_ended_is_left_as_it_is_until_a_stage_is_asked_for(tmp_path: Path) -> None:
+    """So that a name mistyped on a second call does not become its recipe, or take its hashes."""
+    finished(tmp_path)
+    with opened(tmp_path) as it:
+        it.write_manifest()
+    before = {name: (tmp_path / name).read_bytes() for name in ("recipe.toml", "manifest.json")}
+    with run.Run.open(tmp_path, origin="job.toml", recipe_toml="seed = 9\n", emit=events.silent) as it:
+        assert it.stands("teach", {"lr": 0.1})
+    assert {name: (tmp_path / name).read_bytes() for name in before} == before
+    assert not run.is_taken_up(tmp_path)
+    with run.Run.open(tmp_path, origin="job.toml", recipe_toml="seed = 9\n", emit=events.silent) as it:
+        it.stage("teach", {"lr": 0.1})
+        assert (tmp_path / "recipe.toml").read_text() == "seed = 9\n"
+    assert run.is_taken_up(tmp_path)
 
 
 KILLED = """

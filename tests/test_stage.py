@@ -35,6 +35,15 @@ def test_another_input_is_another_stage_beside_the_first(tmp_path: Path) -> None
     assert (first / "stage.json").is_file()
 
 
+def test_a_stage_knows_what_went_otherwise_into_the_one_that_stands(tmp_path: Path) -> None:
+    """Of the latest that is whole, by the keys of its input; of others' stages, and where none stands, nothing."""
+    finished(tmp_path / "r", {"lr": 0.1, "data": "a", "seed": (1, 2)})
+    with opened(tmp_path / "r") as run:
+        assert run.stage("teach", {"lr": 0.2, "data": "a", "seed": (1, 2), "more": 1}).changed() == ["lr", "more"]
+        assert run.stage("teach", {"lr": 0.1, "data": "a", "seed": (1, 2)}).changed() == []
+        assert run.stage("teach-2", {"lr": 0.1}).changed() == []
+
+
 def test_the_order_of_keys_is_no_input(tmp_path: Path) -> None:
     """The hash is of canonical JSON."""
     assert finished(tmp_path / "r", {"a": 1, "b": 2}) == finished(tmp_path / "r", {"b": 2, "a": 1})

@@ -38,10 +38,12 @@ def changes(now: Report, then: Report) -> list[Change]:
 
 
 def strangers(now: Report, then: Report) -> list[str]:
-    """Files that only one of the two has, in words."""
-    ours, theirs = ([artifact.name for artifact in report.artifacts] for report in (now, then))
+    """Files and targets that only one of the two has, and test images that are others, in words."""
+    ours, theirs = ([*(each.name for each in report.artifacts), *(f"what ran on {on}" for on in choose.targets(report))] for report in (now, then))
     new, gone = [name for name in ours if name not in theirs], [name for name in theirs if name not in ours]
-    return [f"{said}: {', '.join(names)}" for said, names in (("new", new), ("only in the baseline", gone)) if names]
+    found = [f"{said}: {', '.join(names)}" for said, names in (("new", new), ("only in the baseline", gone)) if names]
+    both = [(score.images, before.images) for a in now.artifacts if (score := now.score(a.name)) and (before := then.score(a.name))]
+    return [*found, *(["scores are of other test images than the baseline's"] if any(one != other for one, other in both) else [])]
 
 
 def _file(now: Report, mine: Artifact, then: Report, theirs: Artifact) -> Iterator[Change]:

@@ -195,6 +195,8 @@ def paired(name: str, ask: Ask) -> Seen:
     if isinstance(score, Unknown):
         return score
     if name not in score.against:
+        if not any(artifact.role == "teacher" for artifact in ask.report.artifacts):
+            return Unknown(f"{name} is against a teacher, and {ask.report.name} has none.")
         return Unknown(f"{name} (against the teacher) was not scored. Score it with `edgekd evaluate`.")
     return _interval(score.against[name])
 

@@ -95,11 +95,27 @@ def tighter(reports: Sequence[Report], limits: Sequence[Limit], margin: float) -
                 yield from _tighter(place, claim, known, margin)
 
 
+def unseen(reports: Sequence[Report], limits: Sequence[Limit]) -> Iterator[str]:
+    """Every bound on what none of the reports measured, as a target that is called otherwise now, and why: a sentence each."""
+    for limit in limits:
+        for claim in (each for each in claims(limit) if _is_figure(each)):
+            found = [choose.artifacts(report, limit.artifact, choose.target(report, limit)) for report in reports]
+            seen = [figure for report in reports for figure in _seen(report, limit, claim)]
+            if all(isinstance(each, Unknown) for each in seen):
+                why = next((each.why for each in seen if isinstance(each, Unknown)), next((each for each in found if isinstance(each, str)), ""))
+                yield f"{claim.quantity} = {claim.shown} bounds nothing that was measured: {why}"
+
+
+def _is_figure(claim: Claim) -> bool:
+    """Whether a bound is one of a file's own figures: neither a growth nor the names of operators."""
+    return not claim.quantity.startswith("growth.") and not claim.allowed
+
+
 def _seen(report: Report, limit: Limit, claim: Claim) -> Iterator[Seen]:
     """What a report knows of what a limit bounds; nothing of a growth or of named operators."""
     on = choose.target(report, limit)
     found = choose.artifacts(report, limit.artifact, on)
-    if not isinstance(found, str) and not claim.quantity.startswith("growth.") and not claim.allowed:
+    if not isinstance(found, str) and _is_figure(claim):
         for artifact in found:
             yield sound(claim.rule.unit, claim.rule.figure(Ask(report, artifact, on, limit.against, limit.host)))
 

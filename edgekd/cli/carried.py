@@ -23,7 +23,10 @@ def aligned(answer: "Predict", file: Path, classes: Sequence[str]) -> "Predict":
     if own is None or own == list(classes):
         return answer
     if sorted(own) != sorted(classes):
-        raise UsageError(f"{file} tells {', '.join(own[:10])} apart, the data has {', '.join(classes[:10])}. Give the data that it was made for.")
+        told = f"{file} tells {', '.join(own[:10])} apart, the data has {', '.join(classes[:10])}"
+        if set(classes) < set(own):
+            raise UsageError(f"{told}. Give images of all its classes; of a run that learnt on, `edgekd evaluate RUN` takes those that it has.")
+        raise UsageError(f"{told}. Give the data that it was made for.")
     order = [own.index(name) for name in classes]
     return lambda arrays: {"logits": answer(arrays)["logits"][:, order]}
 

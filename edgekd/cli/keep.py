@@ -65,7 +65,7 @@ def budget_tighten(paths: Measured = None, *, margin: Margin = "10 %", budget: O
 
     None is loosened, growth stays, and the file keeps its comments and its order.
     """
-    from edgekd.budget.margin import tighter
+    from edgekd.budget.margin import tighter, unseen
     from edgekd.errors import MissingError
     from edgekd.files import write_atomic
     from edgekd.gate.limits import nearest_budget, read_budget
@@ -80,17 +80,17 @@ def budget_tighten(paths: Measured = None, *, margin: Margin = "10 %", budget: O
             'nothing was measured: give a run\'s folder, a report.json or .onnx files, or name them in budget.toml: check = ["model.onnx"]'
         )
     share = _margin(margin)
-    changes = list(tighter(_reports(named, found.file), found.budget.limit, share))
+    reports = _reports(named, found.file)
+    changes, notes = list(tighter(reports, found.budget.limit, share)), list(unseen(reports, found.budget.limit))
     if changes:
         data = found.file.read_bytes()
         mark = codecs.BOM_UTF8 if data.startswith(codecs.BOM_UTF8) else b""
         write_atomic(found.file, mark + tightened(data.decode("utf-8-sig"), found.file, changes).encode())
     lines = [f"{each.quantity}: {each.before} → {each.after} ({each.measured} was measured)" for each in changes]
-    none = f"no limit of {found.file} has more room than the margin of {margin}"
-    face.result(
-        "\n".join([*lines, f"wrote {found.file}"] if lines else [none]),
-        {"changes": changes},
-    )
+    none = f"no limit of {found.file} {'that was measured ' if notes else ''}has more room than the margin of {margin}"
+    face.result("\n".join([*notes, *([*lines, f"wrote {found.file}"] if lines else [none])]), {"changes": changes, "notes": notes})
+    if notes:
+        raise typer.Exit(MissingError.exit_code)
 
 
 def baseline_save(paths: Kept, *, out: NewBaseline = Path("budget/report.json"), face: Face) -> None:

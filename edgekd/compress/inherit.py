@@ -108,7 +108,10 @@ def refuse_untold(recipe: Recipe) -> None:
         raise UsageError("robustness counts images whose one label is told; with several labels an image it is not measured.")
     if recipe.by_answers or (recipe.previous is not None and recipe.teacher is None):
         why = "its students learn from stored answers" if recipe.by_answers else "its students go on from another's"
-        raise UsageError(f"robustness is told beside the teacher's, and this run has none: {why}. Name a teacher with --teacher.")
+        raise UsageError(
+            f"robustness is told beside the teacher's, and this run has none: {why}. Ask its files instead, as edgekd robustness FILE.onnx "
+            "--teacher TEACHER.onnx --data SPEC, or distil from a teacher."
+        )
 
 
 def measure(story: Story, learners: Sequence[Learner], *, images: int = 0) -> None:
@@ -124,12 +127,15 @@ def measure(story: Story, learners: Sequence[Learner], *, images: int = 0) -> No
     if not learners or learners[0].role != "teacher":
         return
     room = _Room(story, learners[0].network, images)
-    found = [(asked, result) for asked in _everyone(story, learners) if (result := room.result(asked)) is not None]
+    results = [(asked, room.result(asked)) for asked in _everyone(story, learners)]
+    found = [(asked, result) for asked, result in results if result is not None]
     if not found or found[0][0].role != "teacher":
         return
     count = found[0][1].images
     alike = [result.found for _, result in found if result.images == count]
-    story.add(robustness=asking.together(room.exam(count), alike, _notes(story, learners[0].network)))
+    missing = [asked.name for asked, result in results if result is None]
+    again = [f"not asked since it was made anew: {', '.join(missing)}; edgekd robustness {story.run.folder} asks"] if missing else []
+    story.add(robustness=asking.together(room.exam(count), alike, [*_notes(story, learners[0].network), *again]))
 
 
 def _everyone(story: Story, learners: Sequence[Learner]) -> Iterator[_Asked]:

@@ -106,7 +106,10 @@ def _doubts(archive: Archive, seen: int, tested: int) -> list[str]:
         )
     if archive.found.changed:
         where = " and ".join(archive.found.changed)
-        doubts.append(f"the images of {where} are not those of that run any more: some old test images may be among those that it learnt from")
+        doubts.append(
+            f"the images of {where} are not those of that run any more: what is told of before, and shown again, is of these, and some old test "
+            "images may be among those that it learnt from"
+        )
     return doubts
 
 

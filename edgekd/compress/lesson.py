@@ -143,6 +143,8 @@ def learnt(
     if stage.done:
         load_weights(network, file)
         return stage.result(Outcome)
+    if changed := stage.changed():
+        story.run.emit(Note(text=f"{stage.name} stood with other {', '.join(changed)}, and is taught anew"))
     training = distill(
         network,
         teacher,

@@ -24,6 +24,7 @@ from edgekd.data.known import renumbered
 from edgekd.data.source import Source
 from edgekd.distill.subset import Pool, choose
 from edgekd.errors import EdgekdError, UsageError
+from edgekd.events import Note
 from edgekd.phases import Subset
 from edgekd.recipe import Previous
 
@@ -130,6 +131,8 @@ def _look(story: Story, old: Old, known: Found) -> None:
         numbered = renumbered(source, old.classes)
         if old.data.sha256 not in (source.sha256, numbered.sha256):
             known.changed.append(str(old.folder))
+            text = f"the images of {old.folder} are not those of that run any more: what is shown again, and told of before, is of these"
+            story.run.emit(Note(text=text, level="warning"))
         known.sources.append(_of_known(numbered, len(old.classes)))
     if old.before is not None:
         _look(story, old.before, known)

@@ -108,7 +108,7 @@ def _run(where: Path, base: Path, seen: Sequence[Path]) -> tuple[Old, Report]:
             f"a student goes on from a run's folder, where its weights are; {where} is an ONNX file, which cannot learn. Give the folder."
         )
     if not where.exists():
-        raise MissingError(f"no run at {where}. A relative path starts at the recipe's folder, or where you are.")
+        raise MissingError(f"no run at {where}. A relative path starts at the recipe's folder, or where you are; where it was moved: --from FOLDER")
     origin = origin_of(where)
     if origin is None:
         raise UsageError(f"a student goes on from the folder of a run, as runs/digits, and {where} is none: it has no manifest.json.")

@@ -31,6 +31,7 @@ from edgekd.data.batches import Batches
 from edgekd.distill.batchnorm import batchnorms
 from edgekd.errors import UsageError
 from edgekd.events import Emit, Note
+from edgekd.models.network import evaluating
 from edgekd.phases import Phase
 
 CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
@@ -197,14 +198,11 @@ def _looked(network: nn.Module, images: Tensor) -> tuple[Modules, Modules]:
             ends[name] = module
             outputs.note(output, name)
 
-    training = network.training
     with ExitStack() as hooks:
         for module in (*(module for module in names if isinstance(module, LAYERS)), *batchnorms(network)):
             hooks.callback(module.register_forward_hook(look).remove)
-        network.eval()
-        with torch.no_grad(), outputs:
+        with evaluating(network), torch.no_grad(), outputs:
             network(images)
-    network.train(training)
     floats = _stem(layers, passed)
     rounds = {name: layer for name, layer in layers.items() if name not in floats}
     return rounds, {name: end for name, end in ends.items() if name in rounds and name not in outputs.merged}

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from edgekd.data.batches import Batches
 from edgekd.distill.leading import Answers, whole
 from edgekd.errors import UsageError
+from edgekd.models.network import evaluating
 from edgekd.tasks.classify import Frequencies, adjust
 
 BATCH = 256
@@ -30,15 +31,11 @@ class Teacher(Protocol):
 
 def answer_all(network: nn.Module, batches: Iterator[Tensor], *, bf16: bool = False, at_once: int | None = None) -> Iterator[Tensor]:
     """A network's logits in float32 for each batch of images, in eval mode, without gradients; `at_once`: asked for so many images at a time."""
-    training = network.training
-    network.eval()
-    try:
+    with evaluating(network):
         for images in batches:
             with torch.inference_mode(), torch.autocast(images.device.type, dtype=torch.bfloat16, enabled=bf16):
                 logits = network(images) if at_once is None else torch.cat([network(piece) for piece in torch.split(images, at_once)])
             yield logits.float()
-    finally:
-        network.train(training)
 
 
 class Live:

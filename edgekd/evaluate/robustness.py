@@ -223,18 +223,15 @@ def _signs(network: "Network", pixels: Pixels, labels: Labels, name: str) -> Sig
     """The gradient of log(1/p − 1) of the label, whose sign is that of the cross entropy's, and which does not vanish in float32 where p is 1."""
     import torch
 
+    from edgekd.models.network import evaluating
+
     device = network.mean.device
     images = (torch.from_numpy(np.ascontiguousarray(pixels)).to(device).permute(0, 3, 1, 2).float() / 255).requires_grad_()
     own = torch.from_numpy(labels).to(device)[:, None]
-    training = network.training
-    network.eval()
-    try:
-        with torch.enable_grad():
-            logits = network(images).float()
-            others = logits.scatter(1, own, -torch.inf).logsumexp(1)
-            (gradient,) = torch.autograd.grad((others - logits.gather(1, own)[:, 0]).sum(), images)
-    finally:
-        network.train(training)
+    with evaluating(network), torch.enable_grad():
+        logits = network(images).float()
+        others = logits.scatter(1, own, -torch.inf).logsumexp(1)
+        (gradient,) = torch.autograd.grad((others - logits.gather(1, own)[:, 0]).sum(), images)
     if not bool(torch.isfinite(gradient).all()):
         raise EdgekdError(f"gradients must be finite numbers, and {name} has one that is not. Teach it again with a lower learning rate.")
     return np.asarray(gradient.sign().permute(0, 2, 3, 1).to(torch.int8).cpu().numpy())

@@ -52,7 +52,9 @@ def check(
         UsageError: a report, file or limit that does not read.
         MissingExtra: a limit on what stands inside a bare file, and no onnx to read it with.
     """
-    found = read_budget(Path(budget_file)) if budget_file is not None else nearest_budget(Path.cwd()) if limits is None or not paths else None
+    grows = baseline is None and any(limit.growth for limit in limits or [])
+    near = limits is None or not paths or grows
+    found = read_budget(Path(budget_file)) if budget_file is not None else nearest_budget(Path.cwd()) if near else None
     paths = list(paths) or ([] if found is None else found.checked)
     if not paths:
         raise MissingError(

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from edgekd import stats
 from edgekd.errors import UsageError
-from edgekd.models.network import Network
+from edgekd.models.network import Network, evaluating
 from edgekd.preprocess import Preprocess
 
 IMAGES = 1024
@@ -92,14 +92,8 @@ def check_brought(
 def _answers(network: Network, preprocess: Preprocess, images: Tensor) -> Tensor:
     """The network's first choices under a Preprocess, in eval mode, on the CPU."""
     seen = network.with_preprocess(preprocess).eval()
-    training = network.training
-    network.eval()
-    try:
-        with torch.no_grad():
-            device = network.mean.device
-            return torch.cat([seen(batch.to(device)).argmax(1).cpu() for batch in torch.split(images, SCREEN)])
-    finally:
-        network.train(training)
+    with evaluating(network), torch.no_grad():
+        return torch.cat([seen(batch.to(network.mean.device)).argmax(1).cpu() for batch in torch.split(images, SCREEN)])
 
 
 def _chance(labels: Tensor, classes: int) -> float:

@@ -6,7 +6,7 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import flop_registry
 
-from edgekd.models.network import Network, input_size
+from edgekd.models.network import Network, evaluating, input_size
 
 
 class _Counter(TorchDispatchMode):
@@ -44,15 +44,12 @@ def macs(network: Network, shape: tuple[int, int, int]) -> int | None:
     if parameter is None:
         return None
     height, width = input_size(network.preprocess) or shape[:2]
-    training = network.training
     fast = torch.backends.mha.get_fastpath_enabled()
-    network.eval()
     torch.backends.mha.set_fastpath_enabled(False)
     counter = _Counter()
     try:
-        with torch.no_grad(), counter:
+        with evaluating(network), torch.no_grad(), counter:
             network.body(torch.zeros(1, network.channels, height, width, device=parameter.device, dtype=parameter.dtype))
     finally:
         torch.backends.mha.set_fastpath_enabled(fast)
-        network.train(training)
     return counter.operations // 2

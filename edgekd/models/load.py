@@ -80,8 +80,9 @@ def build(
         return _onnx(asked)
     if spec.endswith(".safetensors"):
         return _rebuild(asked)
-    if asked.file is not None and weights is not None and weights.endswith(".safetensors"):
-        asked = _as_saved(asked, asked.file)
+    if asked.file is not None:
+        weightfile.refuse_missing(asked.file)
+        asked = _as_saved(asked, asked.file) if asked.file.suffix == ".safetensors" else asked
     made = _make(asked)
     network = Network(made.body, settle(asked, made), name=_name(spec), classes=classes, spec=spec, notes=made.notes)
     network.code = code_hash(spec, base) if is_userfile(spec) else None

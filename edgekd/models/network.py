@@ -4,7 +4,8 @@ In: float32 images `(n, c, h, w)` in [0, 1], c of 1 or 3, any height and width. 
 `prepare` is all that happens before the body; `body` is what is trained and exported. Nothing here reads or writes files.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -22,6 +23,17 @@ LUMA = (0.299, 0.587, 0.114)
 """Shares of red, green and blue in grey (ITU-R BT.601), as Pillow's mode L has them."""
 
 _MODES = {"nearest": "nearest-exact", "bilinear": "bilinear", "bicubic": "bicubic"}
+
+
+@contextmanager
+def evaluating(module: nn.Module) -> Iterator[None]:
+    """In eval mode; the mode that it had comes back."""
+    training = module.training
+    module.eval()
+    try:
+        yield
+    finally:
+        module.train(training)
 
 
 class Network(nn.Module):
@@ -80,13 +92,8 @@ class Network(nn.Module):
     def predict(self, arrays: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
         """A `Predict`: uint8 `images` (n, h, w, c) in, float32 `logits` (n, classes) out, in eval mode, in one batch."""
         images = torch.from_numpy(np.ascontiguousarray(arrays["images"])).to(self.mean.device)
-        training = self.training
-        self.eval()
-        try:
-            with torch.inference_mode():
-                logits = self(images.permute(0, 3, 1, 2).float() / 255)
-        finally:
-            self.train(training)
+        with evaluating(self), torch.inference_mode():
+            logits = self(images.permute(0, 3, 1, 2).float() / 255)
         return {"logits": logits.float().cpu().numpy()}
 
     def with_preprocess(self, preprocess: Preprocess) -> "Network":
@@ -112,13 +119,8 @@ class Network(nn.Module):
         """Answers to three images of noise, in eval mode."""
         height, width = input_size(self.preprocess) or (32, 32)
         noise = torch.rand(3, 1 if self.preprocess.colour == "grey" else 3, height, width, generator=torch.Generator().manual_seed(0))
-        training = self.training
-        self.eval()
-        try:
-            with torch.no_grad():
-                answers: Tensor = self(noise.to(self.mean.device))
-        finally:
-            self.train(training)
+        with evaluating(self), torch.no_grad():
+            answers: Tensor = self(noise.to(self.mean.device))
         return answers.float()
 
 

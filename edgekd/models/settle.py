@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from edgekd.errors import UsageError
 from edgekd.models import zoo
-from edgekd.models.network import Network, input_size
+from edgekd.models.network import Network, evaluating, input_size
 from edgekd.models.small import factory
 from edgekd.preprocess import Preprocess
 
@@ -78,15 +78,11 @@ def _size(asked: Asked, made: zoo.Made, chosen: Preprocess) -> tuple[int, int]:
 def _refusal(body: nn.Module, channels: int, size: tuple[int, int]) -> str | None:
     """Why a body cannot take one image of that size; None where it can. Computes shapes only."""
     meta = {name: tensor.to("meta") for name, tensor in [*body.named_parameters(), *body.named_buffers()]}
-    training = body.training
-    body.eval()
     try:
-        with torch.no_grad():
+        with evaluating(body), torch.no_grad():
             torch.func.functional_call(body, meta, (torch.zeros(1, channels, *size, device="meta"),))
     except (RuntimeError, AssertionError, ValueError) as error:
         return str(error)
-    finally:
-        body.train(training)
     return None
 
 
@@ -98,18 +94,14 @@ def probe(network: Network) -> None:
     """Ask for one image's logits, so that what does not fit is refused before anything runs for hours."""
     height, width = network.preprocess.size or (0, 0)
     where = f"{network.spec} with {network.channels} channel(s) of {height}x{width}"
-    training = network.training
-    network.eval()
     try:
-        with torch.no_grad():
+        with evaluating(network), torch.no_grad():
             answer = network.body(torch.zeros(1, network.channels, height, width))
     except Exception as error:  # the body may be a person's own code, which raises what it likes
         raise UsageError(
             f"a network must take the images it is given; {where} fails: {error}. "
             'State size = [H, W], or colour = "grey" for one channel, in its preprocess.'
         ) from error
-    finally:
-        network.train(training)
     if not isinstance(answer, Tensor):
         raise UsageError(f"a network must answer one tensor (batch, classes) in eval mode; {network.spec} answers a {type(answer).__name__}.")
     if tuple(answer.shape) == (1, network.classes) and network.classes > 1 and _probabilities(answer):

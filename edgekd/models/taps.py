@@ -23,7 +23,7 @@ from edgekd.errors import UsageError
 from edgekd.models import attention
 from edgekd.models.blackbox import OnnxTeacher
 from edgekd.models.heads import find_head
-from edgekd.models.network import Network
+from edgekd.models.network import Network, evaluating
 
 POOLED, STEM, STAGE, HEADS, LOGITS = "pooled", "stem", "stage", "heads", "logits"
 
@@ -218,14 +218,9 @@ def first_tensor(values: Sequence[Any]) -> Tensor | None:
 def _ask(network: Network) -> None:
     """One image of noise in eval mode."""
     height, width = _size(network)
-    training = network.training
-    network.eval()
-    try:
-        with torch.no_grad():
-            noise = torch.rand(1, network.channels, height, width, generator=torch.Generator().manual_seed(0))
-            network.body(noise.to(network.mean.device))
-    finally:
-        network.train(training)
+    noise = torch.rand(1, network.channels, height, width, generator=torch.Generator().manual_seed(0))
+    with evaluating(network), torch.no_grad():
+        network.body(noise.to(network.mean.device))
 
 
 def _size(network: Network) -> tuple[int, int]:

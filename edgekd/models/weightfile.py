@@ -59,8 +59,7 @@ def read(file: Path, key: str | None = None) -> Checkpoint:
         MissingError: no such file.
         UsageError: not a checkpoint, a pickled module, a TorchScript or torch.export file, no weights in it, or one that is not finite.
     """
-    if not file.is_file():
-        raise MissingError(f"no weights at {file}. A relative path starts at the recipe's folder, or where you are.")
+    refuse_missing(file)
     if file.suffix not in SUFFIXES:
         raise UsageError(f"weights are a file that ends in {', '.join(SUFFIXES)}, or `pretrained`; got {file}")
     checkpoint = _read_safetensors(file) if file.suffix == ".safetensors" else _pick(_unpickle(file), key, file)
@@ -72,10 +71,15 @@ def read(file: Path, key: str | None = None) -> Checkpoint:
     return checkpoint
 
 
-def read_metadata(file: Path) -> dict[str, str]:
-    """A safetensors file's metadata; raises as `read`."""
+def refuse_missing(file: Path) -> None:
+    """Raise MissingError where there is no such file."""
     if not file.is_file():
         raise MissingError(f"no weights at {file}. A relative path starts at the recipe's folder, or where you are.")
+
+
+def read_metadata(file: Path) -> dict[str, str]:
+    """A safetensors file's metadata; raises as `read`."""
+    refuse_missing(file)
     return _read_safetensors(file, tensors=False).metadata
 
 

@@ -33,9 +33,9 @@ class _Row:
     lost: Metric | None = None
 
 
-def kept(report: Report) -> list[Told]:
-    """A table a student."""
-    return [_told(each, "What it kept" if len(report.kept) == 1 else f"What {each.student} kept") for each in report.kept]
+def kept(report: Report, *, classes: bool = True) -> list[Told]:
+    """A table a student; without `classes` a row for all test images of each run, and no other."""
+    return [_told(each, "What it kept" if len(report.kept) == 1 else f"What {each.student} kept", classes) for each in report.kept]
 
 
 def sentences(report: Report) -> list[str]:
@@ -43,8 +43,8 @@ def sentences(report: Report) -> list[str]:
     return [_sentence(each) for each in report.kept]
 
 
-def _told(each: Kept, title: str) -> Told:
-    rows = [row for held in each.tests for row in _rows(each, held)]
+def _told(each: Kept, title: str, classes: bool) -> Told:
+    rows = [row for held in each.tests for row in _rows(held, classes)]
     return Told(
         title,
         _note(each),
@@ -59,10 +59,10 @@ def _told(each: Kept, title: str) -> Told:
     )
 
 
-def _rows(each: Kept, held: Held) -> Iterator[_Row]:
+def _rows(held: Held, classes: bool) -> Iterator[_Row]:
     """All images of a run, then class by class."""
     yield _Row(f"{held.images} test images", held.before, held.after, held.lost)
-    if len(held.recall) <= _FEW:
+    if classes and len(held.recall) <= _FEW:
         for label, after in held.recall.items():
             yield _Row(f"{held.images}: {label}", held.recall_before.get(label), after)
 

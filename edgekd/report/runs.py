@@ -17,6 +17,7 @@ from edgekd.budget.figures import Ask, Figure, Unknown
 from edgekd.errors import UsageError
 from edgekd.measurements import Host
 from edgekd.record import Artifact, Report
+from edgekd.report import kept
 from edgekd.report.cells import SHIPS, Column, Table, measured_targets, reference
 from edgekd.report.text import without_middle
 
@@ -99,8 +100,8 @@ def lettered(reports: Sequence[Report]) -> list[Run]:
 
 
 def tables(runs: Sequence[Run]) -> list[Table]:
-    """In what the runs differ, then their figures."""
-    return [differences(runs), *([figured] if (figured := figure_table(runs)) else [])]
+    """In what the runs differ, then their figures, and what students that learnt on kept."""
+    return [differences(runs), *(table for table in (figure_table(runs), kept_table(runs)) if table is not None)]
 
 
 # In what they differ --------------------------------------------------------------------------------------------------
@@ -182,6 +183,20 @@ def figure_table(runs: Sequence[Run]) -> Table | None:
     notes = [f"{SHIPS} ships"] if any(row.ships for row in found) else []
     notes += [note for note in [strangers(runs)] if note]
     return Table("Files of these runs", "; ".join(notes), columns)
+
+
+def kept_table(runs: Sequence[Run]) -> Table | None:
+    """How students that learnt on do on old and new test images, before and after; None where none did."""
+    told = [(run, student.student, each) for run in runs for student, each in zip(run.report.kept, kept.kept(run.report, classes=False), strict=True)]
+    if not told:
+        return None
+    names = [f"{run.letter} {student}, {name}" for run, student, each in told for name in each.names]
+    cells: dict[str, list[str]] = {}
+    for _, _, each in told:
+        for head, found in each.columns:
+            cells.setdefault(head, []).extend(found)
+    note = "old: the test images of the run that each went on from; new: its own; lost: before less after, on the same images"
+    return Table("What they kept", note, [Column("student", names), *(Column(head, column) for head, column in cells.items())])
 
 
 def _cell(row: Row, quantity: Quantity) -> str:

@@ -70,6 +70,18 @@ def test_files_that_only_one_has_are_named() -> None:
     assert strangers(REPORT, REPORT) == []
 
 
+def test_targets_that_are_gone_and_other_test_images_are_named() -> None:
+    """Else a device would drop out of what is compared, and a change of the data look like one of the model."""
+    elsewhere = [replace(each, target="box") for each in REPORT.measurements]
+    shipped = {key.replace("cpu/", "box/"): name for key, name in REPORT.shipped.items()}
+    now = replace(REPORT, measurements=elsewhere, shipped=shipped, scores=[replace(each, images="ab" * 32) for each in REPORT.scores])
+    assert strangers(now, REPORT) == [
+        "new: what ran on box",
+        "only in the baseline: what ran on cpu",
+        "scores are of other test images than the baseline's",
+    ]
+
+
 def test_where_nothing_changed_that_is_all_there_is_to_say() -> None:
     """Files are the same: no row, and how many figures they have."""
     found = [each for each in changes(REPORT, REPORT) if each.quantity in ("size", "params", "macs")]

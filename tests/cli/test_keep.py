@@ -40,6 +40,18 @@ def test_from_a_file_to_a_gate_that_holds(tmp_path: Path) -> None:
     assert process(tmp_path, "check").returncode == 0
 
 
+def test_a_limit_that_bounds_nothing_is_named_when_limits_are_lowered(tmp_path: Path) -> None:
+    """As `check` calls it missing, with its exit code; the others are lowered all the same."""
+    written(tmp_path / "run", sample_report())
+    limits = ('artifact = "student/resnet9/int8-cpu"', 'artifact = "student/resnet20/int8-cpu"', 'target = "gone"')
+    (tmp_path / "budget.toml").write_text("".join(f'[[limit]]\n{whose}\nsize = "9 MB"\n' for whose in limits))
+    done = process(tmp_path, "budget", "tighten", "run", "--json")
+    found = json.loads(done.stdout)
+    assert (done.returncode, [each["place"] for each in found["changes"]]) == (2, [1])
+    assert [note.split(": ")[0] for note in found["notes"]] == ["size = 9 MB bounds nothing that was measured"] * 2
+    assert "no artifact matches 'student/resnet9/int8-cpu'" in found["notes"][0]
+
+
 def test_a_run_is_bounded_by_what_it_ships(tmp_path: Path) -> None:
     """Its own limits pass on the same report, times with the machine that took them."""
     written(tmp_path / "run", sample_report())

@@ -478,7 +478,7 @@ def test_all_classes_may_be_tested(base: Path) -> None:
 
 def test_robustness_without_a_teacher_is_refused_at_once(base: Path) -> None:
     """It is told beside the teacher's."""
-    with pytest.raises(UsageError, match=r"this run has none: its students go on from another's\. Name a teacher with --teacher"):
+    with pytest.raises(UsageError, match=r"this run has none: its students go on from another's\. Ask its files instead"):
         verbs.robustness(on(), folder=base / "never", base=base)
     assert not (base / "never").exists()
 

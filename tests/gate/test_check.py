@@ -132,6 +132,8 @@ def test_a_budget_file_may_name_what_is_checked_and_its_baseline(tmp_path: Path,
     assert [v.before for v in check(budget_file="../pyproject.toml")] == [verdict.before]
     (other,) = check(limits=limits_from(["size=1MB"]))
     assert (other.state, other.before) == ("pass", verdict.before)
+    (typed,) = check(["../new.onnx"], limits_from(["growth.size=1%"]))
+    assert (typed.state, typed.before) == ("over", verdict.before)
 
 
 def test_a_report_whose_limits_all_belong_to_others_is_not_passed_over(tmp_path: Path) -> None:
@@ -282,6 +284,7 @@ def test_a_run_that_was_taken_up_again_is_said(tmp_path: Path) -> None:
         run.write_manifest()
     check([folder], [Limit(size="400 kB")], emit=said.append)
     assert said == []
-    Run.open(folder, origin="flags", recipe_toml="", emit=silent).close()
+    with Run.open(folder, origin="flags", recipe_toml="", emit=silent) as run:
+        run.stage("teach", {})
     check([folder], [Limit(size="400 kB")], emit=said.append)
     assert [event.text for event in said if isinstance(event, Note)] == [f"{folder} was taken up again and has not ended: its report is of before"]

@@ -88,6 +88,13 @@ def test_a_missing_file(tmp_path: Path, name: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["own.pt", "own.safetensors"])
+def test_weights_that_are_not_there(tmp_path: Path, name: str) -> None:
+    """Before anything is said of how they want their images."""
+    with pytest.raises(MissingError, match=rf"no weights at .*{name}"):
+        built(userfile(tmp_path), tmp_path, weights=name)
+
+
+@pytest.mark.parametrize("name", ["own.pt", "own.safetensors"])
 def test_brought_weights_without_a_preprocess(tmp_path: Path, name: str) -> None:
     """It is not guessed: where it is written, and what it mostly is."""
     torch.save(Tiny().state_dict(), tmp_path / "own.pt")

@@ -8,6 +8,7 @@ from edgekd.record import Report
 from edgekd.report.html import html
 from edgekd.report.kept import kept, sentences
 from edgekd.report.markdown import markdown
+from edgekd.report.runs import kept_table, lettered
 from edgekd.report.text import text
 from edgekd.reportfile import decode_report, encode_report
 from edgekd.scores import Held, Kept, Metric
@@ -49,6 +50,15 @@ def test_a_run_that_went_on_from_none_says_nothing_of_it() -> None:
     """No sentence, no table, no section."""
     assert (kept(sample_report()), sentences(sample_report())) == ([], [])
     assert "What it kept" not in html(sample_report())
+
+
+def test_students_of_several_runs_that_learnt_on_stand_side_by_side() -> None:
+    """Each by its run's letter, before, after and what it lost; without their classes. Runs that went on from none are left out."""
+    table = kept_table(lettered([_report(_kept()), sample_report(), _report(_kept(forgotten=0))]))
+    assert table is not None
+    assert table.columns[0].cells == [f"{run} resnet20, {which} test images" for run in "AC" for which in ("old", "new")]
+    assert {column.head: column.cells for column in table.columns}["after"] == ["86.0 %", "95.0 %", "92.0 %", "95.0 %"]
+    assert kept_table(lettered([sample_report()])) is None
 
 
 def test_a_row_for_each_run_s_images_and_each_class() -> None:
