@@ -114,8 +114,11 @@ def levels(
     """Sum over the temperatures `spread`·T of three differences between softened probabilities, (batch, classes): P the student's, Q the teacher's.
 
     instance: `kd`. batch: ‖P·Pᵀ − Q·Qᵀ‖²/batch, how alike samples are answered. classes: ‖Pᵀ·P − Qᵀ·Q‖²/classes, which classes are mistaken for each
-    other; squared Frobenius norms, not times T². The last grows with the square of the batch over the number of classes: the paper has 64 images and
-    100 classes or more, and a batch of many images of few classes wants a lower weight. 0 where both say the same, never below.
+    other; squared Frobenius norms, not times T². 0 where both say the same, never below.
+
+    So they stand in the paper, whose batches of 64 have fewer images than there are classes. Where a batch has r times as many images as classes, the
+    second grows with r and the third with r²: at 128 images of 10 classes they alone were left, and the student said the same of every image
+    (benchmarks/LOG.md). There they are divided by r and r².
 
     The paper's second, more strongly augmented view is none of this function's business: there is one view.
     """
@@ -126,8 +129,10 @@ def _at_one_heat(student: Tensor, teacher: Tensor, temperature: Tensor, weights:
     soft, target = _log_softened(student, temperature), _log_softened(teacher, temperature)
     ours, theirs = soft.exp(), target.exp()
     samples = (temperature.square() * _divergence(target, soft)).mean()
-    rows = (ours @ ours.T - theirs @ theirs.T).square().sum() / ours.shape[0]
-    columns = (ours.T @ ours - theirs.T @ theirs).square().sum() / ours.shape[1]
+    images, classes = ours.shape
+    crowd = max(1.0, images / classes)
+    rows = (ours @ ours.T - theirs @ theirs.T).square().sum() / images / crowd
+    columns = (ours.T @ ours - theirs.T @ theirs).square().sum() / classes / crowd**2
     return weights[0] * samples + weights[1] * rows + weights[2] * columns
 
 

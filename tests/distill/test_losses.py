@@ -103,6 +103,13 @@ def test_levels_literal() -> None:
         assert loss.item() == pytest.approx(expected, abs=1e-6)
 
 
+def test_levels_of_a_crowded_batch_leave_samples_their_say() -> None:
+    """A batch twenty times over is the same lesson: neither likeness outgrows the samples, where all would end in one answer."""
+    student, teacher, _ = random_batch(10, 10)
+    one, many = (losses.levels(student.repeat(times, 1), teacher.repeat(times, 1), torch.full((10 * times,), 4.0)) for times in (1, 20))
+    assert many.item() == pytest.approx(one.item(), rel=0.01)
+
+
 def test_levels_add_up_over_temperatures() -> None:
     """The default spread at T = 4 is the paper's five, 2 to 6."""
     student, teacher, _ = random_batch(6, 5)
@@ -184,16 +191,18 @@ def gram(first: list[list[float]], second: list[list[float]]) -> float:
     return sum((products[0][i][j] - products[1][i][j]) ** 2 for i in places for j in places)
 
 
-def test_levels_equal_the_plain_reference() -> None:
-    """Entry by entry, at each temperature of each sample, with weights of their own."""
-    student, teacher, _ = random_batch(6, 5)
+@pytest.mark.parametrize(("classes", "crowd"), [(7, 1.0), (6, 1.0), (2, 3.0)])
+def test_levels_equal_the_plain_reference(classes: int, crowd: float) -> None:
+    """Entry by entry, at each temperature of each sample, with weights of their own; as in the paper up to as many images as classes, and beyond
+    that with what a crowd adds to the likenesses taken off."""
+    student, teacher, _ = random_batch(6, classes)
     heats, spread = [1.0, 1.5, 2.0, 3.0, 4.0, 8.0], [0.5, 1.0, 2.0]
     expected = 0.0
     for factor in spread:
         ours, theirs = ([softened(row, factor * h) for row, h in zip(logits.tolist(), heats, strict=True)] for logits in (student, teacher))
         columns = [list(map(list, zip(*part, strict=True))) for part in (ours, theirs)]
         samples = sum((factor * h) ** 2 * divergence(t, s) for s, t, h in zip(ours, theirs, heats, strict=True)) / 6
-        expected += 0.5 * samples + 2 * gram(ours, theirs) / 6 + 3 * gram(*columns) / 5
+        expected += 0.5 * samples + 2 * gram(ours, theirs) / 6 / crowd + 3 * gram(*columns) / classes / crowd**2
     loss = losses.levels(student, teacher, torch.tensor(heats, dtype=torch.float64), spread=spread, instance=0.5, batch=2.0, classes=3.0)
     assert loss.item() == pytest.approx(expected, rel=1e-9)
 
