@@ -14,8 +14,8 @@ def _conv(weight: int) -> Callable[[Sequence[Shape], Shape], int]:
     return lambda inputs, output: math.prod(output) * math.prod(inputs[weight][1:])
 
 
-def _matmul(left: int) -> Callable[[Sequence[Shape], Shape], int]:
-    return lambda inputs, output: math.prod(output) * inputs[left][-1]
+def _matmul(inputs: Sequence[Shape], output: Shape) -> int:
+    return math.prod(output) * inputs[0][-1]
 
 
 def _conv_transpose(inputs: Sequence[Shape], output: Shape) -> int:
@@ -32,9 +32,9 @@ MACS: dict[str, tuple[tuple[int, ...], Callable[[Sequence[Shape], Shape], int]]]
     "ConvInteger": ((0, 1), _conv(1)),
     "ConvTranspose": ((0, 1), _conv_transpose),
     "Gemm": ((1,), _gemm),
-    "MatMul": ((0, 1), _matmul(0)),
-    "MatMulInteger": ((0, 1), _matmul(0)),
+    "MatMul": ((0, 1), _matmul),
+    "MatMulInteger": ((0, 1), _matmul),
     "QLinearConv": ((0, 3), _conv(1)),
-    "QLinearMatMul": ((0, 3), _matmul(0)),
+    "QLinearMatMul": ((0, 3), _matmul),
 }
 """By operator: which inputs hold the two factors, and the count from their shapes and the output's."""

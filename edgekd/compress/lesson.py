@@ -169,7 +169,7 @@ def learnt(
     score = _tested(story, network) if tested else None
     outcome = Outcome(
         training=training,
-        valid_accuracy=_accuracy(story, network, "valid"),
+        valid_accuracy=_validated(story, network),
         test_accuracy=None if score is None else score.lead,
         test_balanced=None if score is None else score.metrics.get("balanced_accuracy"),
         correct="" if score is None else score.correct,
@@ -181,8 +181,8 @@ def learnt(
     return outcome
 
 
-def _accuracy(story: Story, network: Network, split: str) -> float | None:
-    images = getattr(story.images, split)
+def _validated(story: Story, network: Network) -> float | None:
+    images = story.images.valid
     if len(images) < 2:
         return None
     return evaluate(network.predict, images, artifact=network.name, split="valid", classes=story.classes)[0].lead.value

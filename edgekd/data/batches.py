@@ -37,12 +37,11 @@ class Batches:
     gather. Otherwise batches are read by threads; `prefetch` names the positions that will be asked for next.
     """
 
-    def __init__(self, images: Images, *, device: torch.device | str = "cpu", channels_last: bool = False) -> None:
+    def __init__(self, images: Images, *, device: torch.device | str = "cpu") -> None:
         self.images = images
         self.device = torch.device(device)
         self.labels = torch.from_numpy(images.labels).to(self.device)
         self.index = torch.from_numpy(images.index).to(self.device)
-        self._format = torch.channels_last if channels_last else torch.contiguous_format
         self._store = self._resident()
         self._pool = None if self.resident else ThreadPoolExecutor(AHEAD, thread_name_prefix="edgekd-batches")
         self._coming: dict[bytes, Future[UInt8[Tensor, "n c h w"]]] = {}
@@ -58,20 +57,20 @@ class Batches:
     def view(self, positions: Int64[Tensor, " n"], view: int, augment: Augment, view_seed: int) -> Batch:
         """View number `view` of the images at these positions (a tensor on any device)."""
         pixels, there = self._pixels(positions)
-        floats = views.view(pixels, self.index[there], view, augment, view_seed, self._format)
+        floats = views.view(pixels, self.index[there], view, augment, view_seed)
         return floats, self.labels[there], there
 
     def plain(self, positions: Int64[Tensor, " n"]) -> Batch:
         """The images at these positions as they are."""
         pixels, there = self._pixels(positions)
-        return views.plain(pixels, self._format), self.labels[there], there
+        return views.plain(pixels), self.labels[there], there
 
     def plain_and_view(
         self, positions: Int64[Tensor, " n"], view: int, augment: Augment, view_seed: int
     ) -> tuple[Float32[Tensor, "n c h w"], Float32[Tensor, "n c h w"]]:
         """The images at these positions as they are and in a view, read once for both."""
         pixels, there = self._pixels(positions)
-        return views.plain(pixels, self._format), views.view(pixels, self.index[there], view, augment, view_seed, self._format)
+        return views.plain(pixels), views.view(pixels, self.index[there], view, augment, view_seed)
 
     def plain_batches(self, batch: int) -> Iterator[Batch]:
         """All images as they are, in order, `batch` at a time; the last batch may be smaller."""

@@ -35,8 +35,8 @@ def _by_flag(kind: str, flip: bool = True) -> Named:
     return Named(kind, {"train": True}, {"train": False}, flip=flip)
 
 
-def _by_split(kind: str, train: str = "train", test: str = "test", valid: str | None = None, flip: bool = True) -> Named:
-    return Named(kind, {"split": train}, {"split": test}, None if valid is None else {"split": valid}, flip)
+def _by_split(kind: str, train: str = "train", valid: str | None = None, flip: bool = True) -> Named:
+    return Named(kind, {"split": train}, {"split": "test"}, None if valid is None else {"split": valid}, flip)
 
 
 TORCHVISION: dict[str, Named] = {

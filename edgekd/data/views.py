@@ -36,9 +36,9 @@ def default_augment(shape: tuple[int, int, int], flip: bool) -> Augment:
     return Augment(flip=flip, scale=0.35, colour=0.2)
 
 
-def plain(images: UInt8[Tensor, "n c h w"], memory_format: torch.memory_format = torch.contiguous_format) -> Float32[Tensor, "n c h w"]:
+def plain(images: UInt8[Tensor, "n c h w"]) -> Float32[Tensor, "n c h w"]:
     """The images themselves, in [0, 1]."""
-    floats: Tensor = images.to(torch.float32, memory_format=memory_format)
+    floats: Tensor = images.to(torch.float32, memory_format=torch.contiguous_format)
     return floats.div_(255)
 
 
@@ -48,7 +48,6 @@ def view(
     view: int,
     augment: Augment,
     view_seed: int,
-    memory_format: torch.memory_format = torch.contiguous_format,
 ) -> Float32[Tensor, "n c h w"]:
     """View number `view` of each image, in [0, 1].
 
@@ -57,25 +56,23 @@ def view(
     bits = hash_bits(index, view, view_seed)
     piece = max(1, _CACHE // (4 * images[0].numel())) if len(images) else 1
     if images.device.type != "cpu" or len(images) <= piece:
-        return _seen(images, bits, augment, memory_format)
-    whole = torch.empty(images.shape, dtype=torch.float32, memory_format=memory_format)
+        return _seen(images, bits, augment)
+    whole = torch.empty(images.shape, dtype=torch.float32)
     for start in range(0, len(images), piece):
         part = slice(start, start + piece)
-        whole[part] = _seen(images[part], bits[part], augment, memory_format)
+        whole[part] = _seen(images[part], bits[part], augment)
     return whole
 
 
-def _seen(
-    images: UInt8[Tensor, "n c h w"], bits: Int64[Tensor, " n"], augment: Augment, memory_format: torch.memory_format
-) -> Float32[Tensor, "n c h w"]:
+def _seen(images: UInt8[Tensor, "n c h w"], bits: Int64[Tensor, " n"], augment: Augment) -> Float32[Tensor, "n c h w"]:
     """The views that these bits ask for."""
     shifted = _shift(images, bits, augment.crop, augment.flip) if augment.crop or augment.flip else images
-    floats = plain(shifted, memory_format)
+    floats = plain(shifted)
     if augment.scale < 1:
         floats = _zoom(floats, bits, augment.scale)
     if augment.colour > 0:
         floats = _tint(floats, images, bits, augment.colour)
-    return floats.contiguous(memory_format=memory_format)
+    return floats.contiguous()
 
 
 # The hash -------------------------------------------------------------------------------------------------------------

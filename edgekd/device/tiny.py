@@ -4,7 +4,6 @@ Three 3×3 convolutions with ReLU, a mean over the picture, a matrix: 32×32 pix
 seed. FP16 files take and give float32 and compute in float16 between.
 """
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -69,13 +68,9 @@ def write(path: Path, precision: Precision = "fp32", *, width: int = 16, depth: 
         add("Cast", out="logits", to=TensorProto.FLOAT)
     given, told = (
         helper.make_tensor_value_info(name, TensorProto.FLOAT, shape)
-        for name, shape in (("images", [batch, CHANNELS, SIZE, SIZE]), ("logits", _shape(batch, CLASSES)))
+        for name, shape in (("images", [batch, CHANNELS, SIZE, SIZE]), ("logits", [batch, CLASSES]))
     )
     model = helper.make_model(helper.make_graph(nodes, "tiny", [given], [told], stored), opset_imports=[helper.make_opsetid("", 18)], ir_version=8)
     onnx.checker.check_model(model)
     onnx.save(model, path)
     return path
-
-
-def _shape(batch: int | str, size: int) -> Sequence[int | str]:
-    return [batch, size]

@@ -82,7 +82,8 @@ def distill(
     folder.mkdir(parents=True, exist_ok=True)
     assert train.batch is not None, "the defaults are not filled in"
     assert all(phase.terms for phase in phases), "phases that name no terms are given theirs by edgekd.phases.termed"
-    check_batch(train.batch, ranks, alone=beside is not None)
+    assert ranks.count == 1 or beside is None, "lessons beside the terms are one process's"
+    check_batch(train.batch, ranks)
     check_rounding(student.to(data.device), student.name, phases, data.images.shape)
     train = paced(train, student, data, folder, steps=all_steps(phases, len(data), train.batch), ranks=ranks, emit=emit)
     answers, inside = None, None

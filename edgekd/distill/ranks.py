@@ -115,13 +115,12 @@ def launched() -> tuple[int, int]:
     return (int(os.environ.get("RANK", "0")), count) if count > 1 else (0, 1)
 
 
-def check_batch(batch: int, ranks: Ranks, *, alone: bool = False) -> None:
-    """Refuse a batch that cannot be shared out evenly. What is learnt beside the terms is learnt `alone`, which the caller has seen to.
+def check_batch(batch: int, ranks: Ranks) -> None:
+    """Refuse a batch that cannot be shared out evenly.
 
     Raises:
         UsageError: ranks would have unlike parts of it, or none.
     """
-    assert ranks.count == 1 or not alone, "lessons beside the terms are one process's"
     if batch % ranks.count:
         raise UsageError(
             f"train.batch is shared by all processes alike, and {batch} images are not {ranks.count} equal parts. "

@@ -49,8 +49,8 @@ def verdict_table(verdicts: Sequence[Verdict]) -> str:
     return _rows([heads, *map(row, verdicts)], "llll" + ("rr" if compared else "") + "l")
 
 
-def comment(verdicts: Sequence[Verdict], *, most: int = COMMENT) -> str:
-    """The verdicts for a step's summary or a pull request's comment: the worst first, at most `most` bytes, what was left out counted."""
+def comment(verdicts: Sequence[Verdict]) -> str:
+    """The verdicts for a step's summary or a pull request's comment: the worst first, at most `COMMENT` bytes, what was left out counted."""
     ordered = [_clipped(verdict) for verdict in by_trouble(verdicts)]
     shown = ordered
     while True:
@@ -59,9 +59,9 @@ def comment(verdicts: Sequence[Verdict], *, most: int = COMMENT) -> str:
         parts += [f"{left} more are left out here; `edgekd check` prints all."] if left else []
         parts += [f"Behind {_escaped(v.quantity)} of {_escaped(v.artifact)}:\n\n{_list(v.why)}" for v in shown if v.why]
         body = "\n\n".join(parts) + "\n"
-        if len(body.encode()) <= most or not shown:
+        if len(body.encode()) <= COMMENT or not shown:
             return body
-        shown = shown[: len(shown) * most // (len(body.encode()) + 1)]
+        shown = shown[: len(shown) * COMMENT // (len(body.encode()) + 1)]
 
 
 def _clipped(verdict: Verdict) -> Verdict:

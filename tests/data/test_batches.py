@@ -53,10 +53,9 @@ def test_order_is_what_it_always_was() -> None:
     assert order(10, 0, 1).tolist() != GOLDEN_ORDER
 
 
-@pytest.mark.parametrize("channels_last", [False, True])
-def test_streamed_batches_equal_resident_ones(channels_last: bool) -> None:
+def test_streamed_batches_equal_resident_ones() -> None:
     """Where pixels come from changes nothing."""
-    held, read = Batches(resident(), channels_last=channels_last), Batches(streamed(), channels_last=channels_last)
+    held, read = Batches(resident()), Batches(streamed())
     assert held.resident
     assert not read.resident
     positions = torch.tensor([4, 0, 19, 7])

@@ -10,17 +10,16 @@ import json
 import os
 import time
 from pathlib import Path
-from typing import Any, Callable, Dict, NamedTuple, Optional, Sequence, Tuple
+from typing import Any, Dict, NamedTuple, Optional, Sequence, Tuple
 
 from . import cuda, libraries, onnxfile, trt, trtexec
-from .protocol import Answer, RefusedError
+from .protocol import Answer, RefusedError, Tell
 from .store import default_cache, sha256_of
 
 KEEP_DAYS = 30.0
 """How long an engine stays that nobody asked for, in days."""
 BUILD_S = 3600.0
 """How long a builder may take, in seconds: large networks take half an hour on a small board."""
-Tell = Callable[..., None]
 
 
 class Builder(NamedTuple):
@@ -79,8 +78,12 @@ def told(library: str) -> Answer:
         RefusedError: as `builder`, or there is no GPU and the library needs one. CudaError: as `cuda.Driver`.
     """
     who = _here(library)
-    gpu = None if library == "tensorrt_rtx" else "{} ({})".format(cuda.Driver().name, cuda.Driver().capability)
-    return {"by": who.by, "version": who.version, "gpu": gpu}
+    return {"by": who.by, "version": who.version, "gpu": None if library == "tensorrt_rtx" else _called(cuda.Driver())}
+
+
+def _called(gpu: cuda.Driver) -> str:
+    """As in "Orin (8.7)"."""
+    return "{} ({})".format(gpu.name, gpu.capability)
 
 
 def started(library: str) -> Answer:
@@ -152,7 +155,7 @@ def _wanted(path: str, who: Builder, batches: Sequence[int], workspace: Optional
         "library": who.library,
         "version": who.version,
         "by": who.by,
-        "gpu": "{} ({})".format(gpu.name, gpu.capability),
+        "gpu": _called(gpu),
         "chip": gpu.capability,
         "batches": list(batches),
         "workspace": workspace,

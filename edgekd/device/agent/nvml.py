@@ -9,6 +9,7 @@ from functools import lru_cache
 from typing import Any, Dict, List, Optional, Tuple
 
 from .cuda import LIBRARY as CUDA
+from .trtlog import version_text
 
 LIBRARY = "libnvidia-ml.so.1"
 HELD = {
@@ -193,12 +194,6 @@ def cuda_version(number: int) -> str:
     return "{}.{}".format(number // 1000, number % 1000 // 10)
 
 
-def tensorrt_version(number: int) -> str:
-    """As in 10.3.0, of 100300; up to version 9 it was one digit shorter: 8.6.1 of 8601."""
-    unit = 10000 if number >= 100000 else 1000
-    return "{}.{}.{}".format(number // unit, number % unit // 100, number % 100)
-
-
 @lru_cache(maxsize=None)
 def _driver_cuda(library: str = CUDA) -> Optional[str]:
     number = _library_number(library, "cuDriverGetVersion")
@@ -211,7 +206,7 @@ def _tensorrt(libraries: Tuple[str, ...] = ("libnvinfer.so.11", "libnvinfer.so.1
     for name in libraries:
         number = _library_number(name, "getInferLibVersion")
         if number:
-            return tensorrt_version(number)
+            return version_text(number)
     return None
 
 

@@ -19,9 +19,8 @@ VERSION = 1
 
 Answer = Dict[str, Any]
 Job = Callable[..., Answer]
-
-
 Tell = Callable[..., None]
+"""Hears how far a job has got, as facts by name."""
 
 
 class RefusedError(Exception):

@@ -151,10 +151,7 @@ class Store:
 
 def free_memory() -> Optional[int]:
     """Bytes of memory that programs may still have; None where the machine does not tell."""
-    for line in (machine.read(machine.ROOT / "proc/meminfo") or "").splitlines():
-        if line.startswith("MemAvailable:"):
-            return int(line.split()[1]) * 1024
-    return None
+    return machine.kib(machine.ROOT / "proc/meminfo", "MemAvailable")
 
 
 def _check_memory(size: int) -> None:

@@ -12,11 +12,10 @@ from pathlib import Path
 from typing import Any, Callable, Dict, List, Optional, Sequence, Tuple
 
 from . import kernels, libraries, onnxfile
-from .protocol import Answer, RefusedError
+from .protocol import Answer, RefusedError, Tell
 
 WEIGHTED = ("convolution", "deconvolution", "matrix_multiply")
 """Kinds of layers that compute in the type of what they read, whatever they answer."""
-Tell = Callable[..., None]
 
 
 def build(

@@ -6,6 +6,7 @@ In: text. Out: the figures that stand in it; what does not stand there is left o
 import json
 import math
 import re
+from contextlib import suppress
 from typing import Any, Dict, List, Optional
 
 from .protocol import RefusedError
@@ -14,18 +15,11 @@ PARTS = {"to_gpu": "h2dMs", "compute": "computeMs", "from_gpu": "d2hMs"}
 """What an inference is made of, by trtexec's names."""
 
 _VERSION = re.compile(r"\[TensorRT v(\d+)\]")
-_SERIES = {
-    **{"latency_ms": "Latency", "enqueue_ms": "Enqueue Time", "to_gpu_ms": "H2D Latency", "compute_ms": "GPU Compute Time"},
-    **{"from_gpu_ms": "D2H Latency"},
-}
 _SINGLE = {
     "throughput": re.compile(r"\bThroughput: ([\d.eE+-]+) qps"),
     "build_s": re.compile(r"\bEngine built in ([\d.eE+-]+) sec"),
     "load_s": re.compile(r"\bEngine deserialized in ([\d.eE+-]+) sec"),
-    "walltime_s": re.compile(r"\bTotal Host Walltime: ([\d.eE+-]+) s\b"),
-    "compute_s": re.compile(r"\bTotal GPU Compute Time: ([\d.eE+-]+) s\b"),
 }
-_VALUE = re.compile(r"(min|max|mean|median|percentile\((\d+(?:\.\d+)?)%\)) = ([\d.eE+-]+) ms")
 
 
 def version_of(log: str) -> Optional[str]:
@@ -33,18 +27,20 @@ def version_of(log: str) -> Optional[str]:
     match = _VERSION.search(log)
     if match is None:
         return None
-    number = int(match.group(1))
-    return "{}.{}.{}".format(
-        *((number // 10000, number // 100 % 100, number % 100) if number >= 10000 else (number // 1000, number // 100 % 10, number % 100))
-    )
+    return version_text(int(match.group(1)))
+
+
+def version_text(number: int) -> str:
+    """As in 10.3.0, of 100300; up to version 9 it was one digit shorter: 8.6.1 of 8601."""
+    unit = 10000 if number >= 100000 else 1000
+    return "{}.{}.{}".format(number // unit, number % unit // 100, number % 100)
 
 
 def parse_log(log: str) -> Dict[str, Any]:
-    """A log's `version`, whether it `passed` (None: it does not say), its `warnings` and `errors`, and what else of it there is: single figures, and
-    series of statistics in ms by `min`, `mean`, `median`, `max` and `p99`."""
+    """Whether a log `passed` (None: it does not say), its `warnings` and `errors`, and as far as they stand there `throughput` in queries/s, and
+    `build_s` and `load_s`."""
     lines = [line.strip() for line in log.splitlines()]
     said: Dict[str, Any] = {
-        "version": version_of(log),
         "passed": None,
         "warnings": [line.partition("[W]")[2].strip() for line in lines if "[W]" in line],
         "errors": [line.partition("[E]")[2].strip() for line in lines if "[E]" in line],
@@ -55,23 +51,9 @@ def parse_log(log: str) -> Dict[str, Any]:
         for name, pattern in _SINGLE.items():
             match = pattern.search(line)
             if match:
-                _keep(said, name, match.group(1))
-        for name, words in _SERIES.items():
-            head, colon, rest = line.partition(words + ": ")
-            # "GPU Compute Time" stands in "Total GPU Compute Time" too, and "Latency" in "H2D Latency".
-            if colon and (not head or head.rstrip().endswith("]")):
-                series: Dict[str, float] = {}
-                for what, percent, value in _VALUE.findall(rest):
-                    _keep(series, "p" + percent if percent else what, value)
-                said[name] = series
+                with suppress(ValueError):  # a line that was torn in its middle
+                    said[name] = float(match.group(1))
     return said
-
-
-def _keep(found: Dict[str, Any], name: str, text: str) -> None:
-    try:
-        found[name] = float(text)
-    except ValueError:
-        pass  # a line that was torn in its middle
 
 
 def parse_times(text: str) -> Dict[str, List[float]]:

@@ -106,12 +106,6 @@ def test_a_machine_with_a_card(libraries: "dict[str, str]", monkeypatch: pytest.
     assert (state["gpu_mhz"], len(state["gpu_processes"])) == (2520.0, 100)
 
 
-@pytest.mark.parametrize(("number", "version"), [(8601, "8.6.1"), (8502, "8.5.2"), (100300, "10.3.0"), (101602, "10.16.2"), (110401, "11.4.1")])
-def test_tensorrts_versions(number: int, version: str) -> None:
-    """As the library numbers itself: shorter up to version 9."""
-    assert nvml.tensorrt_version(number) == version
-
-
 def test_cudas_versions() -> None:
     """As the driver numbers them."""
     assert [nvml.cuda_version(number) for number in (11080, 12040, 12060, 13020)] == ["11.8", "12.4", "12.6", "13.2"]
