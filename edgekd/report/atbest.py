@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from edgekd import stats, units
 from edgekd.measurements import Measurement
 from edgekd.record import Artifact, Report
+from edgekd.report.cells import Table, label, tabled
 
 Columns = list[tuple[str, list[str]]]
 
@@ -23,8 +24,8 @@ def beside(report: Report, rows: Sequence[Artifact], found: dict[str, Measuremen
     ]
 
 
-def unmeasured(report: Report) -> tuple[str, list[str], Columns]:
-    """A note, the files, and a column for each target that nothing was measured on and whose chip's data are known."""
+def unmeasured(report: Report) -> Table:
+    """A row a file, a column for each target that nothing was measured on and whose chip's data are known."""
     measured = {each.target for each in report.measurements}
     floors = {(each.artifact, each.target): each for each in report.floors if each.target not in measured}
     targets = list(dict.fromkeys(target for _, target in floors))
@@ -39,4 +40,4 @@ def unmeasured(report: Report) -> tuple[str, list[str], Columns]:
         f"nothing was measured there: the least time of batch {' or '.join(batches)}, were weights read and multiplications done at the chip's peak; "
         f"real times are longer, often several times ({'; '.join(sources)})"
     )
-    return note, [row.name for row in rows], columns
+    return tabled("At best, computed", note, [label(row.name, set(report.shipped.values())) for row in rows], columns)

@@ -31,6 +31,11 @@ class Table:
     columns: list[Column]
     keys: int = 1
 
+    @property
+    def cells(self) -> dict[str, list[str]]:
+        """The cells by heading."""
+        return {column.head: column.cells for column in self.columns}
+
 
 def tabled(title: str, note: str, names: Sequence[str], columns: Sequence[tuple[str, Sequence[str]]], *, first: str = "artifact") -> Table:
     """A table with a row a name, under the heading `first`; without rows or columns it has none."""

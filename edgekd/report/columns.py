@@ -28,15 +28,8 @@ def tables(report: Report) -> list[Table]:
     row."""
     found = [_files(report)]
     found += [table for target in measured_targets(report) for table in (speeds(report, target), further(report, target), flows(report, target))]
-    found += [_at_best(report), _scores(report), _labels(report)]
-    found += [_domains(report), _steps(report), *kept_tables(report)]
-    found += [tabled(told.title, told.note, told.names, told.columns, first=told.first) for told in inherited(report)]
-    return [table for table in found if len(table.columns) > 1]
-
-
-def kept_tables(report: Report) -> list[Table]:
-    """Of each student that went on from another run, how it does on that run's test images and on its own."""
-    found = [tabled(told.title, told.note, told.names, told.columns, first="images") for told in kept(report)]
+    found += [atbest.unmeasured(report), _scores(report), labels(report)]
+    found += [domains(report), steps(report), *kept(report), *inherited(report)]
     return [table for table in found if len(table.columns) > 1]
 
 
@@ -56,11 +49,6 @@ def _files(report: Report) -> Table:
             columns.append((f"{head} ÷", [cell(over(read(first), read(row)), units.ratio_text) for row in rows]))
     notes = ([f"÷: how many times less than {said(first)}"] if first and len(rows) > 1 else []) + ([f"{SHIPS} ships"] if shipped else [])
     return tabled("Files", "; ".join(notes), [label(row.name, shipped) for row in rows], columns)
-
-
-def _at_best(report: Report) -> Table:
-    note, names, columns = atbest.unmeasured(report)
-    return tabled("At best, computed", note, [label(name, set(report.shipped.values())) for name in names], columns)
 
 
 def _scores(report: Report) -> Table:
@@ -106,21 +94,6 @@ _ALONE = {
     frozenset({"alone"}): "; alone: the student taught without the teacher",
     frozenset({"alone", "alone-on-subset"}): "; alone: the student taught without the teacher, once on all images and once on the phases' subsets",
 }
-
-
-def _labels(report: Report) -> Table:
-    note, names, columns = labels(report)
-    return tabled("Label by label", note, names, columns, first="label")
-
-
-def _domains(report: Report) -> Table:
-    note, names, columns = domains(report)
-    return tabled("Source and target", note, names, columns)
-
-
-def _steps(report: Report) -> Table:
-    note, names, columns = steps(report)
-    return tabled("From teacher to student", note, names, columns, first="network")
 
 
 def _kept(ask: Ask) -> str:

@@ -1,18 +1,21 @@
 """Source and target below each other: how well each network's file tells the run's own images, and those of where it will work.
 
-In: a report with a domain. Out: columns of text, a row a file and place; none where there is no domain, or nothing was scored yet.
+In: a report with a domain. Out: a table, a row a file and place; without any where there is no domain, or nothing was scored yet.
 """
 
 from edgekd import units
 from edgekd.record import Report
+from edgekd.report.cells import Table, tabled
 from edgekd.scores import Metric
 
+_TITLE = "Source and target"
 
-def domains(report: Report) -> tuple[str, list[str], list[tuple[str, list[str]]]]:
-    """What holds for all rows, the files' names with the place, and for each heading the cells below it."""
+
+def domains(report: Report) -> Table:
+    """A row a file and place."""
     domain = report.domain
     if domain is None:
-        return "", [], []
+        return tabled(_TITLE, "", [], [])
     scores = [(score.artifact, {"source": score.source, "target": score.target}) for score in domain.scores]
     rows = [(f"{artifact}, {place}", found) for artifact, places in scores for place, found in places.items() if found]
     source = report.data.spec if report.data is not None else "the run's data"
@@ -27,7 +30,7 @@ def domains(report: Report) -> tuple[str, list[str], list[tuple[str, list[str]]]
         ("balanced", [_value(found.get("balanced_accuracy")) for _, found in rows]),
         ("AUC", [_value(found.get("macro_auc")) for _, found in rows]),
     ]
-    return note, [name for name, _ in rows], columns
+    return tabled(_TITLE, note, [name for name, _ in rows], columns)
 
 
 def _value(metric: Metric | None) -> str:

@@ -14,10 +14,11 @@ from edgekd.report import words
 from edgekd.report.answer import answer
 from edgekd.report.cells import capital, led, measured_targets
 from edgekd.report.classes import recalls
-from edgekd.report.columns import kept_tables, tables
+from edgekd.report.columns import tables
 from edgekd.report.confusions import confusions
 from edgekd.report.curves import training
 from edgekd.report.disagreements import disagreements
+from edgekd.report.kept import kept
 from edgekd.report.layers import layers, timed
 from edgekd.report.markup import NONE, Markup, columned, folded, lines, name, plain, tag
 from edgekd.report.origins import origins
@@ -107,7 +108,7 @@ def _pictures(report: Report) -> list[Markup]:
         section("How steady it runs", *(spreads(report, target) for target in targets)),
         section("How it holds under load", *_unfolded(sustained(report))),
         section("How it was taught", *_unfolded(training(report))),
-        section("What it kept", *map(columned, kept_tables(report))),
+        section("What it kept", *map(columned, kept(report))),
         section("Class by class", *_unfolded(recalls(report))),
         section("What it mixes up", *_unfolded(confusions(report))),
         section("Where it differs from its teacher", *_unfolded(disagreements(report)), note=_DIFFERS),
@@ -123,6 +124,6 @@ def _unfolded(found: Iterable[tuple[str, Markup]]) -> list[Markup]:
 
 
 def _figures(report: Report) -> list[Markup]:
-    above = kept_tables(report)
+    above = kept(report)
     every = [table for table in tables(report) if table not in above]
     return [section("All figures", *map(columned, every)), section("How to repeat it", origins(report))]

@@ -1,31 +1,21 @@
-"""What students inherit of their teacher beyond accuracy, as columns of text: a row a figure, and teacher, students and those taught alone beside
+"""What students inherit of their teacher beyond accuracy, as tables: a row a figure, and teacher, students and those taught alone beside
 each other; then the files that a temperature is folded into.
 
-In: a report that has its `robustness` measured, or files with a temperature. Out: what `columns` makes tables of. Drawn it is by `steadiness`.
+In: a report that has its `robustness` measured, or files with a temperature. Out: the tables. Drawn it is by `steadiness`.
 """
 
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
 
 from edgekd import units
 from edgekd.record import Artifact, Report
+from edgekd.report.cells import Table, tabled
 from edgekd.scores import Calibration, Inheritance, Metric, Robustness
 
 _LONGEST = 22
 """Characters of a network's name over its column."""
 
 
-class Told(NamedTuple):
-    """A table: what `first` is called that names its rows, and a heading with cells for each column."""
-
-    title: str
-    note: str
-    first: str
-    names: list[str]
-    columns: list[tuple[str, list[str]]]
-
-
-def inherited(report: Report) -> list[Told]:
+def inherited(report: Report) -> list[Table]:
     """The tables that there is something to say in."""
     found = [] if report.robustness is None else [_networks(report.robustness)]
     folded = [artifact for artifact in report.artifacts if artifact.temperature is not None]
@@ -54,12 +44,12 @@ def _clipped(name: str) -> str:
 # Networks -------------------------------------------------------------------------------------------------------------
 
 
-def _networks(robustness: Robustness) -> Told:
+def _networks(robustness: Robustness) -> Table:
     networks = ordered(robustness)
     rows = [(name, [read(each) for each in networks]) for name, read in _rows(robustness)]
     rows = [(name, cells) for name, cells in rows if any(cell != units.NOTHING for cell in cells)]
     columns = [(head, [cells[place] for _, cells in rows]) for place, head in enumerate(called(networks))]
-    return Told("What the student inherits", _note(robustness, networks), "on test images", [name for name, _ in rows], columns)
+    return tabled("What the student inherits", _note(robustness, networks), [name for name, _ in rows], columns, first="on test images")
 
 
 Read = Callable[[Inheritance], str]
@@ -124,7 +114,7 @@ def _note(robustness: Robustness, networks: Sequence[Inheritance]) -> str:
 # Files ----------------------------------------------------------------------------------------------------------------
 
 
-def _files(report: Report, files: Sequence[Artifact]) -> Told:
+def _files(report: Report, files: Sequence[Artifact]) -> Table:
     """Calibration of the files that a temperature is folded into, before and after."""
     columns = [
         ("T", [units.number_text(file.temperature) for file in files]),
@@ -134,7 +124,7 @@ def _files(report: Report, files: Sequence[Artifact]) -> Told:
         ("NLL after", [_number(_metric(report, file, "nll")) for file in files]),
     ]
     note = "T was fitted on validation images and is folded into the last layer: no answer changes; ECE and NLL are of the test images"
-    return Told("A temperature folded in", note, "artifact", [file.name for file in files], columns)
+    return tabled("A temperature folded in", note, [file.name for file in files], columns)
 
 
 def _metric(report: Report, file: Artifact, name: str) -> Metric | None:

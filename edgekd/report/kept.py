@@ -1,6 +1,6 @@
 """What a student that learnt on kept of the run it went on from, in words and columns: accuracy on old and new test images, before and after.
 
-In: a report with `kept`. Out: sentences, and columns of text, a row for the test images of each run and, where they are few, for each class. A run
+In: a report with `kept`. Out: sentences, and tables, a row for the test images of each run and, where they are few, for each class. A run
 that went on from none has neither.
 """
 
@@ -9,20 +9,11 @@ from dataclasses import dataclass
 
 from edgekd import units
 from edgekd.record import Report
+from edgekd.report.cells import Table, tabled
 from edgekd.scores import Held, Kept, Metric
 
 _FEW = 20
 """So many classes have rows of their own."""
-
-
-@dataclass(frozen=True)
-class Told:
-    """One student's table: a title, what holds for all rows, the rows' names, and for each heading the cells below it."""
-
-    title: str
-    note: str
-    names: list[str]
-    columns: list[tuple[str, list[str]]]
 
 
 @dataclass(frozen=True)
@@ -33,9 +24,10 @@ class _Row:
     lost: Metric | None = None
 
 
-def kept(report: Report, *, classes: bool = True) -> list[Told]:
-    """A table a student; without `classes` a row for all test images of each run, and no other."""
-    return [_told(each, "What it kept" if len(report.kept) == 1 else f"What {each.student} kept", classes) for each in report.kept]
+def kept(report: Report) -> list[Table]:
+    """A table for each student of whom there is something to say."""
+    found = [table(each, "What it kept" if len(report.kept) == 1 else f"What {each.student} kept") for each in report.kept]
+    return [each for each in found if each.columns]
 
 
 def sentences(report: Report) -> list[str]:
@@ -43,9 +35,10 @@ def sentences(report: Report) -> list[str]:
     return [_sentence(each) for each in report.kept]
 
 
-def _told(each: Kept, title: str, classes: bool) -> Told:
+def table(each: Kept, title: str, *, classes: bool = True) -> Table:
+    """What one student kept; without `classes` a row for all test images of each run, and no other."""
     rows = [row for held in each.tests for row in _rows(held, classes)]
-    return Told(
+    return tabled(
         title,
         _note(each),
         [row.name for row in rows],
@@ -56,6 +49,7 @@ def _told(each: Kept, title: str, classes: bool) -> Told:
             ("lost, points", [_lost(row) for row in rows]),
             ("95 % interval", [_span(row.lost) for row in rows]),
         ],
+        first="test images",
     )
 
 

@@ -18,7 +18,7 @@ from edgekd.errors import UsageError
 from edgekd.measurements import Host
 from edgekd.record import Artifact, Report
 from edgekd.report import kept
-from edgekd.report.cells import SHIPS, Column, Table, measured_targets, reference
+from edgekd.report.cells import SHIPS, Column, Table, measured_targets, reference, tabled
 from edgekd.report.text import without_middle
 
 _LONGEST = 40
@@ -187,16 +187,15 @@ def figure_table(runs: Sequence[Run]) -> Table | None:
 
 def kept_table(runs: Sequence[Run]) -> Table | None:
     """How students that learnt on do on old and new test images, before and after; None where none did."""
-    told = [(run, student.student, each) for run in runs for student, each in zip(run.report.kept, kept.kept(run.report, classes=False), strict=True)]
-    if not told:
+    told = [(f"{run.letter} {each.student}", kept.table(each, "", classes=False)) for run in runs for each in run.report.kept]
+    found = [(whose, table.columns[0], table.cells) for whose, table in told if table.columns]
+    if not found:
         return None
-    names = [f"{run.letter} {student}, {name}" for run, student, each in told for name in each.names]
-    cells: dict[str, list[str]] = {}
-    for _, _, each in told:
-        for head, found in each.columns:
-            cells.setdefault(head, []).extend(found)
+    names = [f"{whose}, {name}" for whose, first, _ in found for name in first.cells]
+    heads = dict.fromkeys(head for _, first, cells in found for head in cells if head != first.head)
+    columns = [(head, [cell for _, first, cells in found for cell in cells.get(head, [units.NOTHING] * len(first.cells))]) for head in heads]
     note = "old: the test images of the run that each went on from; new: its own; lost: before less after, on the same images"
-    return Table("What they kept", note, [Column("student", names), *(Column(head, column) for head, column in cells.items())])
+    return tabled("What they kept", note, names, columns, first="student")
 
 
 def _cell(row: Row, quantity: Quantity) -> str:

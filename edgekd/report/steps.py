@@ -1,6 +1,6 @@
 """The way from teacher to student, step by step: who taught whom, how well each network answers, and how far it stays behind the one before it.
 
-In: a report in which co-teachers or assistants stand. Out: columns of text, a row a network. A run without either has no steps to tell apart, and no
+In: a report in which co-teachers or assistants stand. Out: a table, a row a network. A run without either has no steps to tell apart, and no
 columns: its scores say it all.
 """
 
@@ -10,17 +10,19 @@ from edgekd import stats, units
 from edgekd.budget import figures
 from edgekd.budget.figures import Ask, Unknown
 from edgekd.record import Network, Report
+from edgekd.report.cells import Table, tabled
 from edgekd.stats import Interval
 
 ROLES = ("teacher", "co-teacher", "ensemble", "assistant", "student")
 """In the order in which they teach each other; `alone` learns from nobody."""
+_TITLE = "From teacher to student"
 
 
-def steps(report: Report) -> tuple[str, list[str], list[tuple[str, list[str]]]]:
-    """What holds for all rows, the networks' names, and for each heading the cells below it; none where there is one teacher and no assistant."""
+def steps(report: Report) -> Table:
+    """A row a network; none where there is one teacher and no assistant."""
     networks = [network for role in ROLES for network in report.networks if network.role == role]
     if not any(network.role in ("co-teacher", "assistant") for network in networks):
-        return "", [], []
+        return tabled(_TITLE, "", [], [])
     first = next((place for role in ("ensemble", "teacher") for place, network in enumerate(networks) if network.role == role), None)
     tested = [_tested(report, network) for network in networks]
     validated = [None if network.valid_accuracy is None else (network.valid_accuracy,) * 3 for network in networks]
@@ -34,7 +36,8 @@ def steps(report: Report) -> tuple[str, list[str], list[tuple[str, list[str]]]]:
 
     whom = "" if first is None else f"; in all: than {'the teachers together' if networks[first].role == 'ensemble' else 'the teacher'}"
     split, independent = ("test", "; the interval takes the two as independent") if compared is tested else ("validation", "")
-    return (
+    return tabled(
+        _TITLE,
         f"behind: how many points fewer {what(split)} than the network that taught it{whom}{independent}",
         [f"{network.role}/{network.name}" for network in networks],
         [
@@ -45,6 +48,7 @@ def steps(report: Report) -> tuple[str, list[str], list[tuple[str, list[str]]]]:
             ("95 % interval", [_span(gap) for gap in behind]),
             *([] if first is None else [("in all, points", [_points(gap) for gap in in_all])]),
         ],
+        first="network",
     )
 
 

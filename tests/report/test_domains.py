@@ -34,18 +34,20 @@ def report(*, labels: bool = True) -> Report:
 
 def cells(shown: Report) -> dict[str, list[str]]:
     """The table's cells by heading."""
-    return dict(domains(shown)[2])
+    return domains(shown).cells
 
 
 def test_source_and_target_stand_together() -> None:
     """Accuracy with its interval, balanced accuracy and AUC, of the teacher on both and then of the student."""
-    note, names, columns = domains(report())
-    assert names == [f"{TEACHER}, source", f"{TEACHER}, target", f"{STUDENT}, source", f"{STUDENT}, target"]
-    assert [head for head, _ in columns] == ["accuracy", "95 % interval", "balanced", "AUC"]
+    table = domains(report())
+    assert table.columns[0].cells == [f"{TEACHER}, source", f"{TEACHER}, target", f"{STUDENT}, source", f"{STUDENT}, target"]
+    assert [column.head for column in table.columns[1:]] == ["accuracy", "95 % interval", "balanced", "AUC"]
     found = cells(report())
     assert found["accuracy"] == ["93.0 %", "61.0 %", "90.0 %", "75.0 %"]
     assert (found["95 % interval"][3], found["balanced"][3], found["AUC"][3]) == ("73.0 to 77.0 %", "74.0 %", "80.0 %")
-    assert note.startswith("source: npz:animals.npz; target: folder:night, 5000 images to learn from without labels, 400 labelled test images; ")
+    assert table.note.startswith(
+        "source: npz:animals.npz; target: folder:night, 5000 images to learn from without labels, 400 labelled test images; "
+    )
 
 
 def test_without_labels_the_source_alone_is_told() -> None:
@@ -60,7 +62,7 @@ def test_without_a_domain_there_is_no_table() -> None:
     """Nor before anything was scored."""
     unscored = DomainSummary(target="folder:night", sha256="ab" * 32, images=5000, test=400)
     for shown in (sample_report(), replace(sample_report(), domain=unscored)):
-        assert domains(shown)[1] == []
+        assert domains(shown).columns == []
         assert "Source and target" not in text(shown)
 
 

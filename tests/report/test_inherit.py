@@ -19,7 +19,7 @@ replace = msgspec.structs.replace
 def cells(report: Report, head: str) -> dict[str, str]:
     """A network's figures by their names."""
     told = inherited(report)[0]
-    return dict(zip(told.names, dict(told.columns)[head], strict=True))
+    return dict(zip(told.columns[0].cells, told.cells[head], strict=True))
 
 
 def test_the_table_reads_as_it_should() -> None:
@@ -47,7 +47,7 @@ def test_what_nobody_has_has_no_row() -> None:
     assert report.robustness is not None
     bare = [replace(each, calibration=None, fgsm=[], transferred=[]) for each in report.robustness.networks]
     told = inherited(replace(report, robustness=replace(report.robustness, networks=bare)))[0]
-    assert not {"ECE", "T", "NLL, divided by T", "FGSM by 1/255", "the teacher's FGSM by 1/255"} & set(told.names)
+    assert not {"ECE", "T", "NLL, divided by T", "FGSM by 1/255", "the teacher's FGSM by 1/255"} & set(told.columns[0].cells)
     assert "validation" not in told.note
 
 

@@ -64,8 +64,8 @@ def test_students_of_several_runs_that_learnt_on_stand_side_by_side() -> None:
 def test_a_row_for_each_run_s_images_and_each_class() -> None:
     """Old ones before new ones; what was not known before has no cell there."""
     (told,) = kept(_report(_kept()))
-    cells = dict(told.columns)
-    assert told.names == ["old test images", "old: cat", "old: dog", "new test images", "new: deer"]
+    cells = told.cells
+    assert told.columns[0].cells == ["old test images", "old: cat", "old: dog", "new test images", "new: deer"]
     assert cells["images"] == ["1000", "500", "500", "200", "200"]
     assert cells["before"] == ["90.0 %", "90.0 %", "90.0 %", "–", "–"]
     assert cells["after"] == ["86.0 %", "86.0 %", "86.0 %", "95.0 %", "95.0 %"]
@@ -78,7 +78,7 @@ def test_a_row_for_each_run_s_images_and_each_class() -> None:
 def test_many_classes_have_no_rows() -> None:
     """They stand in report.json, which the note says."""
     (told,) = kept(_report(_kept(classes=tuple(f"class {number}" for number in range(21)))))
-    assert told.names == ["old test images", "new test images", "new: deer"]
+    assert told.columns[0].cells == ["old test images", "new test images", "new: deer"]
     assert "more than 20 classes stand in report.json" in told.note
 
 

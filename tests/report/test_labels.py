@@ -27,10 +27,10 @@ def several() -> Report:
 
 def test_labels_of_the_shipped_file_rarest_first() -> None:
     """Beside the teacher's average precision; what is not known has the sign for nothing."""
-    note, names, columns = labels(several())
-    cells = dict(columns)
+    table = labels(several())
+    note, cells = table.note, table.cells
     assert note.startswith(f"of {SHIPPED}; threshold")
-    assert names == ["dog", "deer", "cat"]
+    assert cells["label"] == ["dog", "deer", "cat"]
     assert cells["images"] == ["20", "90", "200"]
     assert cells["threshold"] == ["25.0 %"] * 3
     assert cells["AP"] == ["70.0 %", "60.0 %", "80.0 %"]
@@ -40,7 +40,7 @@ def test_labels_of_the_shipped_file_rarest_first() -> None:
 
 def test_one_label_an_image_has_no_such_table() -> None:
     """Its classes have a picture of their own, and its scores are headed by accuracy."""
-    assert labels(sample_report()) == ("", [], [])
+    assert labels(sample_report()).columns == []
     titles = {table.title: [column.head for column in table.columns] for table in tables(sample_report())}
     assert "Label by label" not in titles
     assert titles["Scores"][1] == "accuracy"
