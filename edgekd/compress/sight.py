@@ -1,11 +1,10 @@
 """What is there before anything was made: the images, the teacher, the targets and the networks that could be its students.
 
-In: an open `Story`, and what its notes said. Out: `Sight`, which `suggest` draws conclusions from and a person reads. Sizes, MACs and floors are
+In: an open `Story`. Out: `Sight`, which `suggest` draws conclusions from and a person reads. Sizes, MACs and floors are
 computed from the networks' own layers and the targets' data sheets; nothing is timed here.
 """
 
 import csv
-from collections.abc import Sequence
 from pathlib import Path
 from statistics import median
 
@@ -18,6 +17,7 @@ from edgekd.compress import teacher as teachers
 from edgekd.compress.plan import Count, counted, floors, predicted_sizes
 from edgekd.compress.story import Story
 from edgekd.data.folders import ENDINGS
+from edgekd.data.images import TestFrom
 from edgekd.data.source import OWN_TEST_SHARE
 from edgekd.errors import UsageError
 from edgekd.models.load import OnnxTeacher
@@ -111,7 +111,7 @@ class Sight(msgspec.Struct, frozen=True, kw_only=True):
     targets: list[Aim]
 
 
-def looked(story: Story, pictures: Pictures | None, notes: Sequence[str]) -> Sight:
+def looked(story: Story, pictures: Pictures | None) -> Sight:
     """What a story has.
 
     Raises:
@@ -138,7 +138,7 @@ def looked(story: Story, pictures: Pictures | None, notes: Sequence[str]) -> Sig
         floors_ms=floors(story, count),
     )
     aims = [_aim(story, name, host) for name, host in story.recipe.on.items()]
-    return Sight(data=_data(story, pictures, notes), teacher=teacher, students=offers, reason=reason, targets=aims)
+    return Sight(data=_data(story, pictures), teacher=teacher, students=offers, reason=reason, targets=aims)
 
 
 def picked(sight: Sight) -> tuple[Student, ...]:
@@ -164,7 +164,7 @@ def pictures_of(spec: str, base: Path) -> Pictures | None:
     )
 
 
-def _data(story: Story, pictures: Pictures | None, notes: Sequence[str]) -> Data:
+def _data(story: Story, pictures: Pictures | None) -> Data:
     summary, images = story.report.data, story.images
     assert summary is not None
     return Data(
@@ -172,7 +172,7 @@ def _data(story: Story, pictures: Pictures | None, notes: Sequence[str]) -> Data
         train=summary.train,
         valid=summary.valid,
         test=summary.test,
-        test_from=_test_from(story.recipe.test, notes),
+        test_from=_test_from(story.recipe.test, images.test_from),
         shape=summary.shape,
         pictures=pictures,
         flip=images.flip,
@@ -183,16 +183,15 @@ def _data(story: Story, pictures: Pictures | None, notes: Sequence[str]) -> Data
     )
 
 
-def _test_from(stated: str | None, notes: Sequence[str]) -> str:
-    """Where the test images come from, which reading the data told."""
+def _test_from(stated: str | None, found: TestFrom) -> str:
+    """Where the test images come from, in words."""
     if stated is not None:
         return f"from {stated}"
-    lacking = next((note for note in notes if "has no test split" in note), None)
-    if lacking is None:
-        return "the data's own"
-    if "its validation images are the test set" in lacking:
-        return "the data's validation images; validation is cut from train"
-    return f"{units.percent_text(OWN_TEST_SHARE, 0)} of all, cut off as there is no test split"
+    return {
+        "own": "the data's own",
+        "validation": "the data's validation images; validation is cut from train",
+        "cut": f"{units.percent_text(OWN_TEST_SHARE, 0)} of all, cut off as there is no test split",
+    }[found]
 
 
 def _offers(story: Story, teacher: str, count: Count) -> tuple[list[Offer], str]:

@@ -22,7 +22,7 @@ from edgekd.compress.story import UNBALANCED
 from edgekd.data.pictures import held_at
 from edgekd.distill import leading
 from edgekd.distill.defaults import all_steps, filled
-from edgekd.events import Emit, Event, Note, silent
+from edgekd.events import Emit, silent
 from edgekd.models.pick import LARGE
 from edgekd.phases import DEFAULT, MANY_CLASSES, MANY_TERMS, Phase, Temperature, Train
 from edgekd.recipe import Recipe
@@ -57,19 +57,12 @@ def suggest(recipe: Recipe, *, base: Path, emit: Emit = silent) -> Suggestion:
     Raises:
         EdgekdError: what `compress` would refuse before training.
     """
-    notes: list[str] = []
-
-    def kept(event: Event) -> None:
-        if isinstance(event, Note):
-            notes.append(event.text)
-        emit(event)
-
     pictures = pictures_of(recipe.data, base)
     draft = Draft(recipe)
     _hold(draft, pictures, base)
-    with looking(draft.recipe, base, kept) as story:
+    with looking(draft.recipe, base, emit) as story:
         students.check(story)
-        sight = looked(story, pictures, notes)
+        sight = looked(story, pictures)
         draft.put(phase=students.phases_of(story))
     _data(draft, sight)
     _teacher(draft, sight)

@@ -7,7 +7,7 @@ Pixels are uint8 (n, h, w, c) with c = 1 or 3. Nothing here augments, normalises
 import hashlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TypeAlias
+from typing import Literal, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +17,7 @@ from edgekd.errors import UsageError
 Pixels: TypeAlias = NDArray[np.uint8]
 Integers: TypeAlias = NDArray[np.int64]
 Reader: TypeAlias = Callable[[Integers], Pixels]
+TestFrom: TypeAlias = Literal["own", "validation", "cut"]
 """The source's own indices (k,) → their pixels (k, h, w, c)."""
 _CHUNK = 256
 """Images that are read at a time."""
@@ -75,7 +76,8 @@ class Images:
 class Source:
     """All that a spec names. `flip`: mirroring keeps an image's meaning. `sha256` changes with any pixel, label, class name or split.
 
-    `unreadable` names files that were dropped; `notes` are doubts that a report must carry.
+    `unreadable` names files that were dropped; `notes` are doubts that a report must carry. `test_from`: a test split of the data's own or of another
+    spec, the data's validation split, or a share of all that was cut off.
     """
 
     spec: str
@@ -87,6 +89,7 @@ class Source:
     flip: bool
     unreadable: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    test_from: TestFrom = "own"
 
 
 @dataclass(frozen=True, eq=False)

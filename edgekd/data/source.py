@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from edgekd import userfile
 from edgekd.data import arrays, folders, named, tables
-from edgekd.data.images import Found, Images, Source, class_counts, shared
+from edgekd.data.images import Found, Images, Source, TestFrom, class_counts, shared
 from edgekd.data.matrices import UNKNOWN
 from edgekd.data.pictures import Wanted, some
 from edgekd.data.splits import Mask, hold_out, keep, tail_counts
@@ -69,6 +69,7 @@ def load(
     _check_train(found, spec, fewest, emit)
     rest = _Rest(found.train, None if found.groups is None else np.asarray(found.groups, dtype=np.str_))
     held, content, unreadable, notes = found.test, found.content, found.unreadable, found.notes
+    test_from: TestFrom = "validation" if test is None and found.valid_is_test else "own"
     classes = (*found.classes, *(name for name in known if name not in found.classes)) if test is not None else found.classes
     if test is not None:
         height, width, depth = found.train.shape
@@ -79,7 +80,7 @@ def load(
         if found.lacks_test is not None:
             raise UsageError(found.lacks_test)
         rest, held = rest.cut(OWN_TEST_SHARE)
-        notes = (*notes, OWN_SPLIT)
+        notes, test_from = (*notes, OWN_SPLIT), "cut"
         emit(Note(text=f"{spec} has no test split: {len(held)} images, the same share of every class, were cut off for it"))
     valid = found.test if test is not None and found.valid_is_test else found.valid
     # A share of all that was there to learn from: 10 % is 10 % also where the test images were just cut off.
@@ -93,7 +94,7 @@ def load(
     notes = (*notes, *_doubted(held, valid, rest.images, emit))
     _say_uncovered(held, "test", classes, emit)
     _say_uncovered(valid, "validation", found.classes, emit)
-    source = Source(spec, classes, rest.images, valid, held, "", found.flip, unreadable, notes)
+    source = Source(spec, classes, rest.images, valid, held, "", found.flip, unreadable, notes, test_from)
     return replace(source, sha256=_fingerprint(source, content))
 
 

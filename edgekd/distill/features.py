@@ -1,10 +1,10 @@
 """Losses on what networks compute on the way: `feature`, `attention`, `relation`, `contrast`, `review`.
 
 Takes features of both networks, maps (batch, channels, height, width) or vectors (batch, width), already of equal shape where a loss says so
-(`projectors` sees to that); gives one scalar, the mean over the batch. float16 and bfloat16 are widened to float32 first. Gradients reach the
+(`bridges` sees to that); gives one scalar, the mean over the batch. float16 and bfloat16 are widened to float32 first. Gradients reach the
 student's features; hand over the teacher's detached.
 
-It holds nothing that is learnt, and does not choose which features belong together (`projectors`, `models.taps`).
+It holds nothing that is learnt, and does not choose which features belong together (`bridges`, `models.taps`).
 
 Sources:
     feature: Romero et al., "FitNets: Hints for Thin Deep Nets", ICLR 2015, arXiv:1412.6550.

@@ -2,8 +2,8 @@
 
 In: the old student, how much it counts, and old images where they are there. Out: a `Beside` with the losses `keep` and, with old images,
 `replay`. At each step the old student, frozen and in eval mode, answers the step's images, and the new one is asked for the same about the
-classes that the old one knows (`keep`). Old images come as a second, smaller batch, changed as the step's own are, or as plain: their labels are
-`replay`, and the old student answers them too. Which of them, and in which views, is decided by seed and step alone. Nothing is learnt or
+classes that the old one knows (`keep`). Old images join them, half as many, changed as the step's own are, or as plain: their labels are `replay`,
+and the old student answers them too. Which of them, and in which views, is decided by seed and step alone. Nothing is learnt or
 remembered here, so that a resumed run needs no state.
 
 What the labels of the step's own images ask is the phase's business. Over all classes, images of new ones push all old ones down alike. `keep` does
