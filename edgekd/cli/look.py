@@ -27,11 +27,16 @@ def report(runs: Runs, *, format: Format = "text", face: Face) -> None:
     Of several: in what their recipes differ, then the figures of every file. --format html draws them, csv is for a spreadsheet.
     """
     from edgekd.errors import UsageError
+    from edgekd.events import Note
     from edgekd.reportfile import read_report
+    from edgekd.run import is_taken_up
 
     if format not in FORMATS:
         raise UsageError(f"--format takes {', '.join(FORMATS)}; got {format!r}")
     found = [read_report(run) for run in runs]
+    with face.watching() as emit:
+        for run in filter(is_taken_up, runs):
+            emit(Note(text=f"{run} was taken up again and has not ended: its report is of before", level="warning"))
     if format == "csv" and not face.json:
         from edgekd.report.runs import lettered
         from edgekd.report.sheet import sheet

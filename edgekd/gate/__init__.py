@@ -14,9 +14,10 @@ from pathlib import Path
 import msgspec
 
 from edgekd import budget
+from edgekd.beside import model_sha256
 from edgekd.budget import choose
 from edgekd.budget.growth import plain
-from edgekd.errors import MissingError, UsageError
+from edgekd.errors import EdgekdError, MissingError, UsageError
 from edgekd.events import Emit, Note, silent
 from edgekd.gate.bare import bare_report, is_bare
 from edgekd.gate.limits import Found, bounds, named, nearest_budget, read_budget, recipe_limits
@@ -72,6 +73,9 @@ def check(
     for path in paths:
         if is_taken_up(Path(path)):
             emit(Note(text=f"{path} was taken up again and has not ended: its report is of before", level="warning"))
+    for where, report in reports:
+        for file in _other_files(Path(where), report):
+            emit(Note(text=f"{file} is not the file that the report of {where} tells of: what holds there was measured of another", level="warning"))
     recipes = [recipe_limits(report) if own else [] for _, report in reports]
     for (where, _), limits_of_recipe in zip(reports, recipes, strict=True):
         if limits_of_recipe:
@@ -90,6 +94,19 @@ def check(
             before = _verdicts(reports[:-1], held[:-1], against, why=why, several=len(reports) > 1)
             return before + _verdicts([(where, report)], held[-1:], then, why=why, several=len(reports) > 1, looks=SITTINGS)
         return _verdicts(reports, held, against, why=why, several=len(reports) > 1)
+
+
+def _other_files(folder: Path, report: Report) -> Iterator[Path]:
+    """Files of a run that are no longer those of its report, as one that was exported over or cut off."""
+    for artifact in report.artifacts if folder.is_dir() else ():
+        file = folder / artifact.path
+        if file.suffix == ".onnx" and file.is_file():
+            try:
+                same = model_sha256(file) == artifact.sha256
+            except EdgekdError:
+                same = False
+            if not same:
+                yield file
 
 
 def read_all(paths: Sequence[Path | str], *, deep: bool) -> list[tuple[str, Report]]:

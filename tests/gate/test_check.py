@@ -11,6 +11,7 @@ import pytest
 
 from edgekd.errors import MissingError, MissingExtra, install_line
 from edgekd.events import Event, Note, silent
+from edgekd.files import sha256_file
 from edgekd.gate import check
 from edgekd.gate.limits import limits_from
 from edgekd.limit import Limit
@@ -274,6 +275,23 @@ def test_a_report_that_lost_the_file_is_not_let_off(tmp_path: Path) -> None:
     paths = [written(tmp_path / "whole", report), written(tmp_path / "lost", replace(report, artifacts=kept, shipped={}))]
     verdicts = check(paths, [Limit(artifact=SHIPPED, size="400 kB")])
     assert [verdict.state for verdict in verdicts] == ["pass", "missing"]
+
+
+def test_a_file_that_is_no_longer_the_one_that_was_measured_is_said(tmp_path: Path) -> None:
+    """Its verdicts are of the report, which tells of another; one that is as it was, or is not there, needs no word."""
+    report, said = sample_report(), list[Event]()
+    (tmp_path / "run").mkdir()
+    file = brightness(tmp_path / "run" / "m.onnx")
+    first, *others = report.artifacts
+    kept = replace(first, path="m.onnx", sha256=sha256_file(file))
+    written(tmp_path / "run", replace(report, artifacts=[kept, *others]))
+    check([tmp_path / "run"], [Limit(size="400 kB")], emit=said.append)
+    assert said == []
+    for content in (b"cut off", brightness(tmp_path / "other.onnx", {}).read_bytes()):
+        file.write_bytes(content)
+        check([tmp_path / "run"], [Limit(size="400 kB")], emit=said.append)
+    (text,) = {event.text for event in said if isinstance(event, Note)}
+    assert text == f"{file} is not the file that the report of {tmp_path / 'run'} tells of: what holds there was measured of another"
 
 
 def test_a_run_that_was_taken_up_again_is_said(tmp_path: Path) -> None:
