@@ -86,7 +86,7 @@ class Stated(Struct, frozen=True, kw_only=True):
         require(len(told) != 1, "mean and std stand together", ", ".join(told))
         if self.mean is not None and self.std is not None:
             scale = "mean and std are of values in [0, 1]: divide those of 0 to 255 by 255"
-            require(all(0 <= mean <= 1 for mean in self.mean) and all(std <= 1 for std in self.std), scale, ", ".join(told))
+            require(all(0 <= mean <= 1 for mean in self.mean), scale, ", ".join(told))
             Preprocess(mean=self.mean, std=self.std)
 
     def over(self, known: Preprocess) -> Preprocess:

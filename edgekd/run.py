@@ -68,10 +68,10 @@ class Run:
     main = True
     """Whether this process writes what stands in the folder."""
 
-    def __init__(self, folder: Path, origin: str, recipe_toml: str, lock: int, listener: Emit, agree: Callable[[Any], Any]) -> None:
+    def __init__(self, folder: Path, origin: str, unbegun: str | None, lock: int, listener: Emit, agree: Callable[[Any], Any]) -> None:
         self.folder = folder
         self.origin = origin
-        self._recipe_toml: str | None = recipe_toml
+        self._unbegun = unbegun
         self._lock: int | None = lock
         self._listener = listener
         self._agree = agree
@@ -102,11 +102,11 @@ class Run:
                     shutil.rmtree(left)
                 else:
                     left.unlink(missing_ok=True)
-            run = cls(folder, origin, recipe_toml, lock, emit, agree)
-            if not _has_ended(folder):
-                run.begin()
+            ended = _has_ended(folder)
+            if not ended:
+                _begin(folder, origin, recipe_toml)  # before all else: a folder is no run without it
             agree(None)
-            return run
+            return cls(folder, origin, recipe_toml if ended else None, lock, emit, agree)
         except BaseException:
             release(lock)
             raise
@@ -140,12 +140,11 @@ class Run:
         self._listener(event)
 
     def begin(self) -> None:
-        """Write whose run it is and by which recipe, once. A run that has ended stays what it is until a stage is asked for: what is refused before
-        that, as a network that does not exist, has cost nothing."""
-        if self._recipe_toml is not None:
-            write_atomic(self.folder / _MANIFEST, as_json(Manifest(origin=self.origin)))
-            write_atomic(self.folder / "recipe.toml", self._recipe_toml)
-            self._recipe_toml = None
+        """Make a run that has ended this recipe's, once. It stays what it is until a stage is asked for: what is refused before that, as a network
+        that does not exist, has cost nothing."""
+        if self._unbegun is not None:
+            _begin(self.folder, self.origin, self._unbegun)
+            self._unbegun = None
 
     def stands(self, name: str, key: Mapping[str, Any]) -> bool:
         """Whether a stage was finished for that input; nothing is begun."""
@@ -178,6 +177,12 @@ class Run:
 
 
 # Parts ----------------------------------------------------------------------------------------------------------------
+
+
+def _begin(folder: Path, origin: str, recipe_toml: str) -> None:
+    """Write whose run a folder is, and by which recipe."""
+    write_atomic(folder / _MANIFEST, as_json(Manifest(origin=origin)))
+    write_atomic(folder / "recipe.toml", recipe_toml)
 
 
 def _refuse_foreign(folder: Path, origin: str) -> None:
@@ -216,6 +221,11 @@ def origin_of(folder: Path) -> str | None:
     """Whose run a folder is, by its manifest; None where it is none's."""
     found = _manifest(folder)
     return None if found is None else found.origin
+
+
+def run_folder(named: Path) -> Path:
+    """The folder of a run that is named by it, or by its report.json."""
+    return named.parent if named.name == "report.json" else named
 
 
 def is_taken_up(folder: Path) -> bool:

@@ -116,6 +116,20 @@ def test_the_manifest_names_every_file(tmp_path: Path) -> None:
         assert json.loads((tmp_path / "r" / "manifest.json").read_text())["files"] == {}
 
 
+def test_a_disk_that_fills_at_the_start_leaves_a_folder_that_may_be_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The manifest comes before all else, so that what is left is nobody's."""
+
+    def full(*_: object) -> None:
+        raise RunError("the disk is full")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(run, "write_atomic", full)
+        with pytest.raises(RunError, match="the disk is full"):
+            opened(tmp_path / "r")
+    with opened(tmp_path / "r"):
+        assert (tmp_path / "r" / "manifest.json").is_file()
+
+
 def test_a_run_that_has_ended_is_left_as_it_is_until_a_stage_is_asked_for(tmp_path: Path) -> None:
     """So that a name mistyped on a second call does not become its recipe, or take its hashes."""
     finished(tmp_path)

@@ -96,14 +96,11 @@ def tighter(reports: Sequence[Report], limits: Sequence[Limit], margin: float) -
 
 
 def unseen(reports: Sequence[Report], limits: Sequence[Limit]) -> Iterator[str]:
-    """Every bound on what none of the reports measured, as a target that is called otherwise now, and why: a sentence each."""
+    """Every bound on files that none of the reports has, as of a target that is called otherwise now, and why: a sentence each."""
     for limit in limits:
-        for claim in (each for each in claims(limit) if _is_figure(each)):
-            found = [choose.artifacts(report, limit.artifact, choose.target(report, limit)) for report in reports]
-            seen = [figure for report in reports for figure in _seen(report, limit, claim)]
-            if all(isinstance(each, Unknown) for each in seen):
-                why = next((each.why for each in seen if isinstance(each, Unknown)), next((each for each in found if isinstance(each, str)), ""))
-                yield f"{claim.quantity} = {claim.shown} bounds nothing that was measured: {why}"
+        found = [choose.artifacts(report, limit.artifact, choose.target(report, limit)) for report in reports]
+        if all(isinstance(each, str) for each in found):
+            yield from (f"{claim.quantity} = {claim.shown} bounds no file: {found[0]}" for claim in claims(limit))
 
 
 def _is_figure(claim: Claim) -> bool:

@@ -66,6 +66,7 @@ def budget_tighten(paths: Measured = None, *, margin: Margin = "10 %", budget: O
     None is loosened, growth stays, and the file keeps its comments and its order.
     """
     from edgekd.budget.margin import tighter, unseen
+    from edgekd.budget.rules import claims
     from edgekd.errors import MissingError
     from edgekd.files import write_atomic
     from edgekd.gate.limits import nearest_budget, read_budget
@@ -87,10 +88,10 @@ def budget_tighten(paths: Measured = None, *, margin: Margin = "10 %", budget: O
         mark = codecs.BOM_UTF8 if data.startswith(codecs.BOM_UTF8) else b""
         write_atomic(found.file, mark + tightened(data.decode("utf-8-sig"), found.file, changes).encode())
     lines = [f"{each.quantity}: {each.before} → {each.after} ({each.measured} was measured)" for each in changes]
-    none = f"no limit of {found.file} {'that was measured ' if notes else ''}has more room than the margin of {margin}"
+    if notes and len(notes) == sum(len(list(claims(limit))) for limit in found.budget.limit):
+        raise MissingError(f"no limit of {found.file} bounds a file of {', '.join(map(str, named))}: {notes[0]}")
+    none = f"no{' other' if notes else ''} limit of {found.file} has more room than the margin of {margin}"
     face.result("\n".join([*notes, *([*lines, f"wrote {found.file}"] if lines else [none])]), {"changes": changes, "notes": notes})
-    if notes:
-        raise typer.Exit(MissingError.exit_code)
 
 
 def baseline_save(paths: Kept, *, out: NewBaseline = Path("budget/report.json"), face: Face) -> None:

@@ -16,8 +16,8 @@ from edgekd.errors import UsageError
 
 Pixels: TypeAlias = NDArray[np.uint8]
 Integers: TypeAlias = NDArray[np.int64]
-Reader: TypeAlias = Callable[[Integers], Pixels]
 TestFrom: TypeAlias = Literal["own", "validation", "cut"]
+Reader: TypeAlias = Callable[[Integers], Pixels]
 """The source's own indices (k,) → their pixels (k, h, w, c)."""
 _CHUNK = 256
 """Images that are read at a time."""

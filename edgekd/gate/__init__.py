@@ -24,7 +24,7 @@ from edgekd.gate.limits import Found, bounds, named, nearest_budget, read_budget
 from edgekd.limit import Limit
 from edgekd.record import Report, Verdict
 from edgekd.reportfile import read_report
-from edgekd.run import is_taken_up
+from edgekd.run import is_taken_up, run_folder
 
 NEED_GRAPH = {"params", "macs", "opset", "operators", "layers"}
 """Quantities of a bare file that take a look at its graph."""
@@ -66,22 +66,24 @@ def check(
     typed, own_targets = named(limits or [], Path())
     given = [*typed, *(ruling.budget.limit if ruling is not None else [])]
     own_targets |= ruling.own_targets if ruling is not None else {}
+    if grows and found is not None and found.budget.baseline is not None:
+        emit(Note(text=f"baseline read from {found.file}"))
     if ruling is not None and ruling.budget.limit:
         emit(Note(text=f"limits read from {ruling.file}"))
     deep = why or graph_needed(given)
     reports = read_all(paths, deep=deep)
     for path in paths:
-        if is_taken_up(Path(path)):
+        if is_taken_up(run_folder(Path(path))):
             emit(Note(text=f"{path} was taken up again and has not ended: its report is of before", level="warning"))
-    for where, report in reports:
-        for file in _other_files(Path(where), report):
-            emit(Note(text=f"{file} is not the file that the report of {where} tells of: what holds there was measured of another", level="warning"))
     recipes = [recipe_limits(report) if own else [] for _, report in reports]
     for (where, _), limits_of_recipe in zip(reports, recipes, strict=True):
         if limits_of_recipe:
             emit(Note(text=f"limits read from the recipe in {where}"))
     held = [_distinct([*limits_of_recipe, *given]) for limits_of_recipe in recipes]
     held = [_own(limits, report, reports) for limits, (_, report) in zip(held, reports, strict=True)]
+    for (where, report), its in zip(reports, held, strict=True):
+        for file in _other_files(run_folder(Path(where)), report, its):
+            emit(Note(text=f"{file} is not the file that the report of {where} tells of: what holds there was measured of another", level="warning"))
     with _baseline(baseline, found, paths, deep=deep) as (against, model):
         if measure:
             where, report = reports[-1]
@@ -96,13 +98,16 @@ def check(
         return _verdicts(reports, held, against, why=why, several=len(reports) > 1)
 
 
-def _other_files(folder: Path, report: Report) -> Iterator[Path]:
-    """Files of a run that are no longer those of its report, as one that was exported over or cut off."""
-    for artifact in report.artifacts if folder.is_dir() else ():
-        file = folder / artifact.path
-        if file.suffix == ".onnx" and file.is_file():
+def _other_files(folder: Path, report: Report, limits: Sequence[Limit]) -> Iterator[Path]:
+    """Files under limits that are no longer those of their report, as one that was exported over or cut off."""
+    found = [choose.artifacts(report, limit.artifact, choose.target(report, limit)) for limit in limits]
+    for path, sha256 in {artifact.path: artifact.sha256 for each in found if isinstance(each, list) for artifact in each}.items():
+        file = folder / path
+        if folder.is_dir() and file.suffix == ".onnx" and file.is_file():
             try:
-                same = model_sha256(file) == artifact.sha256
+                same = model_sha256(file) == sha256
+            except OSError:
+                continue  # nothing is known of it, and nothing needs it
             except EdgekdError:
                 same = False
             if not same:

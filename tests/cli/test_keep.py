@@ -40,16 +40,20 @@ def test_from_a_file_to_a_gate_that_holds(tmp_path: Path) -> None:
     assert process(tmp_path, "check").returncode == 0
 
 
-def test_a_limit_that_bounds_nothing_is_named_when_limits_are_lowered(tmp_path: Path) -> None:
-    """As `check` calls it missing, with its exit code; the others are lowered all the same."""
+def test_a_limit_that_bounds_no_file_is_named_when_limits_are_lowered(tmp_path: Path) -> None:
+    """The others are lowered all the same; where none is left there was nothing to do, and that is no success."""
     written(tmp_path / "run", sample_report())
     limits = ('artifact = "student/resnet9/int8-cpu"', 'artifact = "student/resnet20/int8-cpu"', 'target = "gone"')
     (tmp_path / "budget.toml").write_text("".join(f'[[limit]]\n{whose}\nsize = "9 MB"\n' for whose in limits))
     done = process(tmp_path, "budget", "tighten", "run", "--json")
     found = json.loads(done.stdout)
-    assert (done.returncode, [each["place"] for each in found["changes"]]) == (2, [1])
-    assert [note.split(": ")[0] for note in found["notes"]] == ["size = 9 MB bounds nothing that was measured"] * 2
+    assert (done.returncode, [each["place"] for each in found["changes"]]) == (0, [1])
+    assert [note.split(": ")[0] for note in found["notes"]] == ["size = 9 MB bounds no file"] * 2
     assert "no artifact matches 'student/resnet9/int8-cpu'" in found["notes"][0]
+    (tmp_path / "budget.toml").write_text(f'[[limit]]\n{limits[2]}\nsize = "9 MB"\n')
+    done = process(tmp_path, "budget", "tighten", "run")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "bounds a file of run: size = 9 MB bounds no file: " in done.stderr
 
 
 def test_a_run_is_bounded_by_what_it_ships(tmp_path: Path) -> None:

@@ -285,13 +285,18 @@ def test_a_file_that_is_no_longer_the_one_that_was_measured_is_said(tmp_path: Pa
     first, *others = report.artifacts
     kept = replace(first, path="m.onnx", sha256=sha256_file(file))
     written(tmp_path / "run", replace(report, artifacts=[kept, *others]))
-    check([tmp_path / "run"], [Limit(size="400 kB")], emit=said.append)
+    check([tmp_path / "run"], [Limit(artifact=kept.name, size="4 MB")], emit=said.append)
     assert said == []
     for content in (b"cut off", brightness(tmp_path / "other.onnx", {}).read_bytes()):
         file.write_bytes(content)
-        check([tmp_path / "run"], [Limit(size="400 kB")], emit=said.append)
+        check([tmp_path / "run"], [Limit(artifact=kept.name, size="4 MB")], emit=said.append)
     (text,) = {event.text for event in said if isinstance(event, Note)}
     assert text == f"{file} is not the file that the report of {tmp_path / 'run'} tells of: what holds there was measured of another"
+    said.clear()
+    check([tmp_path / "run"], [Limit(artifact=SHIPPED, size="4 MB")], emit=said.append)
+    assert said == []  # no limit is about it
+    check([tmp_path / "run" / "report.json"], [Limit(artifact=kept.name, size="4 MB")], emit=said.append)
+    assert len(said) == 1
 
 
 def test_a_run_that_was_taken_up_again_is_said(tmp_path: Path) -> None:

@@ -32,7 +32,7 @@ def version_of(log: str) -> Optional[str]:
 
 def version_text(number: int) -> str:
     """As in 10.3.0, of 100300; up to version 9 it was one digit shorter: 8.6.1 of 8601."""
-    unit = 10000 if number >= 100000 else 1000
+    unit = 1000 if number < 10000 else 10000
     return "{}.{}.{}".format(number // unit, number % unit // 100, number % 100)
 
 
