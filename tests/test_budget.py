@@ -8,9 +8,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from edgekd.budget import exit_code, judge
+from edgekd.budget import exit_code, figures, judge
 from edgekd.errors import UsageError
 from edgekd.limit import Limit
+from edgekd.measurements import Launch, Timing
 from edgekd.record import OWN_SPLIT, Artifact, Report, Verdict
 from edgekd.scores import Metric
 from tests.report.sample import SHIPPED, TEACHER, sample_report
@@ -217,6 +218,18 @@ def test_what_is_not_a_number_never_passes(metric: Metric) -> None:
     assert _one(Limit(latency_p50="9 s"), _with_measurement(timing=broken)).state == "missing"
 
 
+def test_an_interval_beyond_what_there_can_be_is_damaged() -> None:
+    """An accuracy that may be below 0 was not measured."""
+    report = _with_score(metrics={"accuracy": Metric(value=0.5, low=-0.5, high=0.9, n=9)})
+    assert _one(Limit(accuracy=0.4), report).state == "missing"
+
+
+def test_a_time_of_nothing_is_no_time() -> None:
+    """A sample of 0 ms is missing, not an error."""
+    timing = Timing(launches=[Launch(load_ms=1, first_ms=1, rounds=[[1.0, 0.0]])] * 2)
+    assert _one(Limit(latency_p50="9 s"), _with_measurement(timing=timing)).state == "missing"
+
+
 # Choosing -------------------------------------------------------------------------------------------------------------
 
 
@@ -302,6 +315,12 @@ def test_a_part_says_of_what_and_by_how_much_it_is_over() -> None:
     assert (own.state, own.text) == ("pass", "30.1 %; 19.9 points to spare. 100 % is student/resnet20/fp32.")
 
 
+def test_what_is_compared_with_is_the_teachers_own_file() -> None:
+    """Whichever of its files stands first."""
+    turned = replace(REPORT, artifacts=REPORT.artifacts[::-1])
+    assert _one(Limit(relative={"size": "25 %"}), turned).measured == pytest.approx(331_954 / 3_441_210)
+
+
 def test_parts_of_times_are_those_taken_in_turn() -> None:
     """The inverse of the speedup; without a ratio, or with a damaged one, there is none, and a p95 needs one machine for both."""
     whole, part = _one(Limit(speedup=1)).measured, _one(Limit(relative={"latency": 1})).measured
@@ -332,6 +351,15 @@ def test_several_looks_widen_what_is_timed_and_nothing_else() -> None:
     assert [(a.quantity, a.text == b.text) for a, b in zip(once, often, strict=True)] == [
         ("size", True), ("latency_p95", False), ("accuracy", True),
     ]  # fmt: skip
+
+
+def test_more_looks_need_wider_intervals() -> None:
+    """Of eight looks each is at 99.4 %."""
+    assert figures.confidence(8) == pytest.approx(0.99375)
+    once, often = (figures.latency(50, figures.Ask(REPORT, REPORT.artifact(SHIPPED), "cpu", looks=looks)) for looks in (1, 8))
+    assert isinstance(once, tuple)
+    assert isinstance(often, tuple)
+    assert often[1] < once[1] < once[2] < often[2]
 
 
 # Growth ---------------------------------------------------------------------------------------------------------------

@@ -55,6 +55,27 @@ def test_reads_what_a_person_writes(parse: Callable[[units.Quantity], float], te
 
 
 @pytest.mark.parametrize(
+    ("parse", "text", "expected"),
+    [
+        (units.parse_bytes, "2 GB", 2e9),
+        (units.parse_bytes, "1 TB", 1e12),
+        (units.parse_bytes, "2 GiB", 2 * 2**30),
+        (units.parse_bytes, "1 TiB", 2**40),
+        (units.parse_time_ms, "500 ns", 5e-4),
+        (units.parse_count, "3G", 3e9),
+        (units.parse_count, "1T", 1e12),
+        (units.parse_energy, "5 nJ", 5e-9),
+        (units.parse_energy, "800 µJ", 8e-4),
+        (units.parse_energy, "800 uJ", 8e-4),
+        (units.parse_energy, "1.2 kJ", 1200.0),
+    ],
+)
+def test_every_unit_means_what_it_says(parse: Callable[[units.Quantity], float], text: str, expected: float) -> None:
+    """The large and the small ones, too."""
+    assert parse(text) == pytest.approx(expected, rel=1e-12)
+
+
+@pytest.mark.parametrize(
     ("text", "expected"),
     [
         (units.bytes_text(1_080_000), "1.08 MB"),

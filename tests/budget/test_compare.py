@@ -53,6 +53,26 @@ def test_a_worse_accuracy_fell() -> None:
     assert apart.rise[2] - apart.rise[1] > paired.rise[2] - paired.rise[1]
 
 
+def test_a_paired_changes_interval_holds_its_value() -> None:
+    """Its low end is the lower one."""
+    teacher, student = REPORT.score(TEACHER), REPORT.score(SHIPPED)
+    assert teacher is not None
+    assert student is not None
+    now = replace(REPORT, scores=[replace(student, artifact=TEACHER)])
+    change = of(changes(now, replace(REPORT, scores=[teacher])), TEACHER, "accuracy")
+    assert change.rise is not None
+    assert change.rise[1] < change.rise[0] < change.rise[2] < 0
+
+
+def test_energies_are_compared_too() -> None:
+    """Where both were metered on one rail."""
+    now, then = (
+        replace(REPORT, measurements=[replace(each, energy=joules, energy_rail="VDD_IN", energy_reason=None) for each in REPORT.measurements])
+        for joules in (3e-3, 2e-3)
+    )
+    assert of(changes(now, then), SHIPPED, "energy").rise == pytest.approx((0.5, 0.5, 0.5))
+
+
 def test_times_of_another_machine_have_no_rise() -> None:
     """And the reason stands below."""
     then = replace(REPORT, hosts={"here": replace(REPORT.hosts["here"], cores=8)})

@@ -1,6 +1,7 @@
 """Bounds from what was measured, with room to spare."""
 
 import re
+from typing import Any
 
 import msgspec
 import pytest
@@ -11,11 +12,17 @@ from edgekd.budget import judge
 from edgekd.budget.margin import bound_text, left_out, suggested, tighter, vague
 from edgekd.budget.rules import BYTES, COUNT, RULES
 from edgekd.limit import Limit
+from edgekd.measurements import Launch, Timing
 from edgekd.record import Report
 from tests.report.sample import SHIPPED, TEACHER, sample_report
 
 REPORT = sample_report()
 replace = msgspec.structs.replace
+
+
+def measured(**changes: Any) -> Report:
+    """The sample, what ships measured otherwise."""
+    return replace(REPORT, measurements=[replace(each, **changes) if each.artifact == SHIPPED else each for each in REPORT.measurements])
 
 
 def test_what_ships_is_bounded() -> None:
@@ -24,6 +31,13 @@ def test_what_ships_is_bounded() -> None:
         Limit(target="cpu", size="366 kB", params="297k", macs="44.7M", speedup="5.30×", accuracy="89.8 %"),
         Limit(target="cpu", host="Example Four 4000", latency_p50="1.19 ms", memory="12.6 MB"),
     ]
+
+
+@pytest.mark.parametrize(("provider", "chip"), [("CPUExecutionProvider", "Example Four 4000"), ("TensorrtExecutionProvider", "Example RTX")])
+def test_a_limit_on_times_names_the_chip_that_computed(provider: str, chip: str) -> None:
+    """On a machine that has a GPU, too."""
+    report = replace(measured(provider=provider), hosts={"here": replace(REPORT.hosts["here"], gpu="Example RTX")})
+    assert [limit.host for limit in suggested(report, 0.1)] == [None, chip]
 
 
 @pytest.mark.parametrize("margin", [0.0, 0.001, 0.1, 1.0])
@@ -51,6 +65,13 @@ def test_what_is_hardly_known_gets_no_limit() -> None:
     (told,) = left_out(report)
     assert told.startswith(f"accuracy of {SHIPPED} gets no limit: 25.0 %, which may be 8.9 %, bounds nothing. Score it on more images")
     assert list(left_out(REPORT)) == []
+
+
+def test_a_time_that_may_be_three_times_as_long_gets_no_limit() -> None:
+    """Launches of 1, 1.4 and 1.9 ms tell little of the next."""
+    report = measured(timing=Timing(launches=[Launch(load_ms=1, first_ms=1, rounds=[[ms] * 50]) for ms in (1.0, 1.4, 1.9)]))
+    assert all(limit.latency_p50 is None for limit in suggested(report, 0.1))
+    assert any(told.startswith(f"latency_p50 of {SHIPPED} gets no limit") for told in left_out(report))
 
 
 def test_several_that_ship_are_named() -> None:
@@ -117,6 +138,14 @@ def test_a_limit_on_several_files_leaves_room_for_each() -> None:
     larger = replace(REPORT, artifacts=[replace(each, size=2 * each.size) for each in REPORT.artifacts])
     assert [each.after for each in tighter([REPORT, larger], [Limit(artifact="int8", size="9 MB")], 0.0)] == ["664 kB"]
     assert list(tighter([REPORT], [Limit(artifact="none", size="9 MB")], 0.0)) == []
+
+
+def test_a_bound_on_what_is_known_of_one_file_alone_stays() -> None:
+    """What the other came to may be near it; where none is known there is nothing to tighten."""
+    students = [each for each in REPORT.artifacts if each.role == "student"]
+    report = replace(REPORT, artifacts=[*students, replace(students[0], network="other")])
+    for scores in (REPORT.scores, [each for each in REPORT.scores if each.artifact != "student/resnet20/fp32"]):
+        assert list(tighter([replace(report, scores=scores)], [Limit(artifact="fp32", accuracy="50 %")], 0.1)) == []
 
 
 @given(st.floats(0, 0.5), st.floats(1, 1e7))

@@ -96,6 +96,14 @@ def test_a_class_that_is_named_too_often_gives_way() -> None:
     assert torch.allclose(balanced(teacher, seen, seen), teacher)
 
 
+def test_of_many_classes_answers_are_balanced_too() -> None:
+    """Of 100 classes one that is named twice as often as there are images of it loses log 2."""
+    seen, wanted = torch.full((100,), 0.01), torch.full((100,), 0.01)
+    seen[0] = 0.02
+    found = balanced(torch.zeros(1, 100), seen, wanted)
+    assert found[0, 1].item() - found[0, 0].item() == pytest.approx(math.log(2))
+
+
 def test_a_class_that_was_never_named_is_raised_within_bounds() -> None:
     """And one that is not wanted stays finite too."""
     moved = balanced(torch.zeros(1, 2), torch.tensor([1.0, 0.0]), torch.tensor([0.5, 0.5]))

@@ -17,6 +17,7 @@ from edgekd.distill.losses import kd
 from edgekd.errors import RunError
 from edgekd.events import Event, Trained
 from edgekd.models.network import Network
+from edgekd.phases import Augment
 from edgekd.recipe import Domain
 from edgekd.record import Training
 from tests.distill import nets
@@ -85,6 +86,17 @@ def test_the_students_view_differs_in_colour_too() -> None:
     assert nets.AUGMENT.colour == 0
     one = lesson(nets.network())
     assert (one.augment.colour, one.augment.crop, one.augment.flip) == (COLOUR, nets.AUGMENT.crop, nets.AUGMENT.flip)
+
+
+def test_where_the_runs_views_change_nothing_the_students_does() -> None:
+    """It must not be what the self-teacher sees."""
+    data = Batches(nets.images(70, seed=9))
+    one = SelfTeaching(
+        nets.network(), data, OPTIONS, content="toy", wanted=[1, 1, 1], augment=Augment(), view_seed=0, batch=BATCH, seed=5, steps=nets.STEPS
+    )
+    view = one.guests(0, plain=True)
+    assert view is not None
+    assert not torch.allclose(view, data.plain(one.chosen(0)[0])[0], atol=0.02)
 
 
 # What is learnt -------------------------------------------------------------------------------------------------------

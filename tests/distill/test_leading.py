@@ -48,6 +48,17 @@ def test_a_row_takes_some_hundred_bytes() -> None:
     assert packed(drawn(5000)).nbytes == 3 * (KEPT * 6 + 4 * len(HEATS))
 
 
+def test_an_answer_takes_two_bytes_a_class_or_what_its_largest_take() -> None:
+    """Of float16; where few are kept, 64 logits with their classes, and four sums."""
+    assert (leading.answer_bytes(10, few=False), leading.answer_bytes(2000, few=True)) == (20, 64 * 2 + 64 * 4 + 4 * 4)
+
+
+def test_below_the_coldest_heat_the_others_stay_below_those_kept() -> None:
+    """However cold it is, no class that is not kept weighs more than the smallest of those kept."""
+    shares = kept(drawn(1000, scale=1.0)).log_shares(torch.full((3,), 0.05))
+    assert (shares[:, -1] <= shares[:, -2] + math.log(1000 - KEPT)).all()
+
+
 def test_the_loss_is_plain_kd_where_one_class_is_not_kept() -> None:
     """A bucket of one class is that class."""
     student, teacher = drawn(KEPT + 1, 1), drawn(KEPT + 1, 2).half().float()

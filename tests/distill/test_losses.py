@@ -95,6 +95,12 @@ def test_dist_literal_of_one_image() -> None:
     assert loss.item() == pytest.approx(1 + 13 / 14 + 1)
 
 
+def test_dist_within_classes_goes_by_the_mean_square_of_temperatures() -> None:
+    """A student that answers all images alike correlates with nothing: what is left within classes is the mean of T², 5 for T = 1 and 3."""
+    loss = losses.dist(torch.zeros(2, 3), tensor([1.0, 2.0, 0.0], [0.0, 3.0, 1.0]), heat(1, 3), beta=0.0)
+    assert loss.item() == pytest.approx(5.0)
+
+
 def test_levels_literal() -> None:
     """Student (1/2, 1/2), teacher (3/4, 1/4): 0.130812 of KL; squared lengths 1/2 and 5/8 for the batch; for the classes outer products."""
     for weights, expected in (((1.0, 0.0, 0.0), 0.130812), ((0.0, 1.0, 0.0), 0.125**2), ((0.0, 0.0, 1.0), 0.140625 / 2), ((2.0, 8.0, 4.0), 0.667874)):
