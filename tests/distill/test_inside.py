@@ -152,6 +152,27 @@ def test_an_onnx_teacher_has_no_features(tmp_path: Path) -> None:
     assert not list((tmp_path / "run").rglob("*.pt"))
 
 
+def contrasting(seed: int = 1) -> Inside:
+    """A toy and its teacher, with a bridge that learns."""
+    return Inside(toy(), toy(seed=9, name="teacher"), [phase(Contrast(width=8))], seed=seed, emit=silent)
+
+
+def test_a_teacher_answers_in_eval_mode() -> None:
+    """However it was left: what an image is beside changes no answer."""
+    found = contrasting()
+    assert found.teacher is not None
+    found.teacher.train()
+    images = torch.rand(4, 3, 8, 8)
+    torch.testing.assert_close(found.answer(images)[0][:1], found.answer(images[:1])[0])
+
+
+def test_another_seed_begins_with_other_bridges() -> None:
+    """The same with the same."""
+    one, same, other = (list(contrasting(seed).bridges.parameters()) for seed in (1, 1, 2))
+    assert all(torch.equal(a, b) for a, b in zip(one, same, strict=True))
+    assert not any(torch.equal(a, b) for a, b in zip(one, other, strict=True) if a.dim() > 1)
+
+
 # Transformers ---------------------------------------------------------------------------------------------------------
 
 ADAMW = msgspec.structs.replace(nets.TRAIN, optimizer=Optimizer(name="adamw", lr=3e-3))

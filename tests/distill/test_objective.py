@@ -6,10 +6,11 @@ import pytest
 import torch
 from torch import Tensor
 
-from edgekd.distill import independent, losses
-from edgekd.distill.objective import Objective
+from edgekd.distill import features, independent, losses
+from edgekd.distill.inside import Look
+from edgekd.distill.objective import Loss, Objective, Seen
 from edgekd.phases import Phase, Temperature
-from edgekd.terms import Dist, Dkd, Kd, Label, Levels, Term
+from edgekd.terms import Contrast, Dist, Dkd, Feature, Kd, Label, Levels, Relation, Term
 
 STUDENT = torch.tensor([[0.0, 0.0]])
 TEACHER = torch.tensor([[0.75, 0.25]]).log()
@@ -68,6 +69,30 @@ def test_every_term_gets_its_own_options() -> None:
     loss = objective(*terms, temperature=2.0)(student, teacher, labels, progress=0, confidence=None)
     torch.testing.assert_close(loss.parts, torch.stack(expected))
     torch.testing.assert_close(loss.total, torch.stack(expected).sum())
+
+
+def compared(terms: tuple[Term, ...], labels: Tensor, *pairs: tuple[Tensor, Tensor]) -> Loss:
+    """The loss of feature terms that all look at the same pairs, the student's first."""
+    taps = [str(number) for number in range(len(pairs))]
+    look = Look(tuple((tap, tap) for tap in taps), torch.nn.Identity())
+    seen = Seen({tap: ours for tap, (ours, _) in zip(taps, pairs, strict=True)}, {tap: theirs for tap, (_, theirs) in zip(taps, pairs, strict=True)})
+    phase = Phase(name="p", epochs=1, terms=terms)
+    return Objective(phase, dict.fromkeys(range(len(terms)), look))(torch.zeros(len(labels), 3), None, labels, progress=0, seen=seen)
+
+
+def test_feature_terms_get_their_own_options_too() -> None:
+    """The parts are the plain functions, each with the term's settings."""
+    ours, theirs = torch.randn(2, 5, 6, generator=torch.Generator().manual_seed(3))
+    labels = torch.tensor([0, 1, 0, 2, 1])
+    found = compared((Relation(distance=0.5, angle=3.0), Contrast(sharpness=0.5)), labels, (ours, theirs))
+    expected = [features.relation(ours, theirs, distance=0.5, angle=3.0), features.contrast(ours, theirs, labels, sharpness=0.5)]
+    torch.testing.assert_close(found.parts, torch.stack(expected))
+
+
+def test_a_term_of_two_pairs_weighs_as_much_as_one_of_one() -> None:
+    """Their mean is taken."""
+    pairs = [(torch.zeros(2, 3), torch.full((2, 3), value)) for value in (1.0, 2.0)]
+    assert compared((Feature(),), torch.tensor([0, 1]), *pairs).total.item() == pytest.approx((1 + 4) / 2)
 
 
 def test_half_precision_teachers_are_widened() -> None:

@@ -7,6 +7,7 @@ import pytest
 
 from edgekd.errors import MissingError, MissingExtra, UsageError
 from edgekd.gate.bare import bare_report, inspect, short_names
+from tests.gate.test_origin import pointer
 from tests.toys import brightness
 
 
@@ -96,6 +97,17 @@ def test_a_pointer_of_git_lfs_is_not_judged_as_a_model(tmp_path: Path) -> None:
     (tmp_path / "m.onnx").write_text(f"version https://git-lfs.github.com/spec/v1\noid sha256:{'ab' * 32}\nsize 12345678\n")
     with pytest.raises(MissingError, match=r"git LFS's pointer to it \(12\.3 MB\)\. Get it with: git lfs pull --include m\.onnx"):
         inspect(tmp_path / "m.onnx", deep=False)
+
+
+def test_a_pointer_in_the_place_of_weights_is_named(tmp_path: Path) -> None:
+    """With the command that gets the file, as in the model's own place."""
+    import onnx
+
+    file = brightness(tmp_path / "m.onnx")
+    onnx.save(onnx.load(file), file, save_as_external_data=True, location="m.data", size_threshold=0, convert_attribute=False)
+    (tmp_path / "m.data").write_bytes(pointer((tmp_path / "m.data").read_bytes()))
+    with pytest.raises(MissingError, match=r"git lfs pull --include m\.data"):
+        inspect(file, deep=False)
 
 
 def test_weights_that_were_cut_off_are_not_small(tmp_path: Path) -> None:

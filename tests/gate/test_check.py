@@ -12,7 +12,7 @@ import pytest
 from edgekd.errors import MissingError, MissingExtra, install_line
 from edgekd.events import Event, Note, silent
 from edgekd.files import sha256_file
-from edgekd.gate import check
+from edgekd.gate import check, read_all, renamed
 from edgekd.gate.limits import limits_from
 from edgekd.limit import Limit
 from edgekd.reportfile import encode_report
@@ -87,6 +87,14 @@ def test_growth_over_a_bare_baseline(tmp_path: Path) -> None:
     assert verdict.state == "over"
     (verdict,) = check([old], limits_from(["growth.size=1%"]), baseline=new)
     assert verdict.state == "pass"
+
+
+def test_a_baseline_stands_for_one_file_alone(tmp_path: Path) -> None:
+    """Beside two it keeps its name, as nobody can tell which of them it was."""
+    new, other, old = (brightness(tmp_path / f"{name}.onnx") for name in ("new", "other", "old"))
+    ((_, then),) = read_all([old], deep=False)
+    assert renamed(then, [new, other]) == then
+    assert [artifact.name for artifact in renamed(then, [new]).artifacts] == ["file/new/as-is"]
 
 
 def test_without_onnx_a_size_is_judged_and_parameters_name_the_extra(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -213,6 +221,12 @@ def test_what_stands_inside_a_bare_file_is_judged(tmp_path: Path) -> None:
     as_toml = limits_from(['operators=["Gemm", "Conv"]'])
     assert as_toml == limits_from(["operators=Gemm,Conv"])
     assert operators.text.endswith("Not among them: Flatten (1).")
+
+
+def test_a_limit_on_layers_alone_looks_into_the_file(tmp_path: Path) -> None:
+    """As one on operators does."""
+    (verdict,) = check([brightness(tmp_path / "m.onnx")], limits_from(["layers.fp32=1"]))
+    assert verdict.state == "pass"
 
 
 def test_a_file_that_was_not_looked_into_has_no_parameters(tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ from edgekd.measurements import Host, Launch, Measurement, Timing
 from edgekd.record import Artifact, Report, Verdict
 from tests.gate.folders import written
 from tests.gate.test_limits import CAMERA
-from tests.report.sample import sample_report
+from tests.report.sample import SHIPPED, sample_report
 from tests.toys import brightness
 
 Pace = Callable[[str, random.Random], float]
@@ -197,6 +197,17 @@ def test_a_times_interval_pays_for_every_look_too() -> None:
     assert sum(decided(seed, 1) for seed in seeds) > 0.05 * len(seeds)
 
 
+def test_what_is_printed_pays_for_every_look_too(tmp_path: Path, timed: Callable[[Pace], Stopwatch]) -> None:
+    """The interval of the verdict is that by which the last look was judged."""
+    file, limits = brightness(tmp_path / "m.onnx"), limits_from(["latency_p50=2ms"], target="cpu")
+    timed(steady(1.0))
+    (verdict,) = check([file], limits, measure=True)
+    timed(steady(1.0))
+    ((_, report),) = read_all([file], deep=False)
+    now, _ = measuring.measured(measuring.Contest(report, limits), max_s=60, emit=silent)
+    assert verdict.text == judge(now, limits, looks=measuring.SITTINGS)[0].text
+
+
 def test_a_part_of_a_time_is_taken_in_turn(tmp_path: Path, timed: Callable[[Pace], Stopwatch]) -> None:
     """As a factor is; it needs no baseline."""
     watch = timed(lambda name, draw: 2.0 if "slow" in name else 1.0)
@@ -214,6 +225,16 @@ def test_a_target_of_ones_own_is_measured_on(tmp_path: Path, timed: Callable[[Pa
     watch.names = {"camera.toml": "cam-2"}
     (verdict,) = check([brightness(tmp_path / "m.onnx")], limits_from(["latency_p50=2ms"], target="camera.toml"), measure=True)
     assert (verdict.state, verdict.target) == ("pass", "cam-2")
+
+
+def test_files_are_timed_beside_a_report(tmp_path: Path, timed: Callable[[Pace], Stopwatch]) -> None:
+    """Whichever is named first, the files are what is measured, and the report is held to its own limits."""
+    watch = timed(steady(1.0))
+    run, file = written(tmp_path / "run", sample_report()), brightness(tmp_path / "m.onnx")
+    limits = [Limit(artifact=SHIPPED, size="1 MB"), Limit(artifact="m.onnx", latency_p50="2 ms")]
+    verdicts = check([file, run], limits, measure=True)
+    assert [(verdict.quantity, verdict.state) for verdict in verdicts] == [("size", "pass"), ("latency_p50", "pass")]
+    assert watch.files == ["file/m/as-is"]
 
 
 def test_what_cannot_be_measured_is_said(tmp_path: Path) -> None:

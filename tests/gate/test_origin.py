@@ -1,6 +1,7 @@
 """Where a baseline comes from: a path, a git ref, git LFS."""
 
 import hashlib
+import tempfile
 from pathlib import Path
 
 import onnx
@@ -9,7 +10,7 @@ from onnx import helper
 
 from edgekd.errors import MissingError, UsageError
 from edgekd.gate.origin import fetched, is_in_git
-from tests.gate.folders import committed
+from tests.gate.folders import committed, git
 from tests.graphs import model, value, weight
 
 
@@ -67,6 +68,27 @@ def test_weights_beside_a_model_come_along(tmp_path: Path) -> None:
     stored(tmp_path, old)
     with fetched("HEAD:models/m.onnx") as found:
         assert (found.parent / "w.bin").read_bytes() == old
+
+
+def test_weights_that_lead_out_of_the_folder_are_never_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a model names above its folder would else be put above the passing one."""
+    passing, file = tmp_path / "passing", tmp_path / "models" / "m.onnx"
+    passing.mkdir()
+    file.parent.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(passing))
+    made = model([helper.make_node("MatMul", ["x", "w"], ["y"])], [value("x", 1, 40)], [value("y", 1, 30)], [weight("w", 40, 30)])
+    onnx.save(made, file, save_as_external_data=True, location="w.bin", size_threshold=0)
+    (file.parent / "w.bin").rename(tmp_path / "w.bin")
+    made = onnx.load(file, load_external_data=False)
+    (place,) = [entry for tensor in made.graph.initializer for entry in tensor.external_data if entry.key == "location"]
+    place.value = "../w.bin"
+    data = made.SerializeToString()
+    git(tmp_path, "init", "--quiet")
+    stored(tmp_path, data)
+    file.write_bytes(pointer(data))
+    with fetched("models/m.onnx", tmp_path) as found:
+        assert found.read_bytes() == data
+        assert not (passing / "w.bin").exists()
 
 
 def test_what_git_does_not_have_says_how_to_fetch_it(tmp_path: Path) -> None:
