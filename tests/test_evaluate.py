@@ -120,6 +120,13 @@ def test_accuracy_drop_is_positive_where_the_student_is_worse() -> None:
     assert scored(ANSWERS, LABELS, teacher=answering([0, 0, 1, 1])).against["accuracy_drop"].value == 0.25
 
 
+def test_flips_are_what_the_teacher_had_right() -> None:
+    """The teacher has all four right, this three: one flipped; the other way round none did."""
+    right = answering([0, 0, 1, 1])
+    assert scored(ANSWERS, LABELS, teacher=right).against["flips"].value == 0.25
+    assert scored(right, LABELS, teacher=ANSWERS).against["flips"].value == 0
+
+
 def test_without_a_teacher_nothing_is_compared() -> None:
     """The teacher's own score has no `against`."""
     assert scored(ANSWERS, LABELS).against == {}
@@ -263,6 +270,17 @@ def test_the_hash_tells_images_and_labels_apart() -> None:
     assert hashed(other_pixel) != first
     assert hashed(Pictures(images.pixels, (labels + 1) % 3)) != first
     assert hashed(Pictures(images.pixels[::-1], labels)) != first
+
+
+def test_images_of_another_shape_are_other_images() -> None:
+    """The same bytes, wide and tall, are not paired."""
+    pixels, labels = np.arange(24, dtype=np.uint8), np.array([0, 1])
+
+    def hashed(*shape: int) -> str:
+        split = Pictures(pixels.reshape(2, *shape), labels)
+        return evaluate(lambda inputs: {"logits": np.zeros((2, 2), np.float32)}, split, artifact="a", split="test", classes="ab")[0].images
+
+    assert hashed(1, 4, 3) != hashed(4, 1, 3)
 
 
 def test_evaluate_compares_with_the_teacher() -> None:

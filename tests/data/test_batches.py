@@ -103,6 +103,21 @@ def test_prefetched_batches_are_read_once() -> None:
     assert len(data._coming) == batches._MOST_AHEAD
 
 
+def test_batches_are_read_ahead_all_along() -> None:
+    """Also after as many as may be kept: what was handed out is let go."""
+    reads: list[int] = []
+    data = Batches(streamed(40, reads))
+    for number in range(20):
+        positions = torch.tensor([2 * number, 2 * number + 1])
+        data.prefetch(positions)
+        data.plain(positions)
+    done = len(reads)
+    data.prefetch(torch.tensor([0, 1]))
+    data.plain(torch.tensor([0, 1]))
+    assert len(reads) == done + 1
+    assert not data._coming
+
+
 def test_two_views_of_an_image_take_one_read() -> None:
     """The image as it is and a view of it, as they are had one after the other."""
     reads: list[int] = []

@@ -98,6 +98,22 @@ def test_one_folder_of_classes_has_no_splits(tmp_path: Path, write_images: Write
     assert found.unreadable == ()
 
 
+def test_hidden_files_are_no_images(tmp_path: Path, write_images: WriteImages) -> None:
+    """macOS leaves ._NAME.png beside a picture on other disks."""
+    write_split(write_images, tmp_path / "train", cat=2, dog=2)
+    (tmp_path / "train" / "cat" / "._000.png").write_bytes(b"\x00\x05\x16\x07")
+    found = read(tmp_path)
+    assert (len(found.train), found.unreadable) == (4, ())
+
+
+def test_endings_may_be_capitals(tmp_path: Path, write_images: WriteImages) -> None:
+    """As cameras write them."""
+    write_split(write_images, tmp_path / "train", cat=2)
+    write_images(tmp_path / "train" / "dog", 3, ending="JPG")
+    found = read(tmp_path)
+    assert (found.classes, len(found.train)) == (("cat", "dog"), 5)
+
+
 def test_unreadable_files_leave_no_gap_in_the_index(tmp_path: Path, write_images: WriteImages) -> None:
     """The index counts readable files only, and the others are listed by path."""
     write_split(write_images, tmp_path, a=3, b=3)

@@ -138,6 +138,15 @@ def test_brightness_adds_and_saturates_at_white() -> None:
     assert found[2] == 255
 
 
+def test_fog_draws_everything_towards_a_light_grey() -> None:
+    """Black becomes lighter, white darker, and what is as bright as the fog stays."""
+    black, white, haze = (np.full((1, 32, 32, 3), value, np.uint8) for value in (0, 255, 230))
+    found = [corrupt(each, "fog", 3, numbers(1)).astype(int) for each in (black, white, haze)]
+    assert 0.27 * 0.9 * 255 <= found[0].min() <= found[0].max() <= 0.56 * 0.9 * 255
+    assert 230 <= found[1].min() <= found[1].max() < 255
+    assert np.abs(found[2] - 230).max() <= 1
+
+
 def test_no_images_are_no_error() -> None:
     """They come back."""
     assert corrupt(np.zeros((0, 8, 8, 3), np.uint8), "fog", 1, numbers(0)).shape == (0, 8, 8, 3)

@@ -92,6 +92,14 @@ def test_the_surest_stand_first() -> None:
     assert [read_png(base64.b64decode(each.png)).item() for each in found] == [2, 1, 3]
 
 
+def test_by_the_less_sure_of_the_two() -> None:
+    """One that both are fairly sure of stands before one of which one alone is certain."""
+    teacher, student = probable([0.98, 0.01, 0.01], [0.7, 0.2, 0.1]), probable([0.3, 0.4, 0.3], [0.2, 0.7, 0.1])
+    pictures = np.zeros((2, 1, 1, 1), np.uint8)
+    found = disagreements(teacher, student, np.array([0, 0]), CLASSES, lambda places: pictures[places], 2)
+    assert [each.index for each in found] == [1, 0]
+
+
 def test_only_so_many_are_kept() -> None:
     """And where all agree no image is read."""
     assert [each.index for each in differing(2)] == [2, 1]

@@ -16,6 +16,12 @@ def test_one_label_by_hand() -> None:
     assert quality(LABELS, balanced=True)(LOGITS) == pytest.approx(0.75)
 
 
+def test_a_class_that_is_not_shown_counts_for_nothing() -> None:
+    """Also where one behind it is."""
+    logits = np.array([[9, 0, 0], [9, 0, 0], [0, 0, 9], [9, 0, 0]], np.float32)
+    assert quality(np.array([0, 0, 2, 2]), balanced=True)(logits) == pytest.approx(0.75)
+
+
 def test_several_labels() -> None:
     """Mean average precision, whatever is asked about balance."""
     marks = np.array([[1, 0, 1], [1, 1, 0], [0, 0, 1], [0, 1, 0], [1, 0, 0]])

@@ -102,6 +102,14 @@ def test_int8_of_the_right_images(model: onnx.ModelProto, flavour: Flavour) -> N
     assert max(clipped) < 0.01
 
 
+@pytest.mark.parametrize("flavour", ["int8-cpu", "int8-trt"])
+def test_ranges_that_half_of_the_numbers_leave_are_refused(model: onnx.ModelProto, flavour: Flavour) -> None:
+    """Calibrated to images of a fifth of their contrast, the file is called by what is wrong with it."""
+    made = Quantiser(model, PREPARED * np.float32(0.2), Feed(), "toy", silent).made(flavour)
+    with pytest.raises(EdgekdError, match=r"was calibrated wrongly, whatever it answers here: [45]\d % of the numbers of images"):
+        refuse(model, made, IMAGES, Feed(), name="f.onnx", precision=flavour)
+
+
 def tiny(*nodes: onnx.NodeProto, constants: dict[str, Any] | None = None) -> onnx.ModelProto:
     puts = [helper.make_tensor_value_info(name, TensorProto.FLOAT, ["n", 3, 8, 8]) for name in ("images", "logits")]
     values = [numpy_helper.from_array(np.array(value, np.float32), name) for name, value in (constants or {}).items()]
@@ -134,6 +142,13 @@ def test_an_overflow_in_an_activation_and_in_a_weight() -> None:
         refuse(weight, halved(weight), IMAGES, Feed(), name="f.onnx", precision="fp16")
     fits = tiny(helper.make_node("Mul", ["images", "c"], ["logits"]), constants={"c": 10.0})
     refuse(fits, halved(fits), IMAGES, Feed(), name="f.onnx", precision="fp16")
+
+
+def test_int8_for_tensorrt_holds_what_fp16_holds() -> None:
+    """Everything that it does not quantise is in fp16."""
+    big = tiny(helper.make_node("Mul", ["images", "c"], ["m"]), helper.make_node("Mul", ["m", "d"], ["logits"]), constants={"c": 6e4, "d": 1e-4})
+    with pytest.raises(EdgekdError, match=r"f\.onnx has an fp16 overflow: .* and m \(Mul\) reaches \d"):
+        refuse(big, halved(big), IMAGES, Feed(), name="f.onnx", precision="int8-trt")
 
 
 def test_how_far_numbers_are_apart() -> None:

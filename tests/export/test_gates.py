@@ -81,6 +81,36 @@ def test_a_hard_sigmoid_as_a_sum_is_the_same() -> None:
     assert (after.min(), after.max()) == (0, 255)
 
 
+def rounded_gate(scale: float) -> onnx.ModelProto:
+    """A HardSigmoid that states no slope, between 8-bit numbers, as the quantiser leaves it; rounded to this scale."""
+    numbers = {"s": np.float32(0.05), "z": np.uint8(128), "t": np.float32(scale), "o": np.uint8(0)}
+    nodes = [
+        helper.make_node("DequantizeLinear", ["x", "s", "z"], ["a"]),
+        helper.make_node("HardSigmoid", ["a"], ["b"], name="gate"),
+        helper.make_node("QuantizeLinear", ["b", "t", "o"], ["y"]),
+    ]
+    puts = [helper.make_tensor_value_info(name, TensorProto.UINT8, [256]) for name in ("x", "y")]
+    graph = helper.make_graph(nodes, "g", puts[:1], puts[1:], [numpy_helper.from_array(np.array(v), k) for k, v in numbers.items()])
+    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)], ir_version=9)
+
+
+def test_a_gate_as_a_sum_answers_alike() -> None:
+    """Also by HardSigmoid's own slope, where none is stated."""
+    model, every = rounded_gate(1 / 255), {"x": np.arange(256, dtype=np.uint8)}
+    (before,) = ReferenceEvaluator(model).run(None, every)
+    gates.as_sums(model)
+    assert "HardSigmoid" not in {node.op_type for node in model.graph.node}
+    (after,) = ReferenceEvaluator(model).run(None, every)
+    assert np.abs(np.asarray(after).astype(int) - np.asarray(before).astype(int)).max() <= 1
+
+
+def test_a_gate_that_is_rounded_to_a_wider_range_stays() -> None:
+    """Nothing would cut its sum off at 1."""
+    model = rounded_gate(1.5 / 255)
+    gates.as_sums(model)
+    assert "HardSigmoid" in {node.op_type for node in model.graph.node}
+
+
 def test_what_is_no_gate_is_left_alone() -> None:
     """A product without a gate, a Sigmoid that answers, and what belongs to a layer in float: as names to keep in float."""
     nodes = [
@@ -131,3 +161,13 @@ def test_which_means_are_pools(axes: list[int], keep: int, rank: int, becomes: b
     onnx.checker.check_model(model)
     (after,) = ReferenceEvaluator(model).run(None, {"x": image})
     np.testing.assert_allclose(np.asarray(after), np.asarray(before), rtol=1e-6)
+
+
+def test_a_mean_that_says_nothing_keeps_its_axes() -> None:
+    """As ONNX has it."""
+    nodes = [helper.make_node("Relu", ["x"], ["a"]), helper.make_node("ReduceMean", ["a", "axes"], ["y"])]
+    puts = [helper.make_tensor_value_info(name, TensorProto.FLOAT, ["n", 3, side, side]) for name, side in (("x", 8), ("y", 1))]
+    graph = helper.make_graph(nodes, "g", puts[:1], puts[1:], [numpy_helper.from_array(np.array([2, 3]), "axes")])
+    model = onnx.shape_inference.infer_shapes(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)], ir_version=9))
+    gates.pooled(model)
+    assert [node.op_type for node in model.graph.node] == ["Relu", "GlobalAveragePool"]

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from onnx import TensorProto, numpy_helper
 
 from edgekd.events import Event, Progress, silent
+from edgekd.export.drift import find
 from edgekd.export.feed import Feed, open_session
 from edgekd.export.int8 import METHODS, Method, Quantiser, saturates
 from tests.export.nets import PREPARED as IMAGES
@@ -61,6 +62,14 @@ def test_every_method_answers_alike(toy: onnx.ModelProto, method: Method) -> Non
     before, after = answered(toy), answered(Quantiser(toy, IMAGES, Feed(), "toy", silent).made("int8-cpu", method))
     assert np.abs(after - before).mean() < 0.2 * before.std()
     assert not np.array_equal(after, before)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_every_methods_ranges_hold_what_was_seen(trained: onnx.ModelProto, method: Method) -> None:
+    """All but some thousandths of it."""
+    quantised = Quantiser(trained, IMAGES, Feed(), "toy", silent).made("int8-cpu", method)
+    found = find(trained, quantised, IMAGES, Feed(), precision="int8-cpu")
+    assert max(each.clipped or 0.0 for each in found.layers) < 0.02
 
 
 @pytest.mark.parametrize("method", METHODS)

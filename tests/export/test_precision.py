@@ -1,13 +1,16 @@
-"""export/precision.py: half the bytes, and what stays in float32."""
+"""export/precision.py, halves.py: half the bytes, and what stays in float32."""
 
+import numpy as np
 import onnx
 import pytest
-from onnx import TensorProto, numpy_helper
+from onnx import TensorProto, helper, numpy_helper
 
 from edgekd.errors import EdgekdError
-from edgekd.export.feed import Feed
+from edgekd.export.feed import Feed, open_session
+from edgekd.export.halves import name_nodes
 from edgekd.export.precision import to_fp16
 from tests.export.nets import PREPARED as IMAGES
+from tests.export.test_drift import tiny
 
 
 def test_fp16_takes_half_the_bytes(wide: onnx.ModelProto) -> None:
@@ -41,6 +44,39 @@ def test_a_weight_beyond_fp16_stays_in_float32(toy: onnx.ModelProto) -> None:
     types = {tensor.name: tensor.data_type for tensor in half.graph.initializer}
     assert types["head.weight"] == TensorProto.FLOAT
     assert TensorProto.FLOAT16 in types.values()
+
+
+def scaled_and_back(up: float) -> onnx.ModelProto:
+    """Images times `up`, that times a small number, and one more than that."""
+    nodes = [
+        helper.make_node("Mul", ["images", "c"], ["m"]),
+        helper.make_node("Mul", ["m", "d"], ["n"]),
+        helper.make_node("Add", ["n", "w"], ["logits"]),
+    ]
+    return tiny(*nodes, constants={"c": up, "d": 1e-4, "w": np.ones((1, 3, 8, 8))})
+
+
+def test_what_is_kept_in_float32_goes_straight_to_what_is() -> None:
+    """Between two such nodes a number beyond fp16 stays what it is."""
+    big = scaled_and_back(6e4)
+    half, kept = to_fp16(big, IMAGES[:7], Feed(), "big")
+    assert len(kept) == 2
+    before, after = (open_session(each.SerializeToString(), "big").run(None, {"images": IMAGES[:7]})[0] for each in (big, half))
+    np.testing.assert_allclose(after, before, rtol=0.01, atol=0.01)
+
+
+def test_what_comes_near_the_end_of_fp16_stays_in_float32_too() -> None:
+    """Another image may be brighter: 40,000 of 65,504 is too near."""
+    near = 4e4 / float(np.abs(IMAGES[:7]).max())
+    _, kept = to_fp16(scaled_and_back(near), IMAGES[:7], Feed(), "near")
+    assert len(kept) == 2
+
+
+def test_every_node_has_a_name_of_its_own() -> None:
+    """Also where two came with one."""
+    model = tiny(helper.make_node("Relu", ["images"], ["m"], name="n"), helper.make_node("Neg", ["m"], ["logits"], name="n"))
+    name_nodes(model)
+    assert len({node.name for node in model.graph.node}) == 2
 
 
 def test_nothing_that_fits_fp16(wide: onnx.ModelProto) -> None:

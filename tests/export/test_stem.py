@@ -3,6 +3,7 @@
 import numpy as np
 import onnx
 import pytest
+from onnx import TensorProto, helper, numpy_helper
 from torch import Tensor, nn
 
 from edgekd.events import silent
@@ -51,6 +52,22 @@ def in_int8(model: onnx.ModelProto) -> list[bool]:
     """Of each convolution in order, whether its weights come out of 8 bits."""
     opened = {output for node in model.graph.node if node.op_type == "DequantizeLinear" for output in node.output}
     return [node.input[1] in opened for node in model.graph.node if node.op_type == "Conv"]
+
+
+def test_an_activation_that_is_one_node_is_passed() -> None:
+    """As other exporters write hard-swish."""
+
+    def constant(name: str, *shape: int) -> onnx.TensorProto:
+        return numpy_helper.from_array(np.ones(shape, np.float32), name)
+
+    nodes = [
+        helper.make_node("Conv", ["images", "w"], ["a"], name="first", pads=[1, 1, 1, 1]),
+        helper.make_node("HardSwish", ["a"], ["b"], name="act"),
+        helper.make_node("Conv", ["b", "d"], ["logits"], name="second", group=8, pads=[1, 1, 1, 1]),
+    ]
+    puts = [helper.make_tensor_value_info(name, TensorProto.FLOAT, ["n", channels, 8, 8]) for name, channels in (("images", 3), ("logits", 8))]
+    graph = helper.make_graph(nodes, "g", puts[:1], puts[1:], [constant("w", 8, 3, 3, 3), constant("d", 8, 1, 3, 3)])
+    assert stem(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)])) == ["first", "second"]
 
 
 @pytest.mark.parametrize(

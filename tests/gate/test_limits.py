@@ -96,6 +96,13 @@ def test_one_quantity_bounded_twice_is_refused(tmp_path: Path) -> None:
     assert len(read_budget(file).budget.limit) == 3
 
 
+def test_two_hosts_have_limits_of_their_own(tmp_path: Path) -> None:
+    """As `budget init` writes them where two machines measured."""
+    file = tmp_path / "budget.toml"
+    file.write_text('[[limit]]\nhost = "Orin"\nlatency_p50 = "1 ms"\n[[limit]]\nhost = "Xavier"\nlatency_p50 = "2 ms"\n')
+    assert len(read_budget(file).budget.limit) == 2
+
+
 def test_a_budget_that_cannot_be_read_is_not_passed_over(tmp_path: Path) -> None:
     """A symlink loop in its place is an error, and so is a table of another kind."""
     (tmp_path / "budget.toml").symlink_to("budget.toml")

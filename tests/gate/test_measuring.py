@@ -145,6 +145,13 @@ def test_on_the_limit_it_stops_when_the_time_is_up(tmp_path: Path, timed: Callab
     assert (watch.sittings, watch.asked[1:]) == (1, [6.0])
 
 
+def test_one_sitting_is_held_however_little_time_there_is(tmp_path: Path, timed: Callable[[Pace], Stopwatch]) -> None:
+    """A second is enough to decide a plain case."""
+    watch = timed(steady(1.0))
+    (verdict,) = check([brightness(tmp_path / "m.onnx")], limits_from(["latency_p50=2ms"]), measure=True, max_time=1.0)
+    assert (verdict.state, watch.sittings) == ("pass", 1)
+
+
 def test_limits_of_its_own_need_no_baseline(tmp_path: Path, timed: Callable[[Pace], Stopwatch]) -> None:
     """Medians, memory of the first sitting, a factor between two files; a p95 goes on until it has samples enough."""
     watch = timed(lambda name, draw: 2.0 if "slow" in name else 1.0)

@@ -38,6 +38,11 @@ def test_a_release(tmp_path: Path, text: str, l4t: str | None, pack: str | None)
     assert (facts["l4t"], facts["jetpack"]) == (l4t, pack)
 
 
+def test_a_release_that_only_begins_alike() -> None:
+    """35.10 is no 35.1."""
+    assert (jetson.jetpack("35.1.0"), jetson.jetpack("35.10")) == ("5.0.2", None)
+
+
 @pytest.mark.parametrize(
     ("text", "mode"),
     [

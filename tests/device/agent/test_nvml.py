@@ -111,6 +111,11 @@ def test_cudas_versions() -> None:
     assert [nvml.cuda_version(number) for number in (11080, 12040, 12060, 13020)] == ["11.8", "12.4", "12.6", "13.2"]
 
 
+def test_versions_of_two_digits() -> None:
+    """A CUDA 13.10 is no 13.0."""
+    assert (nvml.cuda_version(12040), nvml.cuda_version(13100)) == ("12.4", "13.10")
+
+
 def test_libraries_that_are_not_there() -> None:
     """No version is None, and no error."""
     assert nvml._driver_cuda("libno-such-library.so.1") is None

@@ -60,6 +60,19 @@ def test_power_adds_up_to_energy() -> None:
     assert end - begin <= joules / 10 <= time.perf_counter() - before
 
 
+def test_power_that_rises_is_added_up_between_its_readings() -> None:
+    """From 0 to 10 W half of what 10 W would be, however seldom it is read."""
+    readings = iter([0.0, 10.0])
+    before = time.perf_counter()
+    sampler = Sampler([lambda: next(readings)], every_s=60)
+    begin = time.perf_counter()
+    time.sleep(0.05)
+    end = time.perf_counter()
+    joules = sampler.end()
+    assert joules is not None
+    assert end - begin <= joules / 5 <= time.perf_counter() - before
+
+
 def test_a_sensor_that_falls_silent() -> None:
     """No energy is better than one that misses a part."""
     readings = count()

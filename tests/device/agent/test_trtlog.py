@@ -50,7 +50,8 @@ def test_a_log_of_11() -> None:
 
 
 @pytest.mark.parametrize(
-    ("word", "version"), [("v8601", "8.6.1"), ("v8502", "8.5.2"), ("v100300", "10.3.0"), ("v101602", "10.16.2"), ("v110100", "11.1.0")]
+    ("word", "version"),
+    [("v8601", "8.6.1"), ("v8502", "8.5.2"), ("v100000", "10.0.0"), ("v100300", "10.3.0"), ("v101602", "10.16.2"), ("v110100", "11.1.0")],
 )
 def test_versions(word: str, version: str) -> None:
     """Four digits before 10, six since; a library tells the same number."""
