@@ -26,7 +26,7 @@ def test_a_block_is_handed_out_once() -> None:
     with freed_memory_is_kept():
         faults(40)  # until the pieces that were free before are used up
         assert faults() < PAGES / 4
-    assert faults() > PAGES
+    assert faults() >= PAGES
 
 
 def test_another_c_library_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
