@@ -167,7 +167,7 @@ def test_why_and_a_baseline_in_git(tmp_path: Path) -> None:
 def test_latency_is_measured_on_the_spot(tmp_path: Path) -> None:
     """In turn with the file of another commit; the exit code is that of the limits."""
     committed(tmp_path, brightness(tmp_path / "m.onnx").name)
-    asked = ["check", "m.onnx", "--baseline", "main:m.onnx", "--measure", "--max-time", "3", "--limit", "latency_p50=1ns", "--limit"]
+    asked = ["check", "m.onnx", "--baseline", "main:m.onnx", "--measure", "--max-time", "20", "--limit", "latency_p50=1ns", "--limit"]
     done = process(tmp_path, *asked, "growth.latency=9900%", "--json", "-q")
     assert done.returncode == 1, done.stderr
     absolute, growth = json.loads(done.stdout)["verdicts"]
