@@ -230,7 +230,13 @@ def run_folder(named: Path) -> Path:
 
 def is_taken_up(folder: Path) -> bool:
     """Whether a folder is a run that was begun or taken up again and has not ended since: what reports it has are of before."""
-    return _manifest(folder) is not None and not _has_ended(folder)
+    found = _manifest(folder)
+    return found is not None and not found.files
+
+
+def of_before(named: Path) -> str | None:
+    """That the report of a run, which is named as in `run_folder`, is of before, where it was taken up again and has not ended; else None."""
+    return f"{named} was taken up again and has not ended: its report is of before" if is_taken_up(run_folder(named)) else None
 
 
 def _has_ended(folder: Path) -> bool:

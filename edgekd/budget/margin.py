@@ -103,16 +103,11 @@ def unseen(reports: Sequence[Report], limits: Sequence[Limit]) -> Iterator[str]:
             yield from (f"{claim.quantity} = {claim.shown} bounds no file: {found[0]}" for claim in claims(limit))
 
 
-def _is_figure(claim: Claim) -> bool:
-    """Whether a bound is one of a file's own figures: neither a growth nor the names of operators."""
-    return not claim.quantity.startswith("growth.") and not claim.allowed
-
-
 def _seen(report: Report, limit: Limit, claim: Claim) -> Iterator[Seen]:
     """What a report knows of what a limit bounds; nothing of a growth or of named operators."""
     on = choose.target(report, limit)
     found = choose.artifacts(report, limit.artifact, on)
-    if not isinstance(found, str) and _is_figure(claim):
+    if not isinstance(found, str) and not claim.quantity.startswith("growth.") and not claim.allowed:
         for artifact in found:
             yield sound(claim.rule.unit, claim.rule.figure(Ask(report, artifact, on, limit.against, limit.host)))
 

@@ -29,14 +29,14 @@ def report(runs: Runs, *, format: Format = "text", face: Face) -> None:
     from edgekd.errors import UsageError
     from edgekd.events import Note
     from edgekd.reportfile import read_report
-    from edgekd.run import is_taken_up, run_folder
+    from edgekd.run import of_before
 
     if format not in FORMATS:
         raise UsageError(f"--format takes {', '.join(FORMATS)}; got {format!r}")
     found = [read_report(run) for run in runs]
     with face.watching() as emit:
-        for run in (run for run in runs if is_taken_up(run_folder(run))):
-            emit(Note(text=f"{run} was taken up again and has not ended: its report is of before", level="warning"))
+        for text in filter(None, map(of_before, runs)):
+            emit(Note(text=text, level="warning"))
     if format == "csv" and not face.json:
         from edgekd.report.runs import lettered
         from edgekd.report.sheet import sheet

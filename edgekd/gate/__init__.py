@@ -24,7 +24,7 @@ from edgekd.gate.limits import Found, bounds, named, nearest_budget, read_budget
 from edgekd.limit import Limit
 from edgekd.record import Report, Verdict
 from edgekd.reportfile import read_report
-from edgekd.run import is_taken_up, run_folder
+from edgekd.run import of_before, run_folder
 
 NEED_GRAPH = {"params", "macs", "opset", "operators", "layers"}
 """Quantities of a bare file that take a look at its graph."""
@@ -56,11 +56,7 @@ def check(
     grows = baseline is None and any(limit.growth for limit in limits or [])
     near = limits is None or not paths or grows
     found = read_budget(Path(budget_file)) if budget_file is not None else nearest_budget(Path.cwd()) if near else None
-    paths = list(paths) or ([] if found is None else found.checked)
-    if not paths:
-        raise MissingError(
-            'nothing to check: give a run\'s folder, a report.json or .onnx files, or name them in budget.toml: check = ["model.onnx"]'
-        )
+    paths = _checked(paths, found)
     own = limits is None and budget_file is None
     ruling = found if own or budget_file is not None else None
     typed, own_targets = named(limits or [], Path())
@@ -72,18 +68,15 @@ def check(
         emit(Note(text=f"limits read from {ruling.file}"))
     deep = why or graph_needed(given)
     reports = read_all(paths, deep=deep)
-    for path in paths:
-        if is_taken_up(run_folder(Path(path))):
-            emit(Note(text=f"{path} was taken up again and has not ended: its report is of before", level="warning"))
+    for text in filter(None, (of_before(Path(path)) for path in paths)):
+        emit(Note(text=text, level="warning"))
     recipes = [recipe_limits(report) if own else [] for _, report in reports]
     for (where, _), limits_of_recipe in zip(reports, recipes, strict=True):
         if limits_of_recipe:
             emit(Note(text=f"limits read from the recipe in {where}"))
     held = [_distinct([*limits_of_recipe, *given]) for limits_of_recipe in recipes]
     held = [_own(limits, report, reports) for limits, (_, report) in zip(held, reports, strict=True)]
-    for (where, report), its in zip(reports, held, strict=True):
-        for file in _other_files(run_folder(Path(where)), report, its):
-            emit(Note(text=f"{file} is not the file that the report of {where} tells of: what holds there was measured of another", level="warning"))
+    _warn_of_others(reports, held, emit)
     with _baseline(baseline, found, paths, deep=deep) as (against, model):
         if measure:
             where, report = reports[-1]
@@ -96,6 +89,22 @@ def check(
             before = _verdicts(reports[:-1], held[:-1], against, why=why, several=len(reports) > 1)
             return before + _verdicts([(where, report)], held[-1:], then, why=why, several=len(reports) > 1, looks=SITTINGS)
         return _verdicts(reports, held, against, why=why, several=len(reports) > 1)
+
+
+def _checked(paths: Sequence[Path | str], found: Found | None) -> list[Path | str]:
+    """What was named, else what the budget file names; raises MissingError where neither names anything."""
+    checked = list(paths) or ([] if found is None else list(found.checked))
+    if not checked:
+        raise MissingError(
+            'nothing to check: give a run\'s folder, a report.json or .onnx files, or name them in budget.toml: check = ["model.onnx"]'
+        )
+    return checked
+
+
+def _warn_of_others(reports: Sequence[tuple[str, Report]], held: Sequence[Sequence[Limit]], emit: Emit) -> None:
+    for (where, report), limits in zip(reports, held, strict=True):
+        for file in _other_files(run_folder(Path(where)), report, limits):
+            emit(Note(text=f"{file} is not the file that the report of {where} tells of: what holds there was measured of another", level="warning"))
 
 
 def _other_files(folder: Path, report: Report, limits: Sequence[Limit]) -> Iterator[Path]:
