@@ -24,6 +24,7 @@ from edgekd.distill.pace import choose_pace
 from edgekd.distill.quantised import unrounded
 from edgekd.distill.teacher import BATCH
 from edgekd.events import Emit, Event, Note, Progress, silent
+from edgekd.models.folded import folded
 from edgekd.models.load import Network, OnnxTeacher, macs, parameters
 from edgekd.phases import Phase
 from edgekd.recipe import Recipe
@@ -179,7 +180,7 @@ def _answering(story: Story, teacher: Network, learners: int) -> tuple[float, st
     remembered = views + 1 if views and any(phase.soft and not phase.compares_insides for phase in phases) else 0
     pixels = data.plain(data.index.new_tensor(range(min(BATCH, len(data)))))[0]
     asks = (live + remembered) * len(data)
-    asking = choose_asking(teacher.to(story.device), pixels, often=asks >= OFTEN)
+    asking = choose_asking(folded(teacher.to(story.device)), pixels, often=asks >= OFTEN)
     seconds = asks * asking.seconds[str(asking)]
     why = "as train.views is 0" if not views else "of phases that compare features"
     ways = [f"remembered on {views} views and the plain images"] if remembered else []

@@ -29,6 +29,7 @@ from edgekd.distill.teacher import BATCH, Adjusted, Live, Teacher, check_classes
 from edgekd.distill.train import fit
 from edgekd.events import Emit, Note, silent
 from edgekd.files import sha256_json
+from edgekd.models.folded import folded
 from edgekd.models.load import Network, OnnxTeacher, fingerprint
 from edgekd.phases import Phase, Train
 from edgekd.record import How, Training
@@ -95,7 +96,7 @@ def distill(
             answers = _together(teacher, ask) if isinstance(teacher, Ensemble) else Adjusted(teacher.on(data.device), frequencies, wanted)
         else:
             answers = Adjusted(ask(teacher, few=_few(teacher, data, phases, train, corrected=frequencies is not None)), frequencies, wanted)
-        inside = _inside(student, teacher, answers, phases, seed=seed, emit=emit)
+        inside = _inside(student, teacher, answers, phases, compiled=bool(train.compile), seed=seed, emit=emit)
     job = Job(
         name=student.name, how=how, phases=tuple(phases), train=train, seed=seed, folder=folder, checkpoint_s=checkpoint_s, kept=kept, beside=beside,
         ranks=ranks,
@@ -104,13 +105,13 @@ def distill(
 
 
 def _inside(
-    student: Network, teacher: Network | Ensemble | StoredAnswers, answers: Teacher, phases: Sequence[Phase], *, seed: int, emit: Emit
+    student: Network, teacher: Network | Ensemble | StoredAnswers, answers: Teacher, phases: Sequence[Phase], *, compiled: bool, seed: int, emit: Emit
 ) -> Inside | None:
     """What terms look at inside the student, and inside the teacher where it is one network; None where none looks."""
     if not any(phase.looks_inside for phase in phases):
         return None
     one, adjusted = teacher if isinstance(teacher, Network) else None, answers.adjusted if isinstance(answers, Adjusted) else None
-    return Inside(student, one, phases, seed=seed, adjusted=adjusted, emit=emit)
+    return Inside(student, one, phases, seed=seed, adjusted=adjusted, compiled=compiled, emit=emit)
 
 
 def _together(teachers: Ensemble, asked: Callable[[Network], Teacher]) -> Teacher:
@@ -149,12 +150,13 @@ def _answers(
     assert train.augment is not None
     teacher.to(data.device).eval()
     bf16 = train.precision == "bf16" and not isinstance(teacher, OnnxTeacher)
-    asked = partial(_asked, teacher, data, train, bf16=bf16, ranks=ranks, emit=emit)
+    quick = folded(teacher)
+    asked = partial(_asked, quick, data, train, bf16=bf16, ranks=ranks, emit=emit)
     if not train.views:
         emit(Note(text=f"{teacher.name} answers live: train.views is 0"))
         compiled = bool(train.compile) and not isinstance(teacher, OnnxTeacher)
         total = round(sum(phase.epochs for phase in phases if phase.soft) * len(data))
-        return Live(teacher, data, bf16=bf16, compiled=compiled, at_once=asked(folder, total))
+        return Live(quick, data, bf16=bf16, compiled=compiled, at_once=asked(folder, total))
     key = memory_key(
         weights=fingerprint(teacher),
         preprocess=teacher.preprocess,
@@ -167,7 +169,7 @@ def _answers(
     )
     place = (memory or folder / "remembered") / key
     remembered = Remembered(
-        teacher,
+        quick,
         data,
         place,
         classes=teacher.classes,

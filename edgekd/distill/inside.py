@@ -7,6 +7,7 @@ share a bridge, so that what it has learnt goes on. Which loss is taken of it is
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -49,6 +50,7 @@ class Inside:
     Args:
         teacher: asked where a term looks inside it; None: none does.
         adjusted: what becomes of its logits before any term sees them; None: nothing.
+        compiled: the teacher is, where it can be traced.
 
     Raises:
         UsageError: a tap that a network does not have, features that a term cannot compare, or a teacher that shows nothing of its inside.
@@ -63,6 +65,7 @@ class Inside:
         seed: int,
         emit: Emit,
         adjusted: Callable[[Tensor], Tensor] | None = None,
+        compiled: bool = False,
     ) -> None:
         self.adjusted = adjusted
         terms = {_key(term): term for phase in phases for term in phase.terms if isinstance(term, FEATURE_TERMS)}
@@ -76,6 +79,9 @@ class Inside:
         self.student = Tapped(student, [mine for mine, _ in pairs])
         asked = teacher if any(phase.compares_insides for phase in phases) else None
         self.teacher = None if asked is None else Tapped(asked, [other for _, other in pairs])
+        if self.teacher is not None:
+            self.teacher.fold()
+        self._asked: Any = torch.compile(self.teacher) if compiled and self.teacher is not None and not self.teacher.note else self.teacher
         for tapped in (self.student, self.teacher):
             if tapped is not None and tapped.note is not None:
                 emit(Note(text=tapped.note))
@@ -101,7 +107,7 @@ class Inside:
         assert self.teacher is not None, _NOBODY
         self.teacher.eval()
         with torch.no_grad(), torch.autocast(images.device.type, dtype=torch.bfloat16, enabled=bf16):
-            logits, features = self.teacher(images)
+            logits, features = self._asked(images)
         logits = logits.float()
         return logits if self.adjusted is None else self.adjusted(logits), floats(features)
 

@@ -96,6 +96,11 @@ class Network(nn.Module):
             logits = self(images.permute(0, 3, 1, 2).float() / 255)
         return {"logits": logits.float().cpu().numpy()}
 
+    def noise(self, images: int) -> Tensor:
+        """Images of noise (images, c, h, w) in [0, 1], the same every time, of the size that the body sees (32 × 32 where it sees any)."""
+        height, width = input_size(self.preprocess) or (32, 32)
+        return torch.rand(images, self.channels, height, width, generator=torch.Generator().manual_seed(0)).to(self.mean.device)
+
     def with_preprocess(self, preprocess: Preprocess) -> "Network":
         """The same body (shared, not copied) behind another Preprocess."""
         other = Network(self.body, preprocess, name=self.name, classes=self.classes, spec=self.spec, notes=self.notes)
@@ -117,10 +122,8 @@ class Network(nn.Module):
 
     def _probed(self) -> Tensor:
         """Answers to three images of noise, in eval mode."""
-        height, width = input_size(self.preprocess) or (32, 32)
-        noise = torch.rand(3, 1 if self.preprocess.colour == "grey" else 3, height, width, generator=torch.Generator().manual_seed(0))
         with evaluating(self), torch.no_grad():
-            answers: Tensor = self(noise.to(self.mean.device))
+            answers: Tensor = self(self.noise(3))
         return answers.float()
 
 

@@ -23,7 +23,7 @@ from edgekd.errors import UsageError
 from edgekd.models import attention
 from edgekd.models.blackbox import OnnxTeacher
 from edgekd.models.heads import find_head
-from edgekd.models.network import Network, evaluating
+from edgekd.models.network import Network, evaluating, input_size
 
 POOLED, STEM, STAGE, HEADS, LOGITS = "pooled", "stem", "stage", "heads", "logits"
 
@@ -86,7 +86,7 @@ def taps(network: Network) -> list[Tap]:
 
 def _tap(network: Network, name: str, values: Tensor, *, channels_last: bool, given: bool = False, heads: int | None = None) -> Tap:
     shape = tuple((values.movedim(-1, 1) if channels_last else values).shape[1:])
-    height, width = _size(network)
+    height, width = input_size(network.preprocess) or (1, 1)
     return Tap(name, shape, given=given, channels_last=channels_last, heads=heads, square=height == width)
 
 
@@ -217,12 +217,5 @@ def first_tensor(values: Sequence[Any]) -> Tensor | None:
 
 def _ask(network: Network) -> None:
     """One image of noise in eval mode."""
-    height, width = _size(network)
-    noise = torch.rand(1, network.channels, height, width, generator=torch.Generator().manual_seed(0))
     with evaluating(network), torch.no_grad():
-        network.body(noise.to(network.mean.device))
-
-
-def _size(network: Network) -> tuple[int, int]:
-    """Height and width of its images."""
-    return network.preprocess.size or (32, 32)
+        network.body(network.noise(1))
