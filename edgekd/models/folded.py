@@ -5,6 +5,7 @@ of Neural Networks for Efficient Integer-Arithmetic-Only Inference", CVPR 2018, 
 the same but for rounding, and come sooner (benchmarks/results/asking.json). What is folded is a copy; the network itself stays as it was.
 """
 
+import copy
 from collections.abc import Mapping
 
 import torch
@@ -31,13 +32,15 @@ def fold(module: nn.Module, prepared: Tensor) -> nn.Module:
 
     It answers one tensor, or tensors by name.
     """
+    from torch.fx import symbolic_trace
     from torch.fx.experimental.optimization import fuse
 
     if not any(isinstance(part, nn.modules.batchnorm._BatchNorm) for part in module.modules()):
         return module
     with evaluating(module), torch.no_grad():
         try:
-            found = fuse(module).eval()
+            own = copy.deepcopy(module).eval()  # a copy of what torchvision extracted is in train mode
+            found = fuse(symbolic_trace(own).eval(), inplace=True, no_trace=True)
             alike = _alike(found(prepared), module(prepared))
         except Exception:  # a body may be a person's own code, which raises what it likes when traced
             return module

@@ -1,0 +1,157 @@
+"""edgekd.models.folded: fewer layers, the same answers; the network itself stays as it was."""
+
+import copy
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from edgekd.models.folded import fold, folded
+from edgekd.models.load import build
+from edgekd.models.network import Network
+from edgekd.models.tapped import Tapped
+from edgekd.models.taps import landmarks
+from edgekd.preprocess import Preprocess
+from tests.models.insides import network, transformer
+
+IMAGES = torch.rand(2, 3, 32, 32, generator=torch.Generator().manual_seed(0))
+
+
+def lived(one: Network) -> Network:
+    """With running statistics that say something."""
+    for module in one.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            module.momentum = None
+    with torch.no_grad():
+        one.train()(torch.rand(8, 3, 32, 32, generator=torch.Generator().manual_seed(1)))
+    return one
+
+
+def norms(module: nn.Module) -> int:
+    return sum(isinstance(part, nn.BatchNorm2d) for part in module.modules())
+
+
+def close(ours: Tensor, theirs: Tensor) -> None:
+    torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=1e-4 * float(theirs.abs().max()))
+
+
+@pytest.mark.parametrize("name", ["resnet8", "wrn-16-2", "vgg13_bn", "cifar-shufflenet-v2", "mobilenet_v3_small", "densenet121"])
+def test_folded_networks_answer_alike_with_fewer_layers(name: str) -> None:
+    """Networks whose norm follows a convolution lose it, those whose norm stands before one keep that; the network itself keeps all it had."""
+    one = lived(network(name))
+    before, layers = copy.deepcopy(one.state_dict()), norms(one)
+    other = folded(one)
+    assert one.training, "the mode comes back"
+    assert all(torch.equal(value, before[key]) for key, value in one.state_dict().items())
+    assert norms(one) == layers
+    assert norms(other) < layers
+    assert (norms(other) == 0) == (name not in ("wrn-16-2", "densenet121"))
+    with torch.no_grad():
+        close(other(IMAGES), one.eval()(IMAGES))
+
+
+def test_a_folded_network_learns_nothing_from_the_other() -> None:
+    """It is a copy: what the network learns later does not reach it."""
+    one = lived(network("resnet8"))
+    other = folded(one)
+    with torch.no_grad():
+        before = other(IMAGES)
+        for parameter in one.parameters():
+            parameter.zero_()
+        assert torch.equal(other(IMAGES), before)
+
+
+@pytest.mark.parametrize("name", ["resnet8", "mobilenet_v3_small"])
+def test_folded_taps_answer_alike(name: str) -> None:
+    """Logits and every landmark, the stem's BatchNorm, which is a tap, among them."""
+    one = lived(network(name)).eval()
+    places = list(landmarks(one))
+    plain, quick = Tapped(one, places).eval(), Tapped(one, places).eval()
+    quick.fold()
+    assert norms(quick.read) == 0
+    with torch.no_grad():
+        (logits, features), (expected, others) = quick(IMAGES), plain(IMAGES)
+    close(logits, expected)
+    assert list(features) == list(others)
+    for tap in places:
+        close(features[tap], others[tap])
+
+
+def test_a_convolution_that_is_tapped_keeps_its_norm() -> None:
+    """What it answers is not what the norm makes of it."""
+    one = lived(network("resnet8")).eval()
+    plain, quick = Tapped(one, ["conv1"]).eval(), Tapped(one, ["conv1"]).eval()
+    quick.fold()
+    assert norms(quick.read) == 1
+    with torch.no_grad():
+        close(quick(IMAGES)[1]["conv1"], plain(IMAGES)[1]["conv1"])
+
+
+def test_a_transformer_has_nothing_to_fold() -> None:
+    """It stays what it is."""
+    one = transformer("deit")
+    assert folded(one) is one
+
+
+class Twice(nn.Module):
+    """One convolution behind which two norms stand, each where it is called: neither can go into its weights."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.convolution, self.first, self.second = nn.Conv2d(3, 3, 1), nn.BatchNorm2d(3), nn.BatchNorm2d(3)
+        self.first.running_var.fill_(4.0)  # type: ignore[union-attr]
+        self.second.running_mean.fill_(2.0)  # type: ignore[union-attr]
+
+    def forward(self, images: Tensor) -> Tensor:
+        maps = self.second(self.convolution(self.first(self.convolution(images))))
+        return maps.mean((2, 3))
+
+
+class Moody(nn.Module):
+    """It looks at the values of its images, which a trace cannot."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.convolution, self.norm = nn.Conv2d(3, 3, 1), nn.BatchNorm2d(3)
+
+    def forward(self, images: Tensor) -> Tensor:
+        maps = self.norm(self.convolution(images))
+        return (maps if images.mean() > 0 else -maps).mean((2, 3))
+
+
+class Restless(nn.Module):
+    """Its norm keeps no running statistics, and has none to fold."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.convolution, self.norm = nn.Conv2d(3, 3, 1), nn.BatchNorm2d(3, track_running_stats=False)
+
+    def forward(self, images: Tensor) -> Tensor:
+        return self.norm(self.convolution(images)).amax((2, 3))
+
+
+@pytest.mark.parametrize("kind", [Twice, Moody])
+def test_what_would_answer_otherwise_stays(kind: type[nn.Module]) -> None:
+    """A graph that cannot be had, or that does not answer as its module does, is not taken."""
+    torch.manual_seed(0)
+    module = kind().eval()
+    assert fold(module, IMAGES) is module
+
+
+def test_a_norm_of_its_batch_is_left() -> None:
+    """Statistics of the batch are no constants: the answers stay those of the batch."""
+    torch.manual_seed(0)
+    module = Restless().eval()
+    found = fold(module, IMAGES)
+    with torch.no_grad():
+        close(found(IMAGES * 3 + 1), module(IMAGES * 3 + 1))
+
+
+def test_a_network_keeps_what_it_is_called_and_prepares() -> None:
+    """Names and Preprocess come along: images in [0, 1] go in as before."""
+    preprocess = Preprocess(mean=(0.4, 0.5, 0.6), std=(0.2, 0.2, 0.3), size=(16, 16))
+    one = build("resnet8", classes=7, shape=(32, 32, 3), preprocess=preprocess)
+    other = folded(one)
+    assert (other.name, other.classes, other.spec, other.preprocess) == (one.name, 7, one.spec, one.preprocess)
+    with torch.no_grad():
+        close(other(IMAGES), one.eval()(IMAGES))
