@@ -1,12 +1,14 @@
-"""How many images a teacher answers a second, by how many it is asked for at once and in which memory format; and what edgekd chooses.
+"""How many images a teacher answers a second: with its BatchNorms folded, by how many it is asked for at once and in which memory format; and what
+edgekd chooses.
 
     python -m benchmarks.asking [--rounds 6] [--quick]
 
-A forward in eval mode of a batch that lies ready, fp32, on all cores: whole as torch has it by default, and by pieces, in either memory format. All
-ways take turns in one process; ratios are of times within a round, to the default's. Weights are random, which matters to no time.
+A forward in eval mode of a batch that lies ready, fp32, on all cores: whole as torch has it by default, and by pieces, in either memory format, as it
+is and folded. All ways take turns in one process; ratios are of times within a round, to the default's. Weights are random, which matters to no time.
 
-    NETWORK_speedup   of the way that `choose_asking` chose, over the default
-    choice_s_max      what choosing took at the most
+    NETWORK_speedup          of the way that `choose_asking` chose for the folded network, over the default
+    NETWORK_folded_speedup   of folding alone, over the default
+    choice_s_max             what choosing took at the most
 """
 
 import argparse
@@ -17,10 +19,11 @@ from typing import Any
 
 import torch
 
-from benchmarks.result import commit, keep, saved_rows
+from benchmarks.result import commit, keep
 from edgekd import stats, timings
 from edgekd.device.agent import machine
 from edgekd.distill.asking import PIECES, choose_asking, copies
+from edgekd.models.folded import folded
 from edgekd.models.load import build
 
 NETWORKS = {"resnet56": (32, 128), "resnet20": (32, 128), "wrn-16-2": (32, 128), "resnet18": (224, 64), "mobilenet_v2": (224, 64)}
@@ -36,32 +39,34 @@ def rows(name: str, rounds: int) -> list[Row]:
     network = build(name, classes=10, shape=(size, size, 3)).eval()
     images = torch.rand(batch, 3, size, size)
     begun = time.monotonic()
-    chosen = choose_asking(network, images)
+    quick = folded(network)
+    chosen = choose_asking(quick, images)
     choice_s = time.monotonic() - begun
-    networks = copies(network)
-    ways = list(itertools.product([None, *(piece for piece in PIECES if piece < batch)], networks))
-    times: dict[tuple[int | None, bool], list[float]] = {way: [] for way in ways}
+    networks = {False: copies(network), True: copies(quick)}
+    ways = list(itertools.product([None, *(piece for piece in PIECES if piece < batch)], (False, True), networks))
+    times: dict[tuple[int | None, bool, bool], list[float]] = {way: [] for way in ways}
     for at in range(rounds + 1):  # the first is to warm up
         for way in timings.turns(ways, at % 2, rounds + 1, at):
             began = time.perf_counter()
             with torch.inference_mode():
                 for piece in torch.split(images, way[0] or batch):
-                    networks[way[1]](piece)
+                    networks[way[2]][way[1]](piece)
             times[way].append(time.perf_counter() - began)
     listed = []
     for way, spent in times.items():
-        speedup, low, high = stats.mean_ratio([plain / mine for plain, mine in zip(times[None, False][1:], spent[1:], strict=True)])
-        row: Row = {"network": name, "size": size, "batch": batch, "at_once": way[0] or batch, "channels_last": way[1]}
+        speedup, low, high = stats.mean_ratio([plain / mine for plain, mine in zip(times[None, False, False][1:], spent[1:], strict=True)])
+        row: Row = {"network": name, "size": size, "batch": batch, "at_once": way[0] or batch, "channels_last": way[1], "folded": way[2]}
         row |= {"images_per_s": round(batch / stats.median(spent[1:]), 1), "speedup": round(speedup, 3)}
-        row |= {"speedup_low": round(low, 3), "speedup_high": round(high, 3), "chosen": way == (chosen.at_once, chosen.channels_last)}
+        row |= {"speedup_low": round(low, 3), "speedup_high": round(high, 3), "chosen": way == (chosen.at_once, chosen.channels_last, True)}
         listed.append(row | {"choice_s": round(choice_s, 1)})
     return listed
 
 
 def figures(rows: list[Row]) -> dict[str, float]:
-    """What was chosen, and what it cost to choose."""
+    """What was chosen, what folding alone gains, and what it cost to choose."""
     found = {f"{row['network']}_speedup": row["speedup"] for row in rows if row["chosen"]}
-    return {**found, "choice_s_max": max(row["choice_s"] for row in rows)}
+    alone = (row for row in rows if row["folded"] and row["at_once"] == row["batch"] and not row["channels_last"])
+    return {**found, **{f"{row['network']}_folded_speedup": row["speedup"] for row in alone}, "choice_s_max": max(row["choice_s"] for row in rows)}
 
 
 def main() -> None:
@@ -71,7 +76,7 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="a smoke test: one network, two rounds, results thrown away")
     args = parser.parse_args()
     torch.set_num_threads(machine.cores())
-    found = {} if args.quick else {_place(row): row for row in saved_rows("asking")}
+    found: dict[tuple[str, int, bool, bool], Row] = {}
     for name in ("resnet20",) if args.quick else NETWORKS:
         begun = time.monotonic()
         new = rows(name, 2 if args.quick else args.rounds)
@@ -81,8 +86,8 @@ def main() -> None:
         keep("asking", figures, found, quick=args.quick)
 
 
-def _place(row: Row) -> tuple[str, int, bool]:
-    return row["network"], -row["at_once"], row["channels_last"]
+def _place(row: Row) -> tuple[str, int, bool, bool]:
+    return row["network"], -row["at_once"], row["channels_last"], row["folded"]
 
 
 if __name__ == "__main__":

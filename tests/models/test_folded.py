@@ -104,7 +104,8 @@ class Twice(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         maps = self.second(self.convolution(self.first(self.convolution(images))))
-        return maps.mean((2, 3))
+        means: Tensor = maps.mean((2, 3))
+        return means
 
 
 class Moody(nn.Module):
@@ -116,7 +117,8 @@ class Moody(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         maps = self.norm(self.convolution(images))
-        return (maps if images.mean() > 0 else -maps).mean((2, 3))
+        means: Tensor = (maps if images.mean() > 0 else -maps).mean((2, 3))
+        return means
 
 
 class Restless(nn.Module):
@@ -127,7 +129,8 @@ class Restless(nn.Module):
         self.convolution, self.norm = nn.Conv2d(3, 3, 1), nn.BatchNorm2d(3, track_running_stats=False)
 
     def forward(self, images: Tensor) -> Tensor:
-        return self.norm(self.convolution(images)).amax((2, 3))
+        most: Tensor = self.norm(self.convolution(images)).amax((2, 3))
+        return most
 
 
 @pytest.mark.parametrize("kind", [Twice, Moody])
