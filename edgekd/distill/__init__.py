@@ -10,6 +10,7 @@ from pathlib import Path
 
 import msgspec
 import torch
+from torch import nn
 
 from edgekd.data.batches import Batches
 from edgekd.distill import leading
@@ -97,6 +98,10 @@ def distill(
         else:
             answers = Adjusted(ask(teacher, few=_few(teacher, data, phases, train, corrected=frequencies is not None)), frequencies, wanted)
         inside = _inside(student, teacher, answers, phases, compiled=bool(train.compile), seed=seed, emit=emit)
+        if inside is not None and inside.teacher is not None:
+            total = round(sum(phase.epochs for phase in phases if phase.compares_insides) * len(data))
+            bf16 = train.precision == "bf16"
+            inside.at_once = _asked(inside.teacher, data, train, folder, total, name=teacher.name, bf16=bf16, ranks=ranks, emit=emit)
     job = Job(
         name=student.name, how=how, phases=tuple(phases), train=train, seed=seed, folder=folder, checkpoint_s=checkpoint_s, kept=kept, beside=beside,
         ranks=ranks,
@@ -151,7 +156,7 @@ def _answers(
     teacher.to(data.device).eval()
     bf16 = train.precision == "bf16" and not isinstance(teacher, OnnxTeacher)
     quick = folded(teacher)
-    asked = partial(_asked, quick, data, train, bf16=bf16, ranks=ranks, emit=emit)
+    asked = partial(_asked, quick, data, train, name=teacher.name, bf16=bf16, ranks=ranks, emit=emit)
     if not train.views:
         emit(Note(text=f"{teacher.name} answers live: train.views is 0"))
         compiled = bool(train.compile) and not isinstance(teacher, OnnxTeacher)
@@ -189,13 +194,15 @@ def _answers(
     return remembered
 
 
-def _asked(teacher: Network, data: Batches, train: Train, folder: Path, total: int, *, bf16: bool, ranks: Ranks, emit: Emit) -> int | None:
+def _asked(
+    teacher: nn.Module, data: Batches, train: Train, folder: Path, total: int, *, name: str, bf16: bool, ranks: Ranks, emit: Emit
+) -> int | None:
     """How many images the teacher is asked for at once, about `total` in all; its weights take the memory format that it is fastest in."""
     if train.teacher_batch is not msgspec.UNSET:
         found = Asking(at_once=train.teacher_batch, channels_last=bool(train.channels_last))
     else:
         images = data.plain(torch.arange(min(train.batch or BATCH, len(data))))[0]
-        own = asked_as(folder, teacher, images, name=teacher.name, total=total, bf16=bf16, emit=emit) if ranks.main else None
+        own = asked_as(folder, teacher, images, name=name, total=total, bf16=bf16, emit=emit) if ranks.main else None
         found = ranks.agreed(own) or Asking()
     if found.channels_last:
         teacher.to(memory_format=torch.channels_last)

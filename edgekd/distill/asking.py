@@ -18,9 +18,9 @@ from torch import Tensor, nn
 
 from edgekd import units
 from edgekd.distill.pace import fastest
-from edgekd.distill.teacher import answer_all
 from edgekd.events import Emit, Note
 from edgekd.files import write_atomic
+from edgekd.models.network import evaluating
 from edgekd.scores import Struct
 
 PIECES = (64, 32, 16)
@@ -69,7 +69,8 @@ def copies(network: nn.Module) -> dict[bool, nn.Module]:
 
 def _seconds(network: nn.Module, images: Tensor, *, bf16: bool) -> float:
     begun = time.perf_counter()
-    next(answer_all(network, iter([images]), bf16=bf16))
+    with evaluating(network), torch.inference_mode(), torch.autocast(images.device.type, dtype=torch.bfloat16, enabled=bf16):
+        network(images)
     if images.device.type == "cuda":
         torch.cuda.synchronize(images.device)
     return time.perf_counter() - begun

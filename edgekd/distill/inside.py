@@ -46,6 +46,7 @@ class Inside:
     Attributes:
         student: answers (logits, features); its parameters are the network's own.
         bridges: what is learnt beside the student.
+        at_once: how many images the teacher is asked for at a time; None: all that come.
 
     Args:
         teacher: asked where a term looks inside it; None: none does.
@@ -81,6 +82,7 @@ class Inside:
         self.teacher = None if asked is None else Tapped(asked, [other for _, other in pairs])
         if self.teacher is not None:
             self.teacher.fold()
+        self.at_once: int | None = None
         self._asked: Any = torch.compile(self.teacher) if compiled and self.teacher is not None and not self.teacher.note else self.teacher
         for tapped in (self.student, self.teacher):
             if tapped is not None and tapped.note is not None:
@@ -107,8 +109,9 @@ class Inside:
         assert self.teacher is not None, _NOBODY
         self.teacher.eval()
         with torch.no_grad(), torch.autocast(images.device.type, dtype=torch.bfloat16, enabled=bf16):
-            logits, features = self._asked(images)
-        logits = logits.float()
+            answers = [self._asked(piece) for piece in torch.split(images, self.at_once or len(images))]
+        logits = torch.cat([logits for logits, _ in answers]).float()
+        features = {name: torch.cat([features[name] for _, features in answers]) for name in self.teacher.names}
         return logits if self.adjusted is None else self.adjusted(logits), floats(features)
 
     def looks(self, phase: Phase) -> dict[int, Look]:

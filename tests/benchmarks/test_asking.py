@@ -9,7 +9,7 @@ def test_what_asking_by_pieces_gains() -> None:
     """The figure is the chosen way's, whichever is the best; folding's is of whole batches; what choosing cost is the most of all networks."""
 
     def row(network: str, speedup: float, at_once: int, *, folded: bool, chosen: bool = False, choice_s: float = 2.0) -> dict[str, Any]:
-        way = {"at_once": at_once, "batch": 128, "channels_last": False, "folded": folded}
+        way = {"precision": "bf16", "at_once": at_once, "batch": 128, "channels_last": False, "folded": folded}
         return {"network": network, "speedup": speedup, "chosen": chosen, "choice_s": choice_s, **way}
 
     rows = [
@@ -19,5 +19,5 @@ def test_what_asking_by_pieces_gains() -> None:
         row("a", 1.2, 128, folded=True),
         row("b", 1.1, 128, folded=True, chosen=True, choice_s=5.0),
     ]
-    figures = {"a_speedup": 1.5, "b_speedup": 1.1, "a_folded_speedup": 1.2, "b_folded_speedup": 1.1, "choice_s_max": 5.0}
-    assert asking.figures(rows) == figures
+    speedups = {"a_bf16_speedup": 1.5, "b_bf16_speedup": 1.1, "a_bf16_folded_speedup": 1.2, "b_bf16_folded_speedup": 1.1}
+    assert asking.figures(rows) == {**speedups, "choice_s_max": 5.0}

@@ -2,7 +2,7 @@
 
 import math
 import signal
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from edgekd.data.batches import Batches
-from edgekd.distill import distill, independent
+from edgekd.distill import asking, distill, independent
 from edgekd.distill.inside import Inside, Look, pairs_of
 from edgekd.distill.mixture import Ensemble
 from edgekd.distill.objective import Objective, Seen
@@ -164,6 +164,68 @@ def test_a_teacher_answers_in_eval_mode() -> None:
     found.teacher.train()
     images = torch.rand(4, 3, 8, 8)
     torch.testing.assert_close(found.answer(images)[0][:1], found.answer(images[:1])[0])
+
+
+@pytest.mark.parametrize("at_once", [1, 3, 4, 9])
+def test_a_teacher_answers_by_pieces_as_at_once(at_once: int) -> None:
+    """Logits and features both, in the order of the images."""
+    found, images = contrasting(), torch.rand(4, 3, 8, 8)
+    logits, features = found.answer(images)
+    found.at_once = at_once
+    pieces, parts = found.answer(images)
+    torch.testing.assert_close(pieces, logits)
+    assert parts.keys() == features.keys() == {"pooled"}
+    torch.testing.assert_close(parts["pooled"], features["pooled"])
+
+
+def test_a_teacher_answers_folded_and_stays_as_it_was() -> None:
+    """It is asked without its BatchNorm, which it keeps itself."""
+    teacher = toy(seed=9, name="teacher")
+    found = Inside(toy(), teacher, [phase(Contrast(width=8))], seed=1, emit=silent)
+    assert found.teacher is not None
+    assert not any(isinstance(module, torch.nn.BatchNorm2d) for module in found.teacher.read.modules())
+    assert any(isinstance(module, torch.nn.BatchNorm2d) for module in teacher.modules())
+    images = torch.rand(4, 3, 8, 8)
+    with torch.no_grad():
+        torch.testing.assert_close(found.answer(images)[0], teacher.eval()(images))
+
+
+@pytest.mark.parametrize("compiled", [False, True])
+def test_a_teacher_of_a_compiled_run_is_compiled(monkeypatch: pytest.MonkeyPatch, compiled: bool) -> None:
+    """What was compiled answers."""
+    asked: list[int] = []
+
+    def counted(tapped: torch.nn.Module) -> Callable[[torch.Tensor], object]:
+        def answer(images: torch.Tensor) -> object:
+            asked.append(len(images))
+            return tapped(images)
+
+        return answer
+
+    monkeypatch.setattr(torch, "compile", counted)
+    found = Inside(toy(), toy(seed=9, name="teacher"), [phase(Contrast(width=8))], seed=1, compiled=compiled, emit=silent)
+    found.answer(torch.rand(4, 3, 8, 8))
+    assert asked == ([4] if compiled else [])
+
+
+def test_a_run_that_looks_inside_often_times_its_teacher(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As one that asks for logits alone does: the choice is written down and holds for every step."""
+    chosen = asking.Asking(at_once=5, seconds={"5 at once": 0.1, "a batch at once": 0.2})
+    monkeypatch.setattr(asking, "OFTEN", 64)
+    monkeypatch.setattr(asking, "choose_asking", lambda *args, **options: chosen)
+    seen: list[int | None] = []
+    answer = Inside.answer
+
+    def noted(self: Inside, images: torch.Tensor, *, bf16: bool = False) -> object:
+        seen.append(self.at_once)
+        return answer(self, images, bf16=bf16)
+
+    monkeypatch.setattr(Inside, "answer", noted)
+    events: list[Event] = []
+    teach(tmp_path, phase(Contrast(width=8)), events=events)
+    assert set(seen) == {5}
+    told = [event.text for event in events if isinstance(event, Note)]
+    assert "teacher is asked for 5 at once: an image takes 100 ms so, and 200 ms of a batch at once" in told
 
 
 def test_another_seed_begins_with_other_bridges() -> None:
