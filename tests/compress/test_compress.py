@@ -217,8 +217,8 @@ def test_the_teachers_answers_are_part_of_the_time(tmp_path: Path, views: int, h
     """Once for each view and the plain images, or in each epoch where it answers live; labels alone ask nothing of it."""
     from edgekd.compress import plan
 
-    slow = "import time, nets\n\ndef net(classes):\n    made = nets.wide(classes)\n"
-    slow += "    made.register_forward_hook(lambda module, *_: None if module.training else time.sleep(0.2))\n    return made\n"
+    slow = "import time, nets\n\ndef net(classes):\n    made = nets.wide(classes)\n    *_, last = made.modules()\n"
+    slow += "    last.register_forward_hook(lambda module, *_: None if module.training else time.sleep(0.2))\n    return made\n"
     (workplace(tmp_path) / "slow.py").write_text(slow)
     job = recipe(teacher=Teacher(model="slow.py:net"), train=msgspec.structs.replace(recipe().train, views=views))
     lines = plan(job, base=tmp_path)
