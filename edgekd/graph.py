@@ -9,8 +9,8 @@ from pathlib import Path
 
 import msgspec
 
-from edgekd.beside import external_files
 from edgekd.errors import MissingError, MissingExtra, UsageError
+from edgekd.externaldata import external_files
 from edgekd.nodes import STANDARD, Nodes, inner_nodes, operator
 from edgekd.record import Layer
 

@@ -6,7 +6,7 @@ refuses early what could not be measured, and `elsewhere` lets a file answer as 
 No accuracy is measured here, no limit judged, nothing printed or written.
 """
 
-from edgekd.bench.elsewhere import answering
+from edgekd.bench.answering import answering
 from edgekd.bench.plan import FULL, QUICK, Bench, Plan
 from edgekd.bench.rounds import bench
 from edgekd.bench.sustained import Load, loaded, sustain

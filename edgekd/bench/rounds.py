@@ -13,13 +13,13 @@ from pathlib import Path
 import msgspec
 
 from edgekd.bench import opening
-from edgekd.bench.beside import beside_each_other
 from edgekd.bench.bout import Bout
 from edgekd.bench.contender import Contender
 from edgekd.bench.duel import Duel, quotients, ratio
 from edgekd.bench.hosts import at_once
 from edgekd.bench.plan import FULL, Bench, Plan, Way
 from edgekd.bench.questions import Questions
+from edgekd.bench.runtimes import beside_each_other
 from edgekd.bench.where import check, fits, resolve
 from edgekd.device.host import Connect, connect
 from edgekd.device.settings import UNCHANGED, Settings, applied

@@ -12,8 +12,8 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from edgekd.cli.moved import Moved
 from edgekd.cli.options import Flags
+from edgekd.cli.paths import Moved
 from edgekd.errors import RecipeError, UsageError
 from edgekd.phases import Phase, Temperature, features_first
 from edgekd.preprocess import COLOURS, Stated

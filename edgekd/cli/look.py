@@ -39,7 +39,7 @@ def report(runs: Runs, *, format: Format = "text", face: Face) -> None:
             emit(Note(text=text, level="warning"))
     if format == "csv" and not face.json:
         from edgekd.report.runs import lettered
-        from edgekd.report.sheet import sheet
+        from edgekd.report.spreadsheet import sheet
 
         face.result(sheet(lettered(found)), None)
     elif len(found) > 1:

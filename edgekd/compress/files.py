@@ -28,7 +28,7 @@ from edgekd.evaluate.severally import fit_thresholds
 from edgekd.export import HeldOut
 from edgekd.export import export as write
 from edgekd.export.int8 import Flavour
-from edgekd.export.otherwise import openvino_is_here
+from edgekd.export.openvino import openvino_is_here
 from edgekd.export.parity import FEWEST
 from edgekd.files import atomic_path
 from edgekd.models.load import fingerprint

@@ -23,7 +23,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from edgekd.distill import losses
-from edgekd.distill.wide import wide
+from edgekd.distill.losses import wide
 from edgekd.models.attention import patches
 
 LEAST = 1e-30

@@ -1,4 +1,4 @@
-"""Learning from answers of one's own on images without labels, as pure functions: the loss, the balance of the answers, and what warms up.
+"""Learning from answers of one's own on images without labels, as pure functions: the loss, the balance of the answers, and a weight that rises.
 
 Takes the student's logits for one view of some images and a self-teacher's for another; gives one scalar. Half precision is widened to float32, and
 no value is read back from the device. Gradients reach the student; hand over the self-teacher's logits detached. Who the self-teacher is, and which
@@ -20,7 +20,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 from torch.nn import functional as F
 
-from edgekd.distill.wide import wide
+from edgekd.distill.losses import wide
 
 LEAST_SHARE = 1e-4
 """Of a class, where shares are divided: one that is never named is not raised without bound."""
@@ -59,11 +59,6 @@ def balanced(
         wanted: share of each class among the images.
     """
     return wide(teacher) + wanted.clamp(min=LEAST_SHARE).log() - seen.clamp(min=LEAST_SHARE).log()
-
-
-def warmed(decay: float, step: int) -> float:
-    """The decay of a running average after `step` steps: a plain mean at first, so that the beginning is soon forgotten."""
-    return min(1 - 1 / (step + 1), decay)
 
 
 def ramp(step: int, steps: float) -> float:

@@ -26,8 +26,9 @@ from torch import Tensor, nn
 from edgekd import units
 from edgekd.data.batches import Batches
 from edgekd.distill.batchnorm import by_batch
-from edgekd.distill.consistency import balanced, consistency, ramp, sure, warmed
-from edgekd.distill.passes import Passes
+from edgekd.distill.consistency import balanced, consistency, ramp, sure
+from edgekd.distill.optimizer import warmed
+from edgekd.distill.schedule import Passes
 from edgekd.files import sha256_json
 from edgekd.phases import Augment
 from edgekd.recipe import Domain

@@ -22,7 +22,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 from torch.nn import functional as F
 
-from edgekd.distill.wide import wide
+from edgekd.distill.losses import wide
 
 LEAST_NORM = 1e-6
 """Norm below which a vector has no direction: it is divided by this instead."""

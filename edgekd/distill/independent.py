@@ -18,7 +18,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 from torch.nn import functional as F
 
-from edgekd.distill.wide import wide
+from edgekd.distill.losses import wide
 
 
 def bce(

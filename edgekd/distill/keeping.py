@@ -29,7 +29,7 @@ from torch import Tensor, nn
 
 from edgekd.data.batches import Batches
 from edgekd.distill import losses
-from edgekd.distill.passes import Passes
+from edgekd.distill.schedule import Passes
 from edgekd.phases import Augment, Optimizer, Train
 
 KEEP, REPLAY = "keep", "replay"

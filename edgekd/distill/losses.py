@@ -22,7 +22,6 @@ from jaxtyping import Float, Int
 from torch import Tensor
 from torch.nn import functional as F
 
-from edgekd.distill.wide import wide
 from edgekd.errors import UsageError
 
 LEAST_SPREAD = 1e-4
@@ -174,3 +173,8 @@ def _correlation(first: Tensor, second: Tensor) -> Tensor:
     inverse = squares.clamp_min(floor).rsqrt()
     value = (first * second).sum(dim=-1) * inverse[0] * inverse[1]
     return torch.where((squares > floor).all(dim=0), value, 0.0)
+
+
+def wide(values: Tensor) -> Tensor:
+    """float32 at least, as float16 and bfloat16 are too narrow for logarithms and sums; float64 stays."""
+    return values.float() if values.dtype in (torch.float16, torch.bfloat16) else values

@@ -1,10 +1,11 @@
-"""The optimiser of a lesson: SGD, Adam or AdamW, with a rate of its own for what was brought and for what is new.
+"""How weights move: the optimiser of a lesson, and the running average of what it makes of them.
 
-In: a network, the recipe's settings, and what is learnt beside it. Out: a torch optimiser whose groups carry `peak`, their schedule's highest rate.
+SGD, Adam or AdamW, with a rate of its own for what was brought and for what is new. In: a network, the recipe's settings, and what is learnt beside
+it. Out: a torch optimiser whose groups carry `peak`, their schedule's highest rate.
 """
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from edgekd.models.load import head_parameters
 from edgekd.phases import Optimizer
@@ -26,3 +27,36 @@ def build_optimizer(network: nn.Module, settings: Optimizer, beside: nn.Module |
         return torch.optim.SGD(groups, lr=settings.lr, momentum=settings.momentum, weight_decay=settings.weight_decay, nesterov=settings.momentum > 0)
     kind = torch.optim.Adam if settings.name == "adam" else torch.optim.AdamW
     return kind(groups, lr=settings.lr, weight_decay=settings.weight_decay)
+
+
+class Averaged:
+    """A running average of each parameter over the steps, by name, which takes its place at the end (Polyak and Juditsky 1992, with a decay); of none
+    where `decay` is 0."""
+
+    def __init__(self, network: nn.Module, decay: float) -> None:
+        self.decay = decay
+        self.values: dict[str, Tensor] = {name: value.detach().clone() for name, value in network.named_parameters()} if decay else {}
+
+    def follow(self, network: nn.Module, step: int) -> None:
+        """Take up what the parameters are after `step` steps."""
+        for name, parameter in network.named_parameters():
+            if name in self.values:
+                self.values[name].lerp_(parameter.detach(), 1 - warmed(self.decay, step))
+
+    @torch.no_grad()
+    def put(self, network: nn.Module) -> None:
+        """Give the network its averages; running statistics are its last ones' and must be taken anew."""
+        for name, parameter in network.named_parameters():
+            if name in self.values:
+                parameter.copy_(self.values[name])
+
+    def load(self, values: dict[str, Tensor]) -> None:
+        """Go on from what was kept."""
+        for name, value in values.items():
+            self.values[name].copy_(value)
+
+
+def warmed(decay: float, step: int) -> float:
+    """The decay of a running average after `step` steps: a plain mean at first, so that the beginning is soon forgotten
+    (Tarvainen and Valpola 2017)."""
+    return min(1 - 1 / (step + 1), decay)

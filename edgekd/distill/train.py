@@ -15,7 +15,6 @@ from torch import Tensor, nn
 
 from edgekd.data.batches import AHEAD, Batches
 from edgekd.distill import checkpoint, schedule
-from edgekd.distill.averaged import Averaged
 from edgekd.distill.batchnorm import batchnorms, reestimate, shown
 from edgekd.distill.beside import guests_of
 from edgekd.distill.checkpoint import Place
@@ -26,9 +25,9 @@ from edgekd.distill.job import Job
 from edgekd.distill.leading import Answers, whole
 from edgekd.distill.meter import Log, Step, accuracy
 from edgekd.distill.objective import Objective, Seen
-from edgekd.distill.optimizer import build_optimizer
-from edgekd.distill.passes import Passes
+from edgekd.distill.optimizer import Averaged, build_optimizer
 from edgekd.distill.quantised import rounding
+from edgekd.distill.schedule import Passes
 from edgekd.distill.subset import positions
 from edgekd.distill.teacher import Teacher
 from edgekd.distill.temperature import BEGIN, follow, learn

@@ -13,13 +13,13 @@ from typing import Any
 import msgspec
 
 from edgekd import __version__
-from edgekd.beside import model_sha256, said
 from edgekd.device.agent import feed
 from edgekd.device.agent.libraries import LIBRARIES
 from edgekd.device.host import connect
 from edgekd.device.session import Session
 from edgekd.errors import UsageError
 from edgekd.events import Emit, Progress, Wrote, silent
+from edgekd.externaldata import model_sha256, said
 from edgekd.files import atomic_path, sha256_file, write_atomic
 from edgekd.target import Target
 

@@ -20,12 +20,12 @@ from edgekd.device.predict import prepare
 from edgekd.errors import UsageError
 from edgekd.events import Emit, Note, Progress
 from edgekd.export import onnx as exporter
+from edgekd.export.calibration import refuse_noise
 from edgekd.export.control import Answer, Judge, Quality, chosen
 from edgekd.export.feed import Feed, open_session
 from edgekd.export.first import copied, own_precision, scaled
 from edgekd.export.inside import left, with_preprocessing
 from edgekd.export.int8 import Flavour, Quantiser, saturates
-from edgekd.export.likeness import refuse_noise
 from edgekd.export.precision import to_fp16
 from edgekd.export.rejected import Source, Step
 from edgekd.export.written import Writer

@@ -22,8 +22,8 @@ from edgekd.export.feed import Feed, open_session
 from edgekd.export.inside import PROBABILITIES, with_softmax
 from edgekd.export.metadata import metadata
 from edgekd.export.onnx import checked, describe
+from edgekd.export.openvino import OpenVino
 from edgekd.export.optimised import conversions, in_int8, optimised, told
-from edgekd.export.otherwise import OpenVino
 from edgekd.export.rejected import Step, kept_aside
 from edgekd.files import atomic_path, sha256_file
 from edgekd.models.blackbox import OnnxTeacher

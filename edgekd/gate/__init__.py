@@ -14,11 +14,11 @@ from pathlib import Path
 import msgspec
 
 from edgekd import budget
-from edgekd.beside import model_sha256
 from edgekd.budget import choose
 from edgekd.budget.growth import plain
 from edgekd.errors import EdgekdError, MissingError, UsageError
 from edgekd.events import Emit, Note, silent
+from edgekd.externaldata import model_sha256
 from edgekd.gate.bare import bare_report, is_bare
 from edgekd.gate.limits import Found, bounds, named, nearest_budget, read_budget, recipe_limits
 from edgekd.limit import Limit

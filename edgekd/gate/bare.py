@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from pathlib import Path, PurePath
 
 from edgekd import __version__
-from edgekd.beside import external_sizes, found, model_sha256, refuse_cut_off, said
 from edgekd.errors import MissingError, MissingExtra, UsageError
+from edgekd.externaldata import external_sizes, found, model_sha256, refuse_cut_off, said
 from edgekd.gate import lfs
 from edgekd.record import Artifact, Report
 

@@ -10,8 +10,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 
-from edgekd.beside import external_names, leads_out
 from edgekd.errors import MissingError, UsageError
+from edgekd.externaldata import external_names, leads_out
 from edgekd.gate import lfs
 
 

@@ -17,8 +17,8 @@ import torch
 from torch import Tensor, nn
 
 from edgekd import __version__
-from edgekd.beside import model_sha256
 from edgekd.errors import UsageError
+from edgekd.externaldata import model_sha256
 from edgekd.files import sha256_json, write_atomic
 from edgekd.models import weightfile, zoo
 from edgekd.models.blackbox import OnnxTeacher, onnx_teacher

@@ -10,7 +10,7 @@ from edgekd import units
 from edgekd.budget import figures
 from edgekd.budget.figures import Ask, Seen, Unknown
 from edgekd.record import Artifact, Report
-from edgekd.report import atbest, groups
+from edgekd.report import floors, groups
 from edgekd.report.cells import SHIPS, Table, bare, cell, interval, label, led, measured_targets, over, reference, said, tabled, value
 from edgekd.report.domains import domains
 from edgekd.report.inherit import inherited
@@ -28,7 +28,7 @@ def tables(report: Report) -> list[Table]:
     row."""
     found = [_files(report)]
     found += [table for target in measured_targets(report) for table in (speeds(report, target), further(report, target), flows(report, target))]
-    found += [atbest.unmeasured(report), _scores(report), labels(report)]
+    found += [floors.unmeasured(report), _scores(report), labels(report)]
     found += [domains(report), steps(report), *kept(report), *inherited(report)]
     return [table for table in found if len(table.columns) > 1]
 

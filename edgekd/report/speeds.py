@@ -11,7 +11,7 @@ from edgekd.budget.choose import shipped_on
 from edgekd.budget.figures import Ask, Seen, Unknown
 from edgekd.measurements import EngineRun, Measurement, Ratio
 from edgekd.record import Artifact, Report
-from edgekd.report import atbest
+from edgekd.report import floors
 from edgekd.report.cells import Table, cell, interval, label, middle, over, reference, tabled, value
 
 
@@ -57,7 +57,7 @@ def further(report: Report, target: str) -> Table:
         ("p90", [cell(stats.percentile(each.samples, 90), units.ms_text) for each in timings]),
         ("p90 (MLPerf)", [cell(stats.early_stopping(each.samples), units.ms_text) for each in timings]),
         ("p99", [cell(stats.percentile(each.samples, 99), units.ms_text) for each in timings]),
-        *atbest.beside(report, rows, found, target),
+        *floors.beside(report, rows, found, target),
     ]
     note = "load and first inference: medians of the launches"
     estimated = any(len(each.samples) >= stats.samples_needed(90) for each in timings)

@@ -1,5 +1,5 @@
-"""bench/opening.py and bench/beside.py: other runtimes than ONNX Runtime, from a target's words to a report: OpenVINO for real, engines on a machine
-whose GPU and TensorRT are made up."""
+"""bench/opening.py and bench/runtimes.py: other runtimes than ONNX Runtime, from a target's words to a report: OpenVINO for real, engines on a
+machine whose GPU and TensorRT are made up."""
 
 import json
 import os
@@ -15,10 +15,10 @@ from onnx import TensorProto
 
 from edgekd import target
 from edgekd.bench import Bench, Plan, answering, bench, opening, sustain
-from edgekd.bench.beside import beside_each_other
 from edgekd.bench.duel import by
 from edgekd.bench.operators import Node, layers_of
 from edgekd.bench.plan import Way
+from edgekd.bench.runtimes import beside_each_other
 from edgekd.bench.where import target_of
 from edgekd.budget.figures import Ask, speedup
 from edgekd.device.host import connect
@@ -109,7 +109,7 @@ def test_a_runtime_over_another_is_no_file_over_another(monkeypatch: pytest.Monk
             held.append((*self.names, list(files)))
             self.launches = [{**{name: [2.0, 4.0] for name in files}, **{by(self.rival, name): [1.0, 2.0] for name in files}}] * 2
 
-    monkeypatch.setattr("edgekd.bench.beside.Duel", Played)
+    monkeypatch.setattr("edgekd.bench.runtimes.Duel", Played)
     files = [artifact(tmp_path / f"{name}.onnx") for name in ("a", "b")]
     first, second = target.load("cpu"), target.load("cpu-openvino")
     targets = [first, msgspec.structs.replace(second, name="of two", batch=2), second, target.load(ORIN)]

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from edgekd.distill import consistency as module
 from edgekd.distill import losses
-from edgekd.distill.consistency import balanced, consistency, ramp, sure, warmed
+from edgekd.distill.consistency import balanced, consistency, ramp, sure
 
 
 def log(*rows: list[float]) -> Tensor:
@@ -125,9 +125,7 @@ def test_extreme_logits_stay_finite(dtype: torch.dtype) -> None:
 
 
 def test_what_warms_up() -> None:
-    """A decay begins as a plain mean and is held at its bound; a weight rises evenly, and is there at once where there are no steps to rise in."""
-    assert [warmed(0.99, step) for step in (0, 1, 3, 98, 1000)] == pytest.approx([0, 0.5, 0.75, 98 / 99, 0.99])
-    assert warmed(0.0, 5) == 0
+    """A weight rises evenly, and is there at once where there are no steps to rise in."""
     assert [ramp(step, 4.0) for step in (0, 1, 2, 4, 9)] == [0, 0.25, 0.5, 1, 1]
     assert [ramp(step, 0.3) for step in (0, 1)] == [0, 1]
 

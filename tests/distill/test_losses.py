@@ -418,3 +418,14 @@ def test_shapes_that_would_broadcast_are_caught(function: Callable[..., Tensor])
         checked(student, torch.ones(4, 10), torch.ones(4, 1))
     with pytest.raises(TypeCheckError):
         checked(student, torch.ones(4, 10, dtype=torch.int64), temperature)
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [(torch.float16, torch.float32), (torch.bfloat16, torch.float32), (torch.float32, torch.float32), (torch.float64, torch.float64)],
+)
+def test_narrow_numbers_are_widened_and_no_others(given: torch.dtype, expected: torch.dtype) -> None:
+    """To float32; the values stay."""
+    values = torch.tensor([1.5, -2.0], dtype=given)
+    assert losses.wide(values).dtype == expected
+    assert losses.wide(values).tolist() == [1.5, -2.0]

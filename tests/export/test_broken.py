@@ -17,9 +17,9 @@ from edgekd.errors import EdgekdError, UsageError
 from edgekd.events import silent
 from edgekd.export import export, files
 from edgekd.export import onnx as exporter
+from edgekd.export.calibration import refuse_noise, together
 from edgekd.export.halves import halved
 from edgekd.export.int8 import Quantiser
-from edgekd.export.likeness import refuse_noise, together
 from edgekd.export.rejected import Rejected
 from edgekd.models.network import Network
 from edgekd.recipe import Export

@@ -1,4 +1,4 @@
-"""edgekd.beside: a model's files of external data, and the hash of all of them."""
+"""edgekd.externaldata: a model's files of external data, and the hash of all of them."""
 
 from pathlib import Path
 
@@ -6,8 +6,8 @@ import onnx
 import pytest
 from onnx import TensorProto, helper
 
-from edgekd.beside import external_files, external_names, model_sha256
 from edgekd.errors import MissingError, UsageError
+from edgekd.externaldata import external_files, external_names, model_sha256
 from edgekd.files import sha256_file
 from tests.graphs import model, value, weight
 

@@ -1,11 +1,11 @@
-"""report/atbest.py: computed floors stand beside measurements under their own heading, and by themselves where nothing was measured."""
+"""report/floors.py: computed floors stand beside measurements under their own heading, and by themselves where nothing was measured."""
 
 import msgspec
 
 from edgekd import stats
 from edgekd.measurements import Floor
 from edgekd.record import Report
-from edgekd.report import atbest
+from edgekd.report import floors
 from edgekd.report.columns import tables
 from edgekd.report.text import text
 from tests.report.sample import SHIPPED, TEACHER, sample_report
@@ -43,7 +43,7 @@ def test_where_nothing_was_measured() -> None:
     assert found["l4"] == ["250 µs", "62.5 µs"]
     assert found["a100"] == ["–", "10.0 µs"]
     assert "cpu" not in found
-    note = atbest.unmeasured(report).note
+    note = floors.unmeasured(report).note
     assert note.startswith("nothing was measured there")
     assert "a data sheet" in note
     assert max(map(len, text(report, width=80).splitlines())) <= 80

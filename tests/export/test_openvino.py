@@ -1,4 +1,4 @@
-"""Tests of edgekd/export/otherwise.py: files by OpenVINO are held to the step before as they are by ONNX Runtime."""
+"""Tests of edgekd/export/openvino.py: files by OpenVINO are held to the step before as they are by ONNX Runtime."""
 
 from pathlib import Path
 from typing import Any
@@ -10,7 +10,7 @@ from edgekd.errors import EdgekdError
 from edgekd.events import silent
 from edgekd.export import export
 from edgekd.export.feed import open_session
-from edgekd.export.otherwise import OpenVino, openvino_is_here
+from edgekd.export.openvino import OpenVino, openvino_is_here
 from edgekd.recipe import Export
 from edgekd.record import Artifact
 from tests.export.nets import CLASSES, PREPARED, network, pixels

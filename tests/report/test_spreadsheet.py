@@ -1,4 +1,4 @@
-"""Tests of edgekd/report/sheet.py."""
+"""Tests of edgekd/report/spreadsheet.py."""
 
 import csv
 import io
@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from edgekd import stats
 from edgekd.report.runs import QUANTITIES, lettered
-from edgekd.report.sheet import HEADS, inert, sheet
+from edgekd.report.spreadsheet import HEADS, inert, sheet
 from tests.report.pages import HOSTILE, run_reports
 from tests.report.sample import SHIPPED, sample_report
 

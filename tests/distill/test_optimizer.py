@@ -1,10 +1,10 @@
-"""edgekd.distill.averaged: a running average of parameters, by hand."""
+"""edgekd.distill.optimizer: a running average of parameters, by hand."""
 
 import pytest
 import torch
 from torch import nn
 
-from edgekd.distill.averaged import Averaged
+from edgekd.distill.optimizer import Averaged, warmed
 
 
 def _one(value: float) -> nn.Linear:
@@ -44,3 +44,9 @@ def test_without_a_decay_there_is_none() -> None:
     average.follow(network, 1)
     average.put(network)
     assert (average.values, network.weight.item()) == ({}, 4.0)
+
+
+def test_a_decay_warms_up() -> None:
+    """It begins as a plain mean and is held at its bound."""
+    assert [warmed(0.99, step) for step in (0, 1, 3, 98, 1000)] == pytest.approx([0, 0.5, 0.75, 98 / 99, 0.99])
+    assert warmed(0.0, 5) == 0

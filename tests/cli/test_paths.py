@@ -1,4 +1,4 @@
-"""cli/moved.py: specs and files as they read from another folder."""
+"""cli/paths.py: specs and files as they read from another folder."""
 
 from pathlib import Path
 
@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edgekd.cli.moved import Moved
+from edgekd.cli.paths import Moved
 
 DESK = Path("/desk")
 PATHS = st.lists(st.text("abc", min_size=1, max_size=3), min_size=1, max_size=3).map("/".join)
