@@ -9,13 +9,14 @@ before. All work in one run folder: a step whose result stands there is not done
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from edgekd.bench.offline import Written
 from edgekd.compress import assistants, checks, continued, domain, ensemble, files, inherit, offline, students, sustained, teacher, timing
 from edgekd.compress.lesson import Learner
 from edgekd.compress.plan import plan
 from edgekd.compress.story import Story
+from edgekd.compress.timing import NO_WISHES, Wishes
 from edgekd.compress.tracking import Tracker, tracking
 from edgekd.device.settings import UNCHANGED, Settings
 from edgekd.distill.ranks import launched
@@ -70,7 +71,8 @@ def compress(
         EdgekdError: whatever cannot be done, with its remedy; finished stages stand.
     """
     with tracking(log, folder, recipe, emit) as told:
-        return _walk(recipe, {"teach", "distill", "export", "evaluate", "bench"}, folder, origin, base, told, settings=settings, python=python)
+        steps: set[Step] = {"teach", "distill", "export", "evaluate", "bench"}
+        return _walk(recipe, steps, folder, origin, base, told, wishes=Wishes(settings=settings, python=python))
 
 
 def teach(recipe: Recipe, *, folder: Path, origin: str = "python", base: Path = Path(), emit: Emit = silent, log: Sequence[Tracker] = ()) -> Report:
@@ -108,10 +110,9 @@ def bench_files(
     batches: Sequence[int] = (),
 ) -> Report:
     """Time every file on the targets, anew where they were timed before; then, for `sustained_s` seconds each, load those that ship. `batches` are
-    those that throughput is measured at, `settings` stand on the hosts meanwhile. `python` starts
-    Python on other machines. Other arguments as `compress`."""
-    wishes: dict[str, Any] = {"sustained_s": sustained_s, "python": python, "settings": settings, "batches": batches}
-    return _walk(recipe, {"teach", "distill", "export", "bench"}, folder, origin, base, emit, anew=True, **wishes)
+    those that throughput is measured at. Other arguments as `compress`."""
+    wishes = Wishes(anew=True, sustained_s=sustained_s, batches=batches, settings=settings, python=python)
+    return _walk(recipe, {"teach", "distill", "export", "bench"}, folder, origin, base, emit, wishes=wishes)
 
 
 def offline_files(
@@ -158,11 +159,7 @@ def _walk(
     base: Path,
     emit: Emit,
     *,
-    anew: bool = False,
-    sustained_s: float = 0.0,
-    python: Sequence[str] = (),
-    settings: Settings = UNCHANGED,
-    batches: Sequence[int] = (),
+    wishes: Wishes = NO_WISHES,
     changed: int = 0,
     device: Path | None = None,
 ) -> Report:
@@ -178,10 +175,10 @@ def _walk(
             "Launch `teach` or `distill`, then run this command by itself: it takes up what they taught."
         )
     with Story.opened(recipe, folder, origin, base, emit) as story:
-        learners, made = _made(story, do, python)
+        learners, made = _made(story, do, wishes.python)
         lost: Mapping[str, str] = {}
         if made:
-            lost = _told_of(story, made, do, device, sustained_s, anew=anew, batches=batches, python=python, settings=settings)
+            lost = _told_of(story, made, do, device, wishes)
         inherit.measure(story, learners, images=changed)
         report = story.told()
     if lost and "bench" in do:
@@ -189,16 +186,14 @@ def _walk(
     return report
 
 
-def _told_of(
-    story: Story, made: Sequence[Artifact], do: set[Step], device: Path | None = None, sustained_s: float = 0.0, *, anew: bool = False, **over: Any
-) -> Mapping[str, str]:
+def _told_of(story: Story, made: Sequence[Artifact], do: set[Step], device: Path | None = None, wishes: Wishes = NO_WISHES) -> Mapping[str, str]:
     """Scores and times of the files in the report: those of `do` anew, and what stands of the others; which hosts were lost, and why."""
     files.evaluate(story, made, do="evaluate" in do)
     domain.scored(story, made, do="evaluate" in do)
-    lost = timing.bench(story, made, do="bench" in do, anew=anew, **over)
+    lost = timing.bench(story, made, do="bench" in do, wishes=wishes)
     offline.take_up(story, made, device)
     timing.ship(story)
-    sustained.load(story, seconds=sustained_s, **{name: value for name, value in over.items() if name != "batches"})
+    sustained.load(story, wishes)
     return lost
 
 

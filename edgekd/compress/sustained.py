@@ -3,15 +3,11 @@
 In: an open `Story` whose files are timed and chosen. What stands of an earlier time is taken up as long as the files are the same.
 """
 
-from collections.abc import Sequence
-from typing import Any
-
 import msgspec
 
 from edgekd.bench import Load, loaded, resolve, sustain
 from edgekd.compress.story import Story
-from edgekd.compress.timing import where
-from edgekd.device.settings import UNCHANGED, Settings
+from edgekd.compress.timing import Wishes, where
 
 
 class Loads(msgspec.Struct, frozen=True, kw_only=True):
@@ -20,10 +16,10 @@ class Loads(msgspec.Struct, frozen=True, kw_only=True):
     loads: list[Load]
 
 
-def load(story: Story, *, seconds: float, python: Sequence[str] = (), settings: Settings = UNCHANGED) -> None:
-    """Load each file that ships on a host for so many seconds, anew; 0 takes up what stands. Where nothing was scored, and so nothing ships, all that
-    were timed."""
-    report = story.report
+def load(story: Story, wishes: Wishes) -> None:
+    """Load each file that ships on a host for as many seconds as are wished, anew; 0 takes up what stands. Where nothing was scored, and so nothing
+    ships, all that were timed."""
+    report, seconds = story.report, wishes.sustained_s
     shipped = {(name, key.rpartition("/")[0]) for key, name in report.shipped.items()}
     hosts = {target.name for target, _ in resolve(story.recipe.on, story.base)}  # a device that was measured offline has none
     timed = [each for each in report.measurements if each.target in hosts]
@@ -38,6 +34,6 @@ def load(story: Story, *, seconds: float, python: Sequence[str] = (), settings: 
     if not stage.done:
         files = [(report.artifact(each.artifact), each.target) for each in chosen]
         asked = [(artifact, story.run.folder / artifact.path, target) for artifact, target in files]
-        wishes: dict[str, Any] = {"settings": settings, "python": python, "base": story.base, "emit": story.run.emit}
-        stage.finish(Loads(loads=sustain(asked, story.recipe.on, seconds=seconds, **wishes)))
+        loads = sustain(asked, story.recipe.on, seconds=seconds, settings=wishes.settings, python=wishes.python, base=story.base, emit=story.run.emit)
+        stage.finish(Loads(loads=loads))
     story.add(measurements=loaded(report.measurements, stage.result(Loads).loads))

@@ -5,6 +5,7 @@ stage, which stands as long as the files, targets and this machine are the same.
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import msgspec
@@ -27,6 +28,28 @@ from edgekd.reportfile import read_report
 
 QUICK_IMAGES = 2000
 """A data set of no more images is a try-out: its files are timed in a shorter bench."""
+
+
+@dataclass(frozen=True)
+class Wishes:
+    """What a command asks of measuring beyond its recipe.
+
+    Attributes:
+        anew: time again what was timed.
+        sustained_s: seconds to load each file that ships; 0: none.
+        batches: what throughput is measured at; (): one that does well on CPUs.
+        settings: what to change on the hosts meanwhile.
+        python: the command that starts Python on other machines; (): the first there that has ONNX Runtime.
+    """
+
+    anew: bool = False
+    sustained_s: float = 0.0
+    batches: Sequence[int] = ()
+    settings: Settings = UNCHANGED
+    python: Sequence[str] = ()
+
+
+NO_WISHES = Wishes()
 
 
 class Times(msgspec.Struct, frozen=True, kw_only=True):
@@ -58,19 +81,9 @@ def reach(recipe: Recipe, *, every: bool, python: Sequence[str] = ()) -> None:
                 raise
 
 
-def bench(
-    story: Story,
-    artifacts: Sequence[Artifact],
-    *,
-    do: bool,
-    anew: bool,
-    python: Sequence[str] = (),
-    settings: Settings = UNCHANGED,
-    batches: Sequence[int] = (),
-) -> Mapping[str, str]:
-    """Time every file on every target that has a host, all in turn: `anew`, and where `settings` are asked for; further arguments as
-    `edgekd.bench.bench`. Of each target whose chip is known, how fast it could be at best stands beside. What comes back is why hosts were lost, by
-    host; where one was, the next time begins anew."""
+def bench(story: Story, artifacts: Sequence[Artifact], *, do: bool, wishes: Wishes = NO_WISHES) -> Mapping[str, str]:
+    """Time every file on every target that has a host, all in turn: anew where that is wished, or settings are. Of each target whose chip is known,
+    how fast it could be at best stands beside. What comes back is why hosts were lost, by host; where one was, the next time begins anew."""
     story.add(floors=floors(artifacts, [target.load(name, story.base) for name in story.recipe.on]))
     if not any(story.recipe.on.values()):
         if do:
@@ -85,7 +98,7 @@ def bench(
     if not do and not story.run.stands("bench", key):
         _as_reported(story, artifacts)
         return {}
-    stage = story.run.stage("bench", key, anew=do and (anew or bool(settings)))
+    stage = story.run.stage("bench", key, anew=do and (wishes.anew or bool(wishes.settings)))
     if do and stage.done and stage.result(Times).lost:
         stage = story.run.stage("bench", key, anew=True)
     if not stage.done:
@@ -93,9 +106,9 @@ def bench(
             [(artifact, story.run.folder / artifact.path) for artifact in artifacts],
             story.recipe.on,
             **asked(story, artifacts),
-            batches=batches,
-            settings=settings,
-            python=python,
+            batches=wishes.batches,
+            settings=wishes.settings,
+            python=wishes.python,
             base=story.base,
             beside=True,
             emit=story.run.emit,

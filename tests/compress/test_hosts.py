@@ -74,11 +74,11 @@ def test_a_bench_that_lost_a_host_is_done_anew(story: Story, monkeypatch: pytest
         return Bench(report.measurements, report.ratios, report.hosts, {}, answers.pop(0))
 
     monkeypatch.setattr(timing, "measure", measure)
-    assert timing.bench(story, artifacts, do=True, anew=False) == LOST
+    assert timing.bench(story, artifacts, do=True) == LOST
     assert story.report.doubts == ["orin was not measured: it is off"]
-    assert timing.bench(story, artifacts, do=False, anew=False) == LOST
+    assert timing.bench(story, artifacts, do=False) == LOST
     assert len(answers) == 2
-    assert timing.bench(story, artifacts, do=True, anew=False) == LOST
-    assert timing.bench(story, artifacts, do=True, anew=False) == {}
-    assert timing.bench(story, artifacts, do=True, anew=False) == {}
+    assert timing.bench(story, artifacts, do=True) == LOST
+    assert timing.bench(story, artifacts, do=True) == {}
+    assert timing.bench(story, artifacts, do=True) == {}
     assert answers == []

@@ -153,7 +153,7 @@ def test_what_the_report_has_of_the_same_files_stays(story: Story) -> None:
         for sha256, left in ((known.sha256, ["cpu"]), ("cd" * 32, [])):
             made = [msgspec.structs.replace(known, sha256=sha256), newer]
             story.report = msgspec.structs.replace(before, artifacts=made)
-            timing.bench(story, made, do=False, anew=False)
+            timing.bench(story, made, do=False)
             assert [each.target for each in story.report.measurements] == left
             assert list(story.report.hosts) == ["here"] * len(left)
     finally:

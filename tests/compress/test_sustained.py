@@ -11,6 +11,7 @@ import pytest
 from edgekd.bench import Load
 from edgekd.compress import sustained as module
 from edgekd.compress.story import Story
+from edgekd.compress.timing import Wishes
 from edgekd.measurements import Moment
 from edgekd.recipe import Recipe
 from edgekd.record import Artifact
@@ -52,24 +53,24 @@ def loaded(story: Story) -> list[str]:
 def test_what_ships_is_loaded_and_kept(story: Story, asked: list[Any]) -> None:
     """Once where it is asked for; the next report of the same files has it too, and asking again does it anew."""
     before = story.report
-    module.load(story, seconds=0)
+    module.load(story, Wishes(sustained_s=0))
     assert (asked, story.report) == ([], before)
-    module.load(story, seconds=60)
+    module.load(story, Wishes(sustained_s=60))
     assert asked == [([(SHIPPED, "student-resnet20-int8-cpu.onnx", "cpu")], 60)]
     assert loaded(story) == [SHIPPED]
     story.add(measurements=before.measurements)
-    module.load(story, seconds=0)
+    module.load(story, Wishes(sustained_s=0))
     assert loaded(story) == [SHIPPED]
-    module.load(story, seconds=30)
+    module.load(story, Wishes(sustained_s=30))
     assert [seconds for _, seconds in asked] == [60, 30]
 
 
 def test_other_files_are_not_taken_for_it(story: Story, asked: list[Any]) -> None:
     """What was measured of a file that is no more is not put to its successor."""
-    module.load(story, seconds=60)
+    module.load(story, Wishes(sustained_s=60))
     report = sample_report()
     story.add(measurements=report.measurements, artifacts=[replace(each, sha256="cd" * 32) for each in report.artifacts])
-    module.load(story, seconds=0)
+    module.load(story, Wishes(sustained_s=0))
     assert loaded(story) == []
 
 
@@ -78,15 +79,15 @@ def test_a_device_that_was_measured_offline_is_not_loaded(story: Story, asked: l
     (there,) = (each for each in story.report.measurements if (each.artifact, each.target) == (SHIPPED, "cpu"))
     shipped = {**story.report.shipped, "jetson-orin-nano/resnet20": SHIPPED}
     story.add(measurements=[*story.report.measurements, replace(there, target="jetson-orin-nano")], shipped=shipped)
-    module.load(story, seconds=60)
+    module.load(story, Wishes(sustained_s=60))
     assert asked == [([(SHIPPED, "student-resnet20-int8-cpu.onnx", "cpu")], 60)]
 
 
 def test_where_nothing_ships_all_are_loaded(story: Story, asked: list[Any]) -> None:
     """As in a run that was timed and not scored; and where nothing was timed, nothing."""
     story.add(shipped={})
-    module.load(story, seconds=5)
+    module.load(story, Wishes(sustained_s=5))
     assert loaded(story) == [each.artifact for each in sample_report().measurements]
     story.add(measurements=[])
-    module.load(story, seconds=5)
+    module.load(story, Wishes(sustained_s=5))
     assert len(asked) == 1
