@@ -6,7 +6,7 @@ times ms, energies joules, and shares and differences of shares fractions. Nothi
 
 import math
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from decimal import Context, Decimal
 from typing import TypeAlias
 
@@ -181,6 +181,12 @@ def beside(value: float, bound: float, text: Text, digits: int = 3) -> str:
         if not abs(value) < _READS_BACK or _side(float(_parse(shown, _EVERY, "", "", negative=True)), bound) == _side(value, bound):
             return shown
     return text(value, None)
+
+
+def some(names: Iterable[object], most: int = 8) -> str:
+    """The first of some names, and how many there are more: "a, b and 3 more"; "none" where there are none."""
+    listed = [str(name) for name in names]
+    return ", ".join(listed[:most]) + (f" and {len(listed) - most} more" if len(listed) > most else "") or "none"
 
 
 def span_text(low: str, high: str) -> str:

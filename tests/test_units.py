@@ -1,7 +1,7 @@
 """Tests of edgekd/units.py."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import partial
 
 import pytest
@@ -193,3 +193,18 @@ def test_a_share_may_be_more_than_all_where_it_makes_sense() -> None:
     assert units.parse_fraction("100 %", one=False) == units.parse_fraction(1, most=math.inf) == 1
     with pytest.raises(UsageError, match=r"Did you mean 1\.5 %"):
         units.parse_fraction(1.5, most=math.inf)
+
+
+@pytest.mark.parametrize(
+    ("names", "most", "text"),
+    [
+        ([], 8, "none"),
+        (["a"], 8, "a"),
+        (range(3), 3, "0, 1, 2"),
+        (range(4), 3, "0, 1, 2 and 1 more"),
+        (iter("abcdefghij"), 8, "a, b, c, d, e, f, g, h and 2 more"),
+    ],
+)
+def test_some_names_stand_for_all(names: Iterable[object], most: int, text: str) -> None:
+    """The first of them, and how many are left out."""
+    assert units.some(names, most) == text

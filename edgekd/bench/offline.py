@@ -12,7 +12,7 @@ from typing import TypeVar
 
 import msgspec
 
-from edgekd import target
+from edgekd import target, units
 from edgekd.bench.plan import FULL, Bench, Plan
 from edgekd.bench.rounds import bench
 from edgekd.device.planned import planning
@@ -121,9 +121,8 @@ def _refuse_others(folder: Path, then: Order, now: Order) -> None:
     """Refuse a folder that was written for other files or targets than those at hand."""
     changed = sorted(name for name in {*then.files, *now.files} if then.files.get(name) != now.files.get(name))
     if changed:
-        more = f" and {len(changed) - 3} more" if len(changed) > 3 else ""
         raise UsageError(
-            f"{folder} was written for other files, or they changed since: {', '.join(changed[:3])}{more}. "
+            f"{folder} was written for other files, or they changed since: {units.some(changed, 3)}. "
             "Give those that it was written for, or write it again with --offline."
         )
     if then.known != now.known:

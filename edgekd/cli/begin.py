@@ -25,8 +25,6 @@ Force = Annotated[bool, typer.Option("--force", help="Write over a file that is 
 Yes = Annotated[bool, typer.Option("--yes", help="Ask nothing: what was not typed is as by default.")]
 
 WIDTH = 80
-_NAMES = 8
-"""Class names, targets and unreadable files that are listed."""
 
 
 def init(*, flags: Flags, out: NewRecipe = Path("recipe.toml"), force: Force = False, yes: Yes = False, face: Face) -> None:
@@ -179,7 +177,7 @@ def _students(sight: "Sight") -> str:
 
 
 def _some(names: list[str]) -> str:
+    from edgekd import units
     from edgekd.report.text import without_middle
 
-    more = f" and {len(names) - _NAMES} more" if len(names) > _NAMES else ""
-    return ", ".join(without_middle(name, 40) for name in names[:_NAMES]) + more
+    return units.some(without_middle(name, 40) for name in names)

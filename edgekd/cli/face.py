@@ -199,12 +199,13 @@ _LEARNS = ("teach", "co-teach", "assist", "distill", "alone", "alone-on-subset",
 
 def _kept(finished: list[str], under_way: str | None, folder: Path | None) -> str:
     """What a stopped command leaves and how to go on."""
+    from edgekd import units
+
     if folder is None:
         return "Stopped. Nothing was written."
     parts = ["Stopped."]
     if finished:
-        more = f" and {len(finished) - _NAMED} more" if len(finished) > _NAMED else ""
-        parts.append(f"Finished and kept in {folder}: {', '.join(finished[:_NAMED])}{more}.")
+        parts.append(f"Finished and kept in {folder}: {units.some(finished, _NAMED)}.")
     if under_way is not None:
         learns = under_way.partition("/")[0] in _LEARNS
         parts.append(f"{under_way} goes on from its last checkpoint." if learns else f"{under_way} begins again.")

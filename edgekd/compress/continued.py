@@ -5,11 +5,10 @@ teacher the labels alone teach what is new. How old answers and old images enter
 what of it was kept `kept`'s.
 """
 
-from collections.abc import Sequence
-
 import msgspec
 import numpy as np
 
+from edgekd import units
 from edgekd.compress import students
 from edgekd.compress.ensemble import Answerer
 from edgekd.compress.kept import tell_kept
@@ -30,9 +29,6 @@ from edgekd.preprocess import Stated
 from edgekd.recipe import Student
 from edgekd.terms import Label
 
-_NAMES = 8
-"""Classes that are listed."""
-
 
 def opened(story: Story) -> Archive:
     """The old images, once it is sure that the students can go on; what they go on from is said.
@@ -46,7 +42,7 @@ def opened(story: Story) -> Archive:
     for each in () if recipe.teacher is None else (recipe.teacher, *recipe.co_teacher):
         if unseen and is_taught(story, each):
             raise UsageError(
-                f"a teacher knows all classes, old and new; {each.model} would be taught on {recipe.data}, which has none of {_some(unseen)}. "
+                f"a teacher knows all classes, old and new; {each.model} would be taught on {recipe.data}, which has none of {units.some(unseen)}. "
                 "Bring one with weights for all of them, without train.teacher_epochs, or leave it out: then labels teach what is new."
             )
     if archive.share is None:
@@ -55,16 +51,16 @@ def opened(story: Story) -> Archive:
     again, new = [name for name in known if name not in unseen], story.classes[len(known) :]
     story.note(
         f"students go on from {archive.options.run}, which knew {len(known)} classes. Of these {recipe.data} shows "
-        f"{_some(again) if again else 'none'}; new: {_some(new) if new else 'none'}"
+        f"{units.some(again)}; new: {units.some(new)}"
     )
     if all(name.isdigit() for name in (*known, *story.classes)) and again:
         story.note(
-            f"classes go by their names, and these are numbers: {_some(again)} of {recipe.data} are taken for the same of {archive.options.run}. If "
-            "they are others, give them names (classes in an npz file, folders in folder:DIR).",
+            f"classes go by their names, and these are numbers: {units.some(again)} of {recipe.data} are taken for the same of "
+            f"{archive.options.run}. If they are others, give them names (classes in an npz file, folders in folder:DIR).",
             warning=True,
         )
     if unseen and archive.share == 0:
-        story.note(f"no image of {_some(unseen)} is shown, so that others will often be answered in their stead. {_remedy(story)}", warning=True)
+        story.note(f"no image of {units.some(unseen)} is shown, so that others will often be answered in their stead. {_remedy(story)}", warning=True)
     return archive
 
 
@@ -119,11 +115,6 @@ def _among_shown(phase: Phase) -> Phase:
 
 def _spec(model: str, was: Network) -> Student:
     return Student(model=model, preprocess=Stated(**msgspec.structs.asdict(was.preprocess)))
-
-
-def _some(names: Sequence[str]) -> str:
-    more = f" and {len(names) - _NAMES} more" if len(names) > _NAMES else ""
-    return ", ".join(names[:_NAMES]) + more
 
 
 # Learning -------------------------------------------------------------------------------------------------------------

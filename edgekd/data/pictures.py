@@ -10,7 +10,7 @@ import os
 import struct
 import time
 import zlib
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TypeVar
@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
+from edgekd import units
 from edgekd.data import memory, ondisk
 from edgekd.data.images import Integers, Pixels, Reader
 from edgekd.errors import MissingError, UsageError
@@ -108,7 +109,7 @@ def scan(count: int, open_: Open, name: Callable[[int], str], wanted: Wanted, em
     if len(kept) == 0:
         raise MissingError(f"none of the {count} image files can be read; the first is {names[0]}. Are they pictures, and whole?")
     if names:
-        emit(Note(text=f"{len(names)} of {count} images cannot be read and are left out: {some(names)}", level="warning"))
+        emit(Note(text=f"{len(names)} of {count} images cannot be read and are left out: {units.some(names, 5)}", level="warning"))
     if brightest and max(brightest) < _DEEP:
         told = f"{len(brightest)} pictures of 16 bits hold numbers up to {max(brightest)}, and 65535 is read as white: they are nearly black"
         emit(Note(text=f"{told}. Store them in 8 bits, or scaled to 16.", level="warning"))
@@ -265,12 +266,6 @@ def _reported(items: Iterator[A], total: int, what: str, emit: Emit) -> Iterator
         if now - last > 0.5 or (done == total and last != started):
             last = now
             emit(Progress(what=what, done=done, total=total, seconds_left=(now - started) / done * (total - done)))
-
-
-def some(names: Sequence[str], most: int = 5) -> str:
-    """The first of some names, and how many there are more."""
-    more = f" and {len(names) - most} more" if len(names) > most else ""
-    return ", ".join(names[:most]) + more
 
 
 def readable(name: str) -> str:

@@ -13,11 +13,11 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from edgekd import userfile
+from edgekd import units, userfile
 from edgekd.data import arrays, folders, named, tables
 from edgekd.data.images import Found, Images, Source, TestFrom, class_counts, shared
 from edgekd.data.matrices import UNKNOWN
-from edgekd.data.pictures import Wanted, some
+from edgekd.data.pictures import Wanted
 from edgekd.data.splits import Mask, hold_out, keep, tail_counts
 from edgekd.errors import UsageError
 from edgekd.events import Emit, Note, silent
@@ -120,7 +120,7 @@ def _say_uncovered(images: Images, what: str, classes: Sequence[str], emit: Emit
         return
     lacking = [name for name, count in zip(classes, class_counts(images.labels, len(classes)), strict=True) if not count]
     if lacking:
-        emit(Note(text=f"{len(lacking)} of {len(classes)} classes have no {what} image: {some(lacking)}", level="warning"))
+        emit(Note(text=f"{len(lacking)} of {len(classes)} classes have no {what} image: {units.some(lacking, 5)}", level="warning"))
 
 
 @dataclass(frozen=True, eq=False)

@@ -188,8 +188,7 @@ def _doubt(result: Labelled, emit: Emit) -> None:
     """Say what makes a poor data source of it."""
     empty = [name for name, kept in result.classes.items() if not kept]
     if empty and result.kept:
-        more = f" and {len(empty) - 8} more" if len(empty) > 8 else ""
-        emit(Note(text=f"no image is labelled {', '.join(empty[:8])}{more}: a student can learn that elsewhere only", level="warning"))
+        emit(Note(text=f"no image is labelled {units.some(empty)}: a student can learn that elsewhere only", level="warning"))
     alike, judged = result.rejected.get("duplicate", 0), result.kept + sum(result.rejected.get(reason, 0) for reason in ("duplicate", "balance"))
     if judged and alike >= MANY_ALIKE * judged:
         text = (

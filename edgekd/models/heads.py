@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import torch
 from torch import nn
 
+from edgekd import units
 from edgekd.errors import UsageError
 
 
@@ -60,10 +61,9 @@ def take_over(body: nn.Module, old: nn.Module) -> None:
     rows = {f"{name}.{part}" for part, _ in head.named_parameters()}
     differing = [key for key in sorted(ours.keys() | theirs.keys()) if not _fits(ours.get(key), theirs.get(key), longer=key in rows)]
     if differing:
-        some = ", ".join(differing[:8]) + (f" and {len(differing) - 8} more" if len(differing) > 8 else "")
         raise UsageError(
-            f"a network that goes on from another must be as that one was, but for more outputs of its head {name}; these differ: {some}. "
-            "Build it as it was built then."
+            f"a network that goes on from another must be as that one was, but for more outputs of its head {name}; these differ: "
+            f"{units.some(differing)}. Build it as it was built then."
         )
     with torch.no_grad():
         for key, tensor in theirs.items():

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from edgekd import units
 from edgekd.errors import UsageError
 from edgekd.models.heads import permute_head
 from edgekd.preprocess import Preprocess
@@ -168,13 +169,9 @@ def reorder(network: Network, theirs: Sequence[str], ours: Sequence[str]) -> Non
     if missing or extra or len(theirs) != len(ours):
         doubled = sorted({name for name in theirs if list(theirs).count(name) > 1})
         raise UsageError(
-            f"{network.name}'s classes must be the data's, in its own order; "
-            f"missing: {_listed(missing)}; not in the data: {_listed(extra)}; twice: {_listed(doubled)}. Correct `classes` beside its model."
+            f"{network.name}'s classes must be the data's, in its own order; missing: {units.some(map(repr, missing))}; "
+            f"not in the data: {units.some(map(repr, extra))}; twice: {units.some(map(repr, doubled))}. Correct `classes` beside its model."
         )
     order = [list(theirs).index(name) for name in ours]
     if order != list(range(len(order))):
         network.permute(order)
-
-
-def _listed(names: Sequence[str]) -> str:
-    return ", ".join(repr(name) for name in names[:8]) + (f" and {len(names) - 8} more" if len(names) > 8 else "") or "none"

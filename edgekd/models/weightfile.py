@@ -18,6 +18,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
+from edgekd import units
 from edgekd.errors import MissingError, UsageError
 
 State: TypeAlias = dict[str, Tensor]
@@ -164,7 +165,8 @@ def _pick(content: Any, key: str | None, file: Path) -> Checkpoint:
     if state := _tensors(content):
         return Checkpoint(state)
     raise UsageError(
-        f"weights are looked for under {', '.join(KEYS)}, or as the file itself; {file} has {some(content)}. --weights-key names another place."
+        f"weights are looked for under {', '.join(KEYS)}, or as the file itself; {file} has {units.some(content) if content else 'nothing'}. "
+        "--weights-key names another place."
     )
 
 
@@ -173,7 +175,7 @@ def _keyed(content: Any, key: str, file: Path) -> State:
     for part in [key] if isinstance(content, Mapping) and key in content else key.split("."):
         found = inner(place, part)
         if found is None:
-            raise UsageError(f"--weights-key must name a place in the checkpoint; {file} has no {key!r}, it has {some(content)}.")
+            raise UsageError(f"--weights-key must name a place in the checkpoint; {file} has no {key!r}, it has {units.some(content)}.")
         place = found
     if not (state := _tensors(place)):
         raise UsageError(f"--weights-key must name a table of weights; {key!r} in {file} is a {type(place).__name__}.")
@@ -195,9 +197,3 @@ def _tensors(value: Any) -> State:
         return {}
     state = {str(name): tensor for name, tensor in value.items() if isinstance(tensor, Tensor)}
     return state if 2 * len(state) > len(value) else {}
-
-
-def some(names: Any) -> str:
-    """At most eight of them, for a message."""
-    listed = [str(name) for name in names]
-    return ", ".join(listed[:8]) + (f" and {len(listed) - 8} more" if len(listed) > 8 else "") or "nothing"

@@ -8,9 +8,10 @@ from collections.abc import Iterator
 
 from torch import nn
 
+from edgekd import units
 from edgekd.errors import UsageError
 from edgekd.models.heads import find_head
-from edgekd.models.weightfile import Checkpoint, State, inner, some
+from edgekd.models.weightfile import Checkpoint, State, inner
 
 PREFIXES = ("module.", "model.", "_orig_mod.")
 """What data-parallel wrappers, Lightning modules and torch.compile put before every name."""
@@ -34,7 +35,7 @@ def apply(body: nn.Module, checkpoint: Checkpoint, source: str, *, classes: int,
     outside = [name for name in checkpoint.state if not name.startswith(prefix)]
     auxiliary = [name for name in state if name.startswith(_AUXILIARY) and name not in wanted]
     if outside or auxiliary:
-        notes.append(f"left out of {source}: {some(outside + auxiliary)}")
+        notes.append(f"left out of {source}: {units.some(outside + auxiliary)}")
     state = {name: tensor for name, tensor in state.items() if name not in auxiliary}
     missing = [name for name in wanted if name not in state and not name.endswith("num_batches_tracked")]
     extra = [name for name in state if name not in wanted]
@@ -92,10 +93,10 @@ def _mismatch(source: str, missing: list[str], extra: list[str], shaped: list[st
             f"{source} answers {_head_width(state, head)}, and {len(wanted[shaped[0]])} classes were asked for. "
             "A teacher must answer the data's classes: --set train.teacher_epochs=N teaches it on this data first, with a new head. Students get one."
         )
-    parts = [f"missing in the file: {some(missing)}"] if missing else []
-    parts += [f"not in the network: {some(extra)}"] if extra else []
+    parts = [f"missing in the file: {units.some(missing)}"] if missing else []
+    parts += [f"not in the network: {units.some(extra)}"] if extra else []
     if shaped:
-        parts.append("of another shape: " + some(f"{name} {tuple(state[name].shape)} for {tuple(wanted[name].shape)}" for name in shaped))
+        parts.append("of another shape: " + units.some(f"{name} {tuple(state[name].shape)} for {tuple(wanted[name].shape)}" for name in shaped))
     grey = any(state[name].ndim == 4 and (state[name].shape[1], wanted[name].shape[1]) == (1, 3) for name in shaped)
     remedy = (
         'For a network of one channel set colour = "grey" in its preprocess, or --teacher-colour grey'
