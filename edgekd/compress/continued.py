@@ -22,6 +22,7 @@ from edgekd.distill import alone
 from edgekd.distill.keeping import SHARE, WEIGHT, Keeping, Replay, gentler
 from edgekd.errors import UsageError
 from edgekd.files import sha256_json
+from edgekd.models.folded import folded
 from edgekd.models.heads import take_over
 from edgekd.models.load import Network, fingerprint
 from edgekd.phases import Phase
@@ -179,7 +180,7 @@ def _keeping(story: Story, archive: Archive, was: Network, lesson: Lesson, key: 
     if images is not None:
         shown = Batches(images, device=story.device)
         replay = Replay(shown, max(1, train.batch // SHARE), augment=train.augment, view_seed=train.view_seed, seed=story.recipe.seed)
-    return Keeping(was.to(story.device), weight=weight, temperature=archive.options.temperature, replay=replay, key=key)
+    return Keeping(folded(was.to(story.device)), weight=weight, temperature=archive.options.temperature, replay=replay, key=key)
 
 
 def _weight(archive: Archive) -> float:
