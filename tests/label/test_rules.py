@@ -54,6 +54,14 @@ def test_other_views_must_agree() -> None:
     assert found.rejected[0].agreement == 0.5
 
 
+def test_what_is_asked_for_where_nothing_is_said() -> None:
+    """The bounds that `edgekd label --help` names, each met just so."""
+    answers = logits_of((0.8, 0.1, 0.1), (0.79, 0.11, 0.1), (0.9, 0.05, 0.05))
+    found = decided(Rules(), answers, votes=[[0, 0, 0, 1], [0, 0, 0, 0], [0, 0, 1, 1]])
+    assert found.kept.tolist() == [0]
+    assert reasons(found) == {"1": "unsure", "2": "views-differ"}
+
+
 def test_of_images_that_look_alike_the_surest_stays() -> None:
     """The others name it, whatever their own label; one that is left out itself takes none with it."""
     sure = logits_of((0.6, 0.2, 0.2), (0.9, 0.05, 0.05), (0.05, 0.7, 0.25), (0.1, 0.1, 0.8))

@@ -29,7 +29,7 @@ int nvmlDeviceGetCudaComputeCapability(void *handle, int *major, int *minor) { *
 int nvmlDeviceGetMemoryInfo(void *handle, memory_t *memory) {
   memory->total = 25769803776ULL; memory->free = 20000000000ULL; memory->used = 5769803776ULL; return known(handle);
 }
-int nvmlDeviceGetClockInfo(void *handle, unsigned int kind, unsigned int *mhz) { *mhz = kind == 0 ? 2520 : 10501; return known(handle); }
+int nvmlDeviceGetClockInfo(void *handle, unsigned int kind, unsigned int *mhz) { *mhz = kind == 0 ? 2520 : kind == 2 ? 10501 : 1; return known(handle); }
 int nvmlDeviceGetTemperature(void *handle, unsigned int sensor, unsigned int *celsius) { *celsius = 71; return sensor == 0 ? known(handle) : 2; }
 #ifdef OLD
 int nvmlDeviceGetCurrentClocksThrottleReasons(void *handle, unsigned long long *bits) { *bits = 0x60 | 0x1; return known(handle); }
