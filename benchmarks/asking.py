@@ -20,7 +20,7 @@ from typing import Any
 
 import torch
 
-from benchmarks.result import commit, keep
+from benchmarks.result import commit, keep, saved_rows, tell
 from edgekd import stats, timings
 from edgekd.device.agent import machine
 from edgekd.distill.asking import PIECES, choose_asking, copies
@@ -41,7 +41,7 @@ def rows(name: str, precision: str, rounds: int) -> list[Row]:
     network = build(name, classes=10, shape=(size, size, 3)).eval()
     images = torch.rand(batch, 3, size, size)
     begun = time.monotonic()
-    quick = folded(network)
+    quick = folded(network, tell)
     bf16 = precision == "bf16"
     chosen = choose_asking(quick, images, bf16=bf16)
     choice_s = time.monotonic() - begun
@@ -84,7 +84,7 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="a smoke test: one network, two rounds, results thrown away")
     args = parser.parse_args()
     torch.set_num_threads(machine.cores())
-    found: dict[tuple[str, str, int, bool, bool], Row] = {}
+    found = {} if args.quick else {_place(row): row for row in saved_rows("asking") if "precision" in row}
     names, precisions = (("resnet20",), ("fp32",)) if args.quick else (tuple(NETWORKS), ("fp32", "bf16"))
     with freed_memory_is_kept():
         for name, precision in itertools.product(names, precisions):

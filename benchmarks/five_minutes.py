@@ -30,6 +30,7 @@ from edgekd.distill.pace import Pace
 from edgekd.distill.schedule import rate, steps_per_pass
 from edgekd.evaluate import evaluate
 from edgekd.events import silent
+from edgekd.models.folded import folded
 from edgekd.models.load import Network, build
 from edgekd.phases import Phase, Train
 from edgekd.terms import Kd, Label
@@ -84,7 +85,7 @@ def chosen_pace(folder: Path) -> Pace:
 
 def one_view(data: Batches, *, bf16: bool) -> float:
     """Seconds that the teacher needs for all images once, asked as a run asks it."""
-    return len(data) * min(choose_asking(teacher(), data.plain(torch.arange(min(SIZE, len(data))))[0], bf16=bf16).seconds.values())
+    return len(data) * min(choose_asking(folded(teacher(), silent), data.plain(torch.arange(min(SIZE, len(data))))[0], bf16=bf16).seconds.values())
 
 
 def tutorials(seed: int, seconds: float) -> tuple[Network, dict[str, Any]]:

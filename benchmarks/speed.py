@@ -48,6 +48,7 @@ from edgekd.distill.heap import freed_memory_is_kept
 from edgekd.distill.pace import choose_pace
 from edgekd.distill.schedule import steps_per_pass
 from edgekd.files import sha256_json
+from edgekd.models.folded import folded
 from edgekd.models.load import Network, build
 from edgekd.phases import Optimizer, Phase, Train
 from edgekd.terms import Kd, Label
@@ -165,7 +166,7 @@ def ours(student: Network, data: Batches, folder: Path, *, views: int, compile: 
     train = filled(stated, images=len(data), shape=(32, 32, 3), flip=True, brought=False)
     train = paced(train, student, data, folder, steps=LONG, emit=tell)
     if not views:  # a slice is too short to be worth what a long run would measure
-        asking = choose_asking(teacher(), data.plain(torch.arange(BATCH))[0], bf16=train.precision == "bf16")
+        asking = choose_asking(folded(teacher(), tell), data.plain(torch.arange(BATCH))[0], bf16=train.precision == "bf16")
         train = msgspec.structs.replace(train, teacher_batch=asking.at_once or msgspec.UNSET)
     return Ours(student, data, train, folder)
 
@@ -184,7 +185,7 @@ def lessons(name: str, folder: Path, *, compile: bool) -> tuple[dict[str, Lesson
     ready = [data.plain(torch.arange(start, start + BATCH))[:2] for start in range(0, min(READY, len(data) // BATCH) * BATCH, BATCH)]
     found: dict[str, Lesson] = {
         "floor": floor(fresh(), ready, forward=False, compile=compile),
-        "teacher": floor(teacher(), ready, forward=True, compile=compile),
+        "teacher": floor(folded(teacher(), tell), ready, forward=True, compile=compile),
     }
     remembered = ours(fresh(), data, folder / "remembered", views=Train().views, compile=compile)
     fill = seconds(remembered, 1)

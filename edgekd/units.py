@@ -1,7 +1,7 @@
 """Text with units ⇄ numbers: "12 ms", "4 MiB", "1.2 points". The only place where numbers become text.
 
-`parse_*` read what a person writes into a recipe or on a command line; `*_text` write what a person reads. Inside, sizes are bytes,
-times ms, energies joules, and shares and differences of shares fractions. Nothing here knows which of them is too much: that is budget's.
+`parse_*` read what a person writes into a recipe or on a command line; `*_text` write what a person reads, `some` a list of names. Inside, sizes are
+bytes, times ms, energies joules, and shares and differences of shares fractions. Nothing here knows which of them is too much: that is budget's.
 """
 
 import math

@@ -2,7 +2,7 @@
 
 In: files with what is known of them, and targets with their hosts. `bench` times them against each other (`bout` does so on one target), `operators`
 tells which layer each operator of the runtime is, `why` what each layer weighs and takes, `sustain` runs one file after another for long. `where`
-refuses early what could not be measured, and `elsewhere` lets a file answer as another machine runs it.
+refuses early what could not be measured, and `answering` lets a file answer as another machine runs it.
 No accuracy is measured here, no limit judged, nothing printed or written.
 """
 

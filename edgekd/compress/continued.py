@@ -180,7 +180,7 @@ def _keeping(story: Story, archive: Archive, was: Network, lesson: Lesson, key: 
     if images is not None:
         shown = Batches(images, device=story.device)
         replay = Replay(shown, max(1, train.batch // SHARE), augment=train.augment, view_seed=train.view_seed, seed=story.recipe.seed)
-    return Keeping(folded(was.to(story.device)), weight=weight, temperature=archive.options.temperature, replay=replay, key=key)
+    return Keeping(folded(was.to(story.device), story.run.emit), weight=weight, temperature=archive.options.temperature, replay=replay, key=key)
 
 
 def _weight(archive: Archive) -> float:

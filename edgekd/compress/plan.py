@@ -180,7 +180,7 @@ def _answering(story: Story, teacher: Network, learners: int) -> tuple[float, st
     remembered = views + 1 if views and any(phase.soft and not phase.compares_insides for phase in phases) else 0
     pixels = data.plain(data.index.new_tensor(range(min(BATCH, len(data)))))[0]
     asks = (live + remembered) * len(data)
-    asking = choose_asking(folded(teacher.to(story.device)), pixels, often=asks >= OFTEN)
+    asking = choose_asking(folded(teacher.to(story.device), silent), pixels, often=asks >= OFTEN)
     seconds = asks * asking.seconds[str(asking)]
     why = "as train.views is 0" if not views else "of phases that compare features"
     ways = [f"remembered on {views} views and the plain images"] if remembered else []

@@ -100,8 +100,8 @@ def distill(
         inside = _inside(student, teacher, answers, phases, compiled=bool(train.compile), seed=seed, emit=emit)
         if inside is not None and inside.teacher is not None:
             total = round(sum(phase.epochs for phase in phases if phase.compares_insides) * len(data))
-            bf16 = train.precision == "bf16"
-            inside.at_once = _asked(inside.teacher, data, train, folder, total, name=teacher.name, bf16=bf16, ranks=ranks, emit=emit)
+            file, bf16 = folder / f"asking-inside-{teacher.name}.json", train.precision == "bf16"
+            inside.at_once = _asked(inside.teacher, data, train, file, total, name=teacher.name, bf16=bf16, ranks=ranks, emit=emit)
     job = Job(
         name=student.name, how=how, phases=tuple(phases), train=train, seed=seed, folder=folder, checkpoint_s=checkpoint_s, kept=kept, beside=beside,
         ranks=ranks,
@@ -155,13 +155,13 @@ def _answers(
     assert train.augment is not None
     teacher.to(data.device).eval()
     bf16 = train.precision == "bf16" and not isinstance(teacher, OnnxTeacher)
-    quick = folded(teacher)
+    quick = folded(teacher, emit if ranks.main else silent)
     asked = partial(_asked, quick, data, train, name=teacher.name, bf16=bf16, ranks=ranks, emit=emit)
     if not train.views:
         emit(Note(text=f"{teacher.name} answers live: train.views is 0"))
         compiled = bool(train.compile) and not isinstance(teacher, OnnxTeacher)
-        total = round(sum(phase.epochs for phase in phases if phase.soft) * len(data))
-        return Live(quick, data, bf16=bf16, compiled=compiled, at_once=asked(folder, total))
+        total = round(sum(phase.epochs for phase in phases if phase.soft and not phase.compares_insides) * len(data))
+        return Live(quick, data, bf16=bf16, compiled=compiled, at_once=asked(folder / f"asking-{teacher.name}.json", total))
     key = memory_key(
         weights=fingerprint(teacher),
         preprocess=teacher.preprocess,
@@ -185,7 +185,7 @@ def _answers(
         ranks=ranks,
         few=few,
     )
-    remembered.at_once = asked(place, remembered.missing(train.views) * len(data))
+    remembered.at_once = asked(place / f"asking-{teacher.name}.json", remembered.missing(train.views) * len(data))
     asked_again = [phase.name for phase in phases if phase.compares_insides]
     if ranks.main and asked_again:
         emit(Note(text=f"{teacher.name} answers live in {', '.join(asked_again)}, whose terms look inside it"))
@@ -194,18 +194,17 @@ def _answers(
     return remembered
 
 
-def _asked(
-    teacher: nn.Module, data: Batches, train: Train, folder: Path, total: int, *, name: str, bf16: bool, ranks: Ranks, emit: Emit
-) -> int | None:
-    """How many images the teacher is asked for at once, about `total` in all; its weights take the memory format that it is fastest in."""
+def _asked(teacher: nn.Module, data: Batches, train: Train, file: Path, total: int, *, name: str, bf16: bool, ranks: Ranks, emit: Emit) -> int | None:
+    """How many images the teacher is asked for at once, about `total` in all, as a file keeps it; its weights take the memory format that it is
+    fastest in."""
     if train.teacher_batch is not msgspec.UNSET:
         found = Asking(at_once=train.teacher_batch, channels_last=bool(train.channels_last))
     else:
         images = data.plain(torch.arange(min(train.batch or BATCH, len(data))))[0]
-        own = asked_as(folder, teacher, images, name=name, total=total, bf16=bf16, emit=emit) if ranks.main else None
+        own = asked_as(file, teacher, images, name=name, total=total, bf16=bf16, emit=emit) if ranks.main else None
         found = ranks.agreed(own) or Asking()
-    if found.channels_last:
-        teacher.to(memory_format=torch.channels_last)
+    # always one of the two, so that whoever was taught before in this process leaves no trace
+    teacher.to(memory_format=torch.channels_last if found.channels_last else torch.contiguous_format)
     return found.at_once
 
 

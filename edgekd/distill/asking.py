@@ -1,9 +1,9 @@
 """How a teacher is asked: how many images at once and in which memory format, chosen by a short measurement.
 
-What a network keeps of a whole batch on its way seldom fits a CPU's caches: asked for 32 CIFAR images at once, channels last, a resnet56 answers more
-than half as many again in the same time as for 128 (benchmarks/results/asking.json). In eval mode an answer depends on its own image alone, so that
-this moves answers by rounding only. It is measured where a run asks often enough; the choice is written down by the caller, read on resume and by
-whoever else asks for the same answers.
+What is fastest depends on the network: channels last for all that were measured; by 16 to 64 images at once those at 224 pixels, which keep more on
+their way than a CPU's caches hold, by whole batches those at 32 (benchmarks/results/asking.json). In eval mode an answer depends on its own image
+alone, so that this moves answers by rounding only. It is measured where a run asks often enough; the choice is written down by the caller, read on
+resume and by whoever else asks for the same answers.
 """
 
 import copy
@@ -76,9 +76,8 @@ def _seconds(network: nn.Module, images: Tensor, *, bf16: bool) -> float:
     return time.perf_counter() - begun
 
 
-def asked_as(folder: Path, network: nn.Module, images: Tensor, *, name: str, total: int, bf16: bool, emit: Emit) -> Asking:
-    """As it stands in a folder under the network's name, else chosen and written there; where only few images, `total`, are asked about: plainly."""
-    file = folder / f"asking-{name}.json"
+def asked_as(file: Path, network: nn.Module, images: Tensor, *, name: str, total: int, bf16: bool, emit: Emit) -> Asking:
+    """As it stands in a file, else chosen and written there; where only few images, `total`, are asked about: plainly."""
     try:
         return msgspec.json.decode(file.read_bytes(), type=Asking)
     except (FileNotFoundError, msgspec.MsgspecError):

@@ -81,7 +81,7 @@ class Inside:
         asked = teacher if any(phase.compares_insides for phase in phases) else None
         self.teacher = None if asked is None else Tapped(asked, [other for _, other in pairs])
         if self.teacher is not None:
-            self.teacher.fold()
+            self.teacher.fold(emit)
         self.at_once: int | None = None
         self._asked: Any = torch.compile(self.teacher) if compiled and self.teacher is not None and not self.teacher.note else self.teacher
         for tapped in (self.student, self.teacher):
@@ -110,8 +110,11 @@ class Inside:
         self.teacher.eval()
         with torch.no_grad(), torch.autocast(images.device.type, dtype=torch.bfloat16, enabled=bf16):
             answers = [self._asked(piece) for piece in torch.split(images, self.at_once or len(images))]
-        logits = torch.cat([logits for logits, _ in answers]).float()
-        features = {name: torch.cat([features[name] for _, features in answers]) for name in self.teacher.names}
+        logits, features = answers[0]
+        if len(answers) > 1:
+            logits = torch.cat([logits for logits, _ in answers])
+            features = {name: torch.cat([features[name] for _, features in answers]) for name in features}
+        logits = logits.float()
         return logits if self.adjusted is None else self.adjusted(logits), floats(features)
 
     def looks(self, phase: Phase) -> dict[int, Look]:

@@ -29,7 +29,7 @@ from edgekd.files import atomic_path, sha256_json
 from edgekd.phases import Augment
 
 FORMAT = 1
-"""Version of what a remembered view holds; part of the key, so that a change of views or of rounding is never mistaken for the old."""
+"""Version of what a remembered view holds; part of the key, so that a change of views or of what is stored is never mistaken for the old."""
 _CHECKED = 65536
 """Images whose stored answers are looked at together."""
 
@@ -182,7 +182,7 @@ def _reserved(part: Path, shape: tuple[int, ...], layout: np.dtype[Any]) -> Iter
 def memory_key(
     *, weights: str, preprocess: object, data: str, augment: Augment, view_seed: int, precision: str, few: bool = False, code: str | None = None
 ) -> str:
-    """What a remembered teacher's folder is called: equal exactly where the stored answers would be.
+    """What a remembered teacher's folder is called: equal exactly where the stored answers would be, but for rounding on the way to them.
 
     Args:
         weights: hash of the teacher's weights.

@@ -53,7 +53,7 @@ class _BlockA(nn.Module):
         out = F.relu(self.bn1(self.conv1(x)))
         out = self.bn2(self.conv2(out))
         if self.new:
-            # every stride-th place; a slice's gradient comes back in torch's own memory format, which costs a step in channels last a sixth
+            # every stride-th place; a slice's gradient comes back in torch's own memory format, which costs a step in channels last a seventh
             x = F.pad(F.max_pool2d(x, 1, self.stride), (0, 0, 0, 0, self.new // 2, self.new - self.new // 2))
         return F.relu(out + x)
 

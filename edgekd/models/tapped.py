@@ -16,6 +16,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from edgekd.errors import UsageError
+from edgekd.events import Emit
 from edgekd.models.folded import fold
 from edgekd.models.network import Network
 from edgekd.models.taps import LOGITS, POOLED, Tap, find, first_tensor
@@ -54,9 +55,14 @@ class Tapped(nn.Module):
         answers: dict[str, Tensor] = self.read(self.network.prepare(images))
         return answers[LOGITS], {name: self._formed(name, answers[name]) for name in self.names}
 
-    def fold(self) -> None:
+    def fold(self, emit: Emit) -> None:
         """From now on for answers in eval mode alone, which come sooner (`folded`). A convolution that is a tap keeps the BatchNorm behind it."""
-        self.read = fold(self.read, self.network.prepare(self.network.noise(3)))
+        if self.note is not None:
+            return  # what cannot be traced has been said
+        read = fold(self.read, self.network, emit)
+        if read is not self.read:  # a copy, which goes its own way: into another memory format, say
+            self.read, self.network = read, self.network.with_preprocess(self.network.preprocess)
+            self.network.body = nn.Identity()
 
     def _formed(self, name: str, value: Tensor) -> Tensor:
         """As the tap's shape has it."""
@@ -138,6 +144,7 @@ class _Renamed(nn.Module):
     def __init__(self, extractor: nn.Module, wanted: dict[str, dict[str, str]]) -> None:
         super().__init__()
         self.extractor, self.wanted = extractor, wanted
+        self.training = extractor.training
 
     def forward(self, prepared: Tensor) -> dict[str, Tensor]:
         answers = self.extractor(prepared)

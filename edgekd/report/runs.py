@@ -1,7 +1,7 @@
 """Several runs side by side, as tables of text: in what they differ, and what each of their files comes to.
 
 Each run goes by a letter, so that rows and marks stay short. Figures are plain numbers under headings that name their unit, so that they copy into a
-spreadsheet; `sheet` has the same rows unrounded. Pictures of them are `together`'s.
+spreadsheet; `spreadsheet` has the same rows unrounded. Pictures of them are `together`'s.
 """
 
 import string

@@ -1,6 +1,6 @@
 """How fast a report's files run, a table a target: times, what a process takes once, images a second.
 
-In: a report. Out: tables of text, one row an artifact. What is computed and not measured is `atbest`'s.
+In: a report. Out: tables of text, one row an artifact. What is computed and not measured is `floors`'s.
 """
 
 from collections.abc import Callable, Sequence

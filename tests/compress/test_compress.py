@@ -217,6 +217,7 @@ def test_the_teachers_answers_are_part_of_the_time(tmp_path: Path, views: int, h
     """Once for each view and the plain images, or in each epoch where it answers live; labels alone ask nothing of it."""
     from edgekd.compress import plan
 
+    # of a layer: a teacher is asked as a graph, which calls no hook of the whole
     slow = "import time, nets\n\ndef net(classes):\n    made = nets.wide(classes)\n    *_, last = made.modules()\n"
     slow += "    last.register_forward_hook(lambda module, *_: None if module.training else time.sleep(0.2))\n    return made\n"
     (workplace(tmp_path) / "slow.py").write_text(slow)

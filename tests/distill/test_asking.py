@@ -65,23 +65,23 @@ def test_a_network_that_fails_at_all_is_an_error() -> None:
 def test_few_questions_are_not_worth_a_choice(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Below so many images nothing is timed, and nothing said."""
     timed, told = timings(monkeypatch, {(16, True): 0.1}), list[Event]()
-    assert asked_as(tmp_path, nets.network(), IMAGES, name="toy", total=asking.OFTEN - 1, bf16=False, emit=told.append) == Asking()
+    assert asked_as(tmp_path / "toy.json", nets.network(), IMAGES, name="toy", total=asking.OFTEN - 1, bf16=False, emit=told.append) == Asking()
     assert (timed, told) == ([], [])
 
 
 def test_a_choice_is_made_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It is told with its reason, and read wherever it stands, by the network's name; a file that does not read is written anew."""
+    """It is told with its reason, and read wherever it stands; a file that does not read is written anew."""
     timings(monkeypatch, {(32, True): 0.5})
     told: list[Event] = []
 
     def ask(name: str = "toy", total: int = asking.OFTEN) -> Asking:
-        return asked_as(tmp_path, nets.network(), IMAGES, name=name, total=total, bf16=False, emit=told.append)
+        return asked_as(tmp_path / f"{name}.json", nets.network(), IMAGES, name=name, total=total, bf16=False, emit=told.append)
 
     first = ask()
     timings(monkeypatch, {(16, False): 0.1})
     assert ask(total=1) == first, "a run that is nearly done goes on as it began"
     assert ask("other").at_once == 16
-    (tmp_path / "asking-toy.json").write_text("{")
+    (tmp_path / "toy.json").write_text("{")
     assert ask().at_once == 16
     notes = [event.text for event in told if isinstance(event, Note)]
     assert len(notes) == 3

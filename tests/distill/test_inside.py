@@ -208,24 +208,32 @@ def test_a_teacher_of_a_compiled_run_is_compiled(monkeypatch: pytest.MonkeyPatch
     assert asked == ([4] if compiled else [])
 
 
-def test_a_run_that_looks_inside_often_times_its_teacher(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """As one that asks for logits alone does: the choice is written down and holds for every step."""
-    chosen = asking.Asking(at_once=5, seconds={"5 at once": 0.1, "a batch at once": 0.2})
+@pytest.mark.parametrize("channels_last", [False, True])
+def test_a_run_that_looks_inside_often_times_its_teacher(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, channels_last: bool) -> None:
+    """As one that asks for logits alone does: the choice is written down and holds for every step, and the teacher stays as it was."""
+    way = asking.Asking(at_once=5, channels_last=channels_last)
+    chosen = msgspec.structs.replace(way, seconds={str(way): 0.1, "a batch at once": 0.2})
     monkeypatch.setattr(asking, "OFTEN", 64)
     monkeypatch.setattr(asking, "choose_asking", lambda *args, **options: chosen)
-    seen: list[int | None] = []
+    seen: list[tuple[int | None, bool]] = []
     answer = Inside.answer
 
     def noted(self: Inside, images: torch.Tensor, *, bf16: bool = False) -> object:
-        seen.append(self.at_once)
+        assert self.teacher is not None
+        weights = next(parameter for parameter in self.teacher.parameters() if parameter.dim() == 4)
+        seen.append((self.at_once, not weights.is_contiguous()))
         return answer(self, images, bf16=bf16)
 
     monkeypatch.setattr(Inside, "answer", noted)
     events: list[Event] = []
-    teach(tmp_path, phase(Contrast(width=8)), events=events)
-    assert set(seen) == {5}
+    teacher = toy(seed=9, name="teacher")
+    phases = (phase(Contrast(width=8)),)
+    distill(toy(), teacher, data=nets.data(), data_sha256="toy", phases=phases, train=nets.TRAIN, folder=tmp_path, seed=3, emit=events.append)
+    assert set(seen) == {(5, channels_last)}
+    assert (tmp_path / "asking-inside-teacher.json").is_file()
+    assert teacher.body.first[0].weight.is_contiguous()  # type: ignore[union-attr, index]
     told = [event.text for event in events if isinstance(event, Note)]
-    assert "teacher is asked for 5 at once: an image takes 100 ms so, and 200 ms of a batch at once" in told
+    assert f"teacher is asked for {way}: an image takes 100 ms so, and 200 ms of a batch at once" in told
 
 
 def test_another_seed_begins_with_other_bridges() -> None:
