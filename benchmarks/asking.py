@@ -1,7 +1,7 @@
 """How many images a teacher answers a second: with its BatchNorms folded, by how many it is asked for at once and in which memory format; and what
 edgekd chooses.
 
-    python -m benchmarks.asking [--rounds 6] [--quick]
+    python -m benchmarks.asking [--networks resnet56 resnet20 …] [--rounds 6] [--quick]
 
 A forward in eval mode of a batch that lies ready, on all cores, in fp32 and in bf16: whole as torch has it by default, and by pieces, in either
 memory format, as it is and folded; freed memory is kept, as while a network learns. All ways of a precision take turns in one process; ratios are of
@@ -78,14 +78,15 @@ def figures(rows: list[Row]) -> dict[str, float]:
 
 
 def main() -> None:
-    """All networks anew."""
+    """All of these networks anew."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--networks", nargs="+", default=list(NETWORKS), choices=list(NETWORKS))
     parser.add_argument("--rounds", type=int, default=6)
     parser.add_argument("--quick", action="store_true", help="a smoke test: one network, two rounds, results thrown away")
     args = parser.parse_args()
     torch.set_num_threads(machine.cores())
     found = {} if args.quick else {_place(row): row for row in saved_rows("asking") if "precision" in row}
-    names, precisions = (("resnet20",), ("fp32",)) if args.quick else (tuple(NETWORKS), ("fp32", "bf16"))
+    names, precisions = (["resnet20"], ["fp32"]) if args.quick else (args.networks, ["fp32", "bf16"])
     with freed_memory_is_kept():
         for name, precision in itertools.product(names, precisions):
             begun = time.monotonic()
