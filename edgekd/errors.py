@@ -73,3 +73,8 @@ class HostsLostError(DeviceError):
     def __init__(self, hosts: Mapping[str, str], report: object) -> None:
         super().__init__("; ".join(f"{host} was given up: {why}" for host, why in hosts.items()))
         self.report = report
+
+
+def first_line(error: BaseException) -> str:
+    """What another library's error says first, or its kind where it says nothing."""
+    return (str(error).splitlines() or [type(error).__name__])[0]

@@ -43,3 +43,9 @@ def test_what_installs_an_extra(monkeypatch: pytest.MonkeyPatch, tmp_path: Path,
     if folder:
         (tmp_path / "pyproject.toml").touch()
     assert errors.install_line("hf") == line
+
+
+@pytest.mark.parametrize(("error", "line"), [(RuntimeError("one\ntwo"), "one"), (RuntimeError(), "RuntimeError")])
+def test_what_an_error_says_first(error: Exception, line: str) -> None:
+    """Its kind where it says nothing."""
+    assert errors.first_line(error) == line

@@ -97,11 +97,7 @@ def distill(
             answers = _together(teacher, ask) if isinstance(teacher, Ensemble) else Adjusted(teacher.on(data.device), frequencies, wanted)
         else:
             answers = Adjusted(ask(teacher, few=_few(teacher, data, phases, train, corrected=frequencies is not None)), frequencies, wanted)
-        inside = _inside(student, teacher, answers, phases, compiled=bool(train.compile), seed=seed, emit=emit)
-        if inside is not None and inside.teacher is not None:
-            total = round(sum(phase.epochs for phase in phases if phase.compares_insides) * len(data))
-            file, bf16 = folder / f"asking-inside-{teacher.name}.json", train.precision == "bf16"
-            inside.at_once = _asked(inside.teacher, data, train, file, total, name=teacher.name, bf16=bf16, ranks=ranks, emit=emit)
+        inside = _inside(student, teacher, answers, phases, data=data, train=train, folder=folder, ranks=ranks, seed=seed, emit=emit)
     job = Job(
         name=student.name, how=how, phases=tuple(phases), train=train, seed=seed, folder=folder, checkpoint_s=checkpoint_s, kept=kept, beside=beside,
         ranks=ranks,
@@ -110,13 +106,29 @@ def distill(
 
 
 def _inside(
-    student: Network, teacher: Network | Ensemble | StoredAnswers, answers: Teacher, phases: Sequence[Phase], *, compiled: bool, seed: int, emit: Emit
+    student: Network,
+    teacher: Network | Ensemble | StoredAnswers,
+    answers: Teacher,
+    phases: Sequence[Phase],
+    *,
+    data: Batches,
+    train: Train,
+    folder: Path,
+    ranks: Ranks,
+    seed: int,
+    emit: Emit,
 ) -> Inside | None:
-    """What terms look at inside the student, and inside the teacher where it is one network; None where none looks."""
+    """What terms look at inside the student, and inside the teacher where it is one network; None where none looks. The teacher is compiled where the
+    student is, and asked in the way that is fastest."""
     if not any(phase.looks_inside for phase in phases):
         return None
     one, adjusted = teacher if isinstance(teacher, Network) else None, answers.adjusted if isinstance(answers, Adjusted) else None
-    return Inside(student, one, phases, seed=seed, adjusted=adjusted, compiled=compiled, emit=emit)
+    inside = Inside(student, one, phases, seed=seed, adjusted=adjusted, compiled=bool(train.compile), emit=emit)
+    if inside.teacher is not None:
+        total = round(sum(phase.epochs for phase in phases if phase.compares_insides) * len(data))
+        file, bf16 = folder / f"asking-inside-{teacher.name}.json", train.precision == "bf16"
+        inside.at_once = _asked(inside.teacher, data, train, file, total, name=teacher.name, bf16=bf16, ranks=ranks, emit=emit)
+    return inside
 
 
 def _together(teachers: Ensemble, asked: Callable[[Network], Teacher]) -> Teacher:

@@ -17,6 +17,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from edgekd.errors import first_line
 from edgekd.scores import Struct
 from edgekd.tasks import several
 
@@ -107,7 +108,7 @@ def _worth_compiling(network: nn.Module, images: Tensor, labels: Tensor, chosen:
         spent = time.monotonic() - begun
         pairs = [(plain.step(), compiled.step()) for _ in range(ROUNDS)]
     except Exception as error:  # torch's compilers fail in many ways, and the run does well without them
-        return False, f"compiling failed ({(str(error).splitlines() or [type(error).__name__])[0]})"
+        return False, f"compiling failed ({first_line(error)})"
     before, after = (min(times) for times in zip(*pairs, strict=True))
     words = f"compiled in {spent:.0f} s to {after / before:.0%} of a step's time"
     return after * steps + spent <= WORTH * before * steps, words

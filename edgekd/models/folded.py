@@ -14,6 +14,7 @@ from collections.abc import Mapping, Sequence
 import torch
 from torch import Tensor, nn
 
+from edgekd.errors import first_line
 from edgekd.events import Emit, Note
 from edgekd.models.network import Network
 
@@ -26,11 +27,7 @@ TOLERANCE_BF16, WORSE = 2**-7, 4.0
 def folded(network: Network, emit: Emit) -> Network:
     """A network that answers as this one does in eval mode, sooner; the network itself where nothing can be folded, which is said."""
     body = fold(network.body, network, emit)
-    if body is network.body:
-        return network
-    other = network.with_preprocess(network.preprocess)
-    other.body = body
-    return other.eval()
+    return network if body is network.body else network.with_body(body).eval()
 
 
 def fold(module: nn.Module, network: Network, emit: Emit) -> nn.Module:
@@ -51,7 +48,7 @@ def fold(module: nn.Module, network: Network, emit: Emit) -> nn.Module:
             return module
         reason = None if _alike(found, own, network.prepare(network.noise(3)).cpu()) else "its trace answers otherwise"
     except Exception as error:  # a body may be a person's own code, which raises what it likes when traced
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        reason = first_line(error)
     if reason is None:
         return found.to(network.mean.device)
     emit(Note(text=f"{network.name} answers with its BatchNorms, which cannot be folded into other layers ({reason})"))

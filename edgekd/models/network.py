@@ -107,6 +107,12 @@ class Network(nn.Module):
         other = Network(self.body, preprocess, name=self.name, classes=self.classes, spec=self.spec, notes=self.notes)
         return other.to(self.mean.device).train(self.training)
 
+    def with_body(self, body: nn.Module) -> "Network":
+        """Another body behind the same Preprocess."""
+        other = self.with_preprocess(self.preprocess)
+        other.body = body
+        return other
+
     def permute(self, order: Sequence[int]) -> None:
         """Reorder the outputs in place: output i becomes what output `order[i]` was.
 

@@ -15,7 +15,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from edgekd.errors import UsageError
+from edgekd.errors import UsageError, first_line
 from edgekd.events import Emit
 from edgekd.models.folded import fold
 from edgekd.models.network import Network
@@ -47,7 +47,7 @@ class Tapped(nn.Module):
             self.read = _traced(network.body, self.places)
         except Exception as error:  # a body may be a person's own code, which raises what it likes when traced
             self.note = (
-                f"{network.name} cannot be traced ({_first_line(error)}): its features are read through hooks, which torch.compile does not take"
+                f"{network.name} cannot be traced ({first_line(error)}): its features are read through hooks, which torch.compile does not take"
             )
             self.read = _Hooked(network.body, self.places)
 
@@ -61,8 +61,7 @@ class Tapped(nn.Module):
             return  # what cannot be traced has been said
         read = fold(self.read, self.network, emit)
         if read is not self.read:  # a copy, which goes its own way: into another memory format, say
-            self.read, self.network = read, self.network.with_preprocess(self.network.preprocess)
-            self.network.body = nn.Identity()
+            self.read, self.network = read, self.network.with_body(nn.Identity())
 
     def _formed(self, name: str, value: Tensor) -> Tensor:
         """As the tap's shape has it."""
@@ -188,7 +187,3 @@ class _Hooked(nn.Module):
 def _copy(value: Tensor | None) -> Tensor | None:
     """What may be changed in place later on."""
     return None if value is None else value.clone()
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0]

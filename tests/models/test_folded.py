@@ -110,43 +110,44 @@ class Twice(nn.Module):
         return means
 
 
-class Moody(nn.Module):
-    """It looks at the values of its images, which a trace cannot."""
+class Normed(nn.Module):
+    """A convolution with its norm."""
 
     def __init__(self) -> None:
         super().__init__()
         self.convolution, self.norm = nn.Conv2d(3, 3, 1), nn.BatchNorm2d(3)
 
+    def means(self, images: Tensor) -> Tensor:
+        found: Tensor = self.norm(self.convolution(images)).mean((2, 3))
+        return found
+
+
+class Moody(Normed):
+    """It looks at the values of its images, which a trace cannot."""
+
     def forward(self, images: Tensor) -> Tensor:
-        maps = self.norm(self.convolution(images))
-        means: Tensor = (maps if images.mean() > 0 else -maps).mean((2, 3))
-        return means
+        return self.means(images) if images.mean() > 0 else -self.means(images)
 
 
-class Careful(nn.Module):
+class Careful(Normed):
     """Its head computes a small difference of large numbers, and in float32 whatever the rest does, which a trace leaves out."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.convolution, self.norm, self.head = nn.Conv2d(3, 3, 1), nn.BatchNorm2d(3), nn.Linear(3, 3)
+        self.head = nn.Linear(3, 3)
 
     def forward(self, images: Tensor) -> Tensor:
-        means = self.norm(self.convolution(images)).mean((2, 3))
+        means = self.means(images)
         with torch.autocast("cpu", enabled=False):
             answers: Tensor = self.head(means.float() + 64) - self.head(torch.full_like(means, 64, dtype=torch.float32))
         return answers
 
 
-class Lost(nn.Module):
+class Lost(Normed):
     """It answers no number."""
 
-    def __init__(self) -> None:
-        super().__init__()
-        self.convolution, self.norm = nn.Conv2d(3, 3, 1), nn.BatchNorm2d(3)
-
     def forward(self, images: Tensor) -> Tensor:
-        maps: Tensor = self.norm(self.convolution(images))
-        return maps.mean((2, 3)) * torch.nan
+        return self.means(images) * torch.nan
 
 
 def network_of(body: nn.Module) -> Network:
