@@ -18,6 +18,7 @@ Phases = tuple[Phase, ...]
 HARD = Label(weight=0.1)
 KD = (Kd(weight=0.9), HARD)
 STANDARD = (Kd(weight=9.0, standardise=True), HARD)
+STANDARD_DIST = (Dist(weight=2.0, standardise=True), Label())
 
 
 def at_once(*terms: Term, temperature: float | Temperature = 4.0) -> Phases:
@@ -28,6 +29,11 @@ def at_once(*terms: Term, temperature: float | Temperature = 4.0) -> Phases:
 def shipped(name: str) -> Phases:
     """The phases of a recipe in `recipes`."""
     return read_recipe(ROOT / "recipes" / f"{name}.toml").phase
+
+
+def two_phases(*terms: Term) -> Phases:
+    """The default's phases by these terms."""
+    return tuple(msgspec.structs.replace(phase, terms=terms) for phase in DEFAULT)
 
 
 def beside_kd(*terms: Term) -> Phases:
@@ -58,7 +64,7 @@ METHODS: dict[str, tuple[Phases, ...]] = {
     "dkd": tuple(at_once(Dkd(beta=beta), Label()) for beta in (2.0, 8.0)),
     "dkd, standardised": tuple(at_once(Dkd(weight=weight, beta=8.0, standardise=True), Label(), temperature=2.0) for weight in (1.0, 9.0)),
     "dist": (at_once(Dist(weight=2.0), Label()),),
-    "dist, standardised": (at_once(Dist(weight=2.0, standardise=True), Label()),),
+    "dist, standardised": (at_once(*STANDARD_DIST),),
     "levels": tuple(at_once(Levels(weight=weight), HARD) for weight in (0.9, 3.0)),
     "feature": tuple(beside_kd(Feature(weight=weight)) for weight in (1.0, 10.0)),
     "attention, squares": tuple(beside_kd(Attention(weight=weight)) for weight in (3.0, 20.0, 100.0)),
@@ -75,8 +81,10 @@ METHODS: dict[str, tuple[Phases, ...]] = {
     "tokens, soft": (at_once(Tokens(weight=0.9, form="soft"), HARD),),
     "two phases": (TWO_PHASES,),
     "two phases, dist": (termed(DEFAULT, many=True),),
+    "two phases, dist, standardised": (two_phases(*STANDARD_DIST),),
     "feature, then two phases": (features_first(TWO_PHASES),),
     "feature, then two phases, dist": (features_first(termed(DEFAULT, many=True)),),
+    "feature, then two phases, dist, standardised": (features_first(two_phases(*STANDARD_DIST)),),
 }
 """Each with the settings that validation images choose from; two phases as the recipe has them by default. Attention's usual weight, 1000, is of
 means over a map's places: `edgekd.distill.features.attention` sums over them, and at this student's stages that is about 20."""
