@@ -24,7 +24,7 @@ from benchmarks.result import ROOT, WORK, commit, data_file, pieces, save, saved
 from edgekd import stats
 from edgekd.data import source
 from edgekd.data.batches import Batches
-from edgekd.distill import alone, distill, filled
+from edgekd.distill import Job, alone, distill, filled
 from edgekd.evaluate import evaluate
 from edgekd.events import Emit
 from edgekd.files import sha256_json
@@ -111,15 +111,11 @@ def learnt(
     training = distill(
         network,
         teacher() if soft else None,
+        Job(phases=phases, train=train, folder=folder, how="distilled" if soft else "alone", seed=seed),
         data=batches("train"),
         data_sha256=images().sha256,
         valid=batches("valid"),
-        phases=phases,
-        train=train,
-        folder=folder,
         memory=memory,
-        how="distilled" if soft else "alone",
-        seed=seed,
         emit=emit or tell,
     )
     return network, training

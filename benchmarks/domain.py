@@ -35,7 +35,7 @@ from edgekd.data import source
 from edgekd.data.batches import Batches
 from edgekd.data.images import Images
 from edgekd.data.source import Source, class_counts
-from edgekd.distill import checkpoint, distill, filled
+from edgekd.distill import Job, checkpoint, distill, filled
 from edgekd.distill.beside import Beside, guests_of
 from edgekd.distill.defaults import all_steps
 from edgekd.distill.domain import SelfTeaching
@@ -215,9 +215,15 @@ class Setting:
         beside = self.beside(way, student, seed, train)
         data, valid, _ = self.batches
         training = distill(
-            student, self.teacher, data=data, data_sha256=self.data, valid=valid, phases=self.phases, train=train, folder=folder,
-            memory=WORK / NAME / f"memory{'-quick' if self.quick else ''}", seed=seed, beside=beside, emit=tell,
-        )  # fmt: skip
+            student,
+            self.teacher,
+            Job(phases=self.phases, train=train, folder=folder, seed=seed, beside=beside),
+            data=data,
+            data_sha256=self.data,
+            valid=valid,
+            memory=WORK / NAME / f"memory{'-quick' if self.quick else ''}",
+            emit=tell,
+        )
         (folder / checkpoint.NAME).unlink(missing_ok=True)
         about: Row = {"way": way, "seed": seed, "epochs": self.phases[0].epochs, "steps": training.steps, **self.scores(student)}
         about["largest_gradient"] = 0.0 if beside is None else float(f"{beside.largest:.3g}")

@@ -23,7 +23,7 @@ from benchmarks.cifar10 import IMAGENET, images, teacher
 from benchmarks.result import WORK, commit, gap, keep, saved_rows
 from benchmarks.rivals import SGD, Photos, Tutorial, plain
 from edgekd.data.batches import Batches
-from edgekd.distill import distill, filled
+from edgekd.distill import Job, distill, filled
 from edgekd.distill.asking import choose_asking
 from edgekd.distill.defaults import paced
 from edgekd.distill.pace import Pace
@@ -65,15 +65,7 @@ def ours(seed: int, seconds: float) -> tuple[Network, dict[str, Any]]:
         phase = Phase(name="kd", epochs=passes, temperature=4.0, terms=(Kd(weight=0.9), Label(weight=0.1)))
         settings = msgspec.structs.replace(settings, views=views)
         training = distill(
-            network,
-            teacher(),
-            data=data,
-            data_sha256=images().sha256,
-            phases=(phase,),
-            train=settings,
-            folder=folder,
-            seed=seed,
-            emit=silent,
+            network, teacher(), Job(phases=(phase,), train=settings, folder=folder, seed=seed), data=data, data_sha256=images().sha256, emit=silent
         )
     return network, {"steps": training.steps, "views": views, "took_s": round(time.monotonic() - begun, 1)}
 

@@ -37,7 +37,7 @@ from benchmarks.result import WORK, commit, data_file, gap, keep, pieces, saved_
 from edgekd.data import source
 from edgekd.data.batches import Batches
 from edgekd.data.images import Images
-from edgekd.distill import checkpoint, distill, filled, supervised
+from edgekd.distill import Job, checkpoint, distill, filled, supervised
 from edgekd.distill.keeping import RATE, SHARE, WEIGHT, Keeping, Replay, gentler
 from edgekd.distill.subset import Pool, choose
 from edgekd.evaluate import evaluate
@@ -136,14 +136,9 @@ class Setting:
         distill(
             network,
             None,
+            Job(phases=phases, train=train, folder=folder, how=how, seed=seed, beside=keeping),
             data=Batches(images),
             data_sha256=self.images.sha256,
-            phases=phases,
-            train=train,
-            folder=folder,
-            how=how,
-            seed=seed,
-            beside=keeping,
             emit=tell,
         )
         save_weights(network, file)

@@ -34,7 +34,7 @@ from benchmarks.lessons import CIFAR100
 from benchmarks.result import RESULTS, WORK, commit, data_file, save, saved_rows, tell
 from edgekd.data import source
 from edgekd.data.batches import Batches
-from edgekd.distill import distill, supervised
+from edgekd.distill import Job, distill, supervised
 from edgekd.evaluate import evaluate
 from edgekd.files import write_atomic
 from edgekd.models.load import Network, build, load_weights, save_weights
@@ -132,9 +132,20 @@ def taught(item: Item, work: Path, *, quick: bool) -> dict[str, Any]:
     epochs = 0.2 if quick else EPOCHS
     phases = supervised(epochs) if teacher is None else scaled(METHODS[METHOD][0], epochs)
     training = distill(
-        network, teacher, data=Batches(images.train, device=device), data_sha256=images.sha256, phases=phases, train=train_of(item.network),
-        folder=folder, how="taught" if teacher is None else "distilled", seed=item.seed, checkpoint_s=CHECKPOINT_S, emit=tell,
-    )  # fmt: skip
+        network,
+        teacher,
+        Job(
+            phases=phases,
+            train=train_of(item.network),
+            folder=folder,
+            how="taught" if teacher is None else "distilled",
+            seed=item.seed,
+            checkpoint_s=CHECKPOINT_S,
+        ),
+        data=Batches(images.train, device=device),
+        data_sha256=images.sha256,
+        emit=tell,
+    )
     scored, _ = evaluate(network.predict, images.test, artifact=network.name, split="test", classes=images.classes)
     save_weights(network.cpu(), folder / WEIGHTS, half=True)
     if item.teacher is None and not quick and (folder / WEIGHTS).stat().st_size <= KEPT_BYTES:

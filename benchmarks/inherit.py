@@ -31,7 +31,7 @@ from benchmarks.result import WORK, commit, data_file, gap, keep, pieces, saved_
 from edgekd.data import source
 from edgekd.data.batches import Batches
 from edgekd.data.noise import flipped
-from edgekd.distill import alone, checkpoint, distill, filled, supervised
+from edgekd.distill import Job, alone, checkpoint, distill, filled, supervised
 from edgekd.distill.schedule import steps_per_pass
 from edgekd.evaluate import evaluate
 from edgekd.evaluate.robustness import STEPS as MOVES
@@ -117,15 +117,17 @@ class Setting:
         distill(
             network,
             self.teacher if way == "student" else None,
+            Job(
+                phases=self.phases(way),
+                train=msgspec.structs.replace(self.train, views=0) if way == "teacher" else self.train,
+                folder=folder,
+                how=hows[way],
+                seed=seed,
+            ),
             data=data,
             data_sha256=loaded(self.quick).sha256,  # what a teacher answers depends on no label: both settings read the same memory
             valid=valid,
-            phases=self.phases(way),
-            train=msgspec.structs.replace(self.train, views=0) if way == "teacher" else self.train,
-            folder=folder,
             memory=self.folder / "memory",
-            how=hows[way],
-            seed=seed,
             emit=tell,
         )
         save_weights(network, file)

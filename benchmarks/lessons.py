@@ -16,7 +16,7 @@ from benchmarks.catalogue import ACROSS, ATTENDING, METHODS, WHO, Phases, Who, s
 from benchmarks.result import RESULTS, WORK, commit, data_file, tell
 from edgekd.data import source
 from edgekd.data.batches import Batches
-from edgekd.distill import distill, filled
+from edgekd.distill import Job, distill, filled
 from edgekd.distill.mixture import Ensemble, alike
 from edgekd.distill.stored import StoredAnswers
 from edgekd.distill.teacher import Live
@@ -145,9 +145,15 @@ def taught(
     network = setting.network(name, weights)
     settings = filled(train, images=len(setting.images.train), shape=(32, 32, 3), flip=True, brought=False, attends=attends(network.body))
     training = distill(
-        network, teacher, data=setting.train, data_sha256=setting.images.sha256, valid=setting.valid, phases=phases,
-        train=settings, folder=folder, memory=memory, how=how, seed=seed, emit=tell,
-    )  # fmt: skip
+        network,
+        teacher,
+        Job(phases=phases, train=settings, folder=folder, how=how, seed=seed),
+        data=setting.train,
+        data_sha256=setting.images.sha256,
+        valid=setting.valid,
+        memory=memory,
+        emit=tell,
+    )
     return network, training
 
 

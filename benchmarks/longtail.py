@@ -34,7 +34,7 @@ from benchmarks.result import WORK, commit, data_file, gap, keep, pieces, saved_
 from edgekd.data import source
 from edgekd.data.batches import Batches
 from edgekd.data.source import class_counts
-from edgekd.distill import alone, checkpoint, distill, filled, supervised
+from edgekd.distill import Job, alone, checkpoint, distill, filled, supervised
 from edgekd.distill.schedule import steps_per_pass
 from edgekd.evaluate import evaluate, score
 from edgekd.evaluate.groups import grouped
@@ -149,15 +149,11 @@ class Setting:
         distill(
             network,
             self.teacher if how == "distilled" else None,
+            Job(phases=phases, train=train, folder=folder, how=how, seed=seed),
             data=data,
             data_sha256=self.images.sha256,
             valid=valid,
-            phases=phases,
-            train=train,
-            folder=folder,
             memory=self.folder / "memory",
-            how=how,
-            seed=seed,
             frequencies=self.counts if corrected else None,
             emit=tell,
         )

@@ -104,7 +104,7 @@ def phase_one(first: Phase, rest: Phase, train: Train, seed: int, folder: Path) 
 
 def _key(phases: tuple[Phase, ...], train: Train, seed: int) -> str:
     """Equal for students that are trained alike."""
-    return Job(name="resnet8", how="distilled", phases=phases, train=train, seed=seed, folder=Path()).key
+    return Job(how="distilled", phases=phases, train=train, seed=seed, folder=Path()).key
 
 
 def branch(start: Path, phases: tuple[Phase, Phase], train: Train, seed: int, folder: Path) -> dict[str, float]:

@@ -133,9 +133,14 @@ class Setting:
     def _taught(self, name: str, way: str, seed: int, folder: Path, emit: Emit) -> Network:
         network, phases = self._begun(name, seed), self.phases(name)[way]
         distill(
-            network, self.teacher, data=self.batches, data_sha256=self.images.sha256, phases=phases, train=self.train, folder=folder,
-            memory=self.folder / "memory", seed=seed, emit=emit,
-        )  # fmt: skip
+            network,
+            self.teacher,
+            Job(phases=phases, train=self.train, folder=folder, seed=seed),
+            data=self.batches,
+            data_sha256=self.images.sha256,
+            memory=self.folder / "memory",
+            emit=emit,
+        )
         return network
 
     def _branch(self, name: str, way: str, seed: int, folder: Path) -> None:
@@ -162,7 +167,7 @@ class Setting:
         checkpoint.save(folder, *found, key=self._job(way, name, seed))
 
     def _job(self, way: str, name: str, seed: int) -> str:
-        return Job(name=name, how="distilled", phases=self.phases(name)[way], train=self.train, seed=seed, folder=Path()).key
+        return Job(how="distilled", phases=self.phases(name)[way], train=self.train, seed=seed, folder=Path()).key
 
     # Files ------------------------------------------------------------------------------------------------------------
 

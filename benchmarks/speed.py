@@ -41,7 +41,7 @@ from benchmarks.rivals import SGD, SOFT, TEMPERATURE, Photos, TorchDistill, Tuto
 from edgekd import stats, timings
 from edgekd.data.batches import Batches
 from edgekd.device.agent import machine
-from edgekd.distill import distill, filled
+from edgekd.distill import Job, distill, filled
 from edgekd.distill.asking import Asking, choose_asking
 from edgekd.distill.defaults import paced
 from edgekd.distill.heap import freed_memory_is_kept
@@ -152,9 +152,13 @@ class Ours:
         phase = Phase(name="kd", epochs=steps / steps_per_pass(len(self.data), BATCH), temperature=TEMPERATURE, terms=terms)
         place = self.folder / f"slice-{self.slices}"
         distill(
-            self.student, teacher(), data=self.data, data_sha256=images().sha256, phases=(phase,), train=self.train, folder=place,
+            self.student,
+            teacher(),
+            Job(phases=(phase,), train=self.train, folder=place),
+            data=self.data,
+            data_sha256=images().sha256,
             memory=self.folder / "memory",
-        )  # fmt: skip
+        )
         self.slices += 1
 
 

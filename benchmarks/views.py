@@ -21,7 +21,7 @@ from benchmarks.cifar10 import IMAGENET
 from benchmarks.result import WORK, commit, data_file, gap, pieces, save, saved_rows, tell
 from edgekd.data import source
 from edgekd.data.batches import Batches
-from edgekd.distill import distill, filled
+from edgekd.distill import Job, distill, filled
 from edgekd.evaluate import evaluate
 from edgekd.models.load import Network, build
 from edgekd.phases import Phase, Train
@@ -67,13 +67,15 @@ class Setting:
         training = distill(
             network,
             self.teacher,
+            Job(
+                phases=(phase,),
+                train=filled(settings, images=len(self.images.train), shape=(32, 32, 3), flip=True, brought=False),
+                folder=self.folder / f"{count}-{seed}",
+                seed=seed,
+            ),
             data=self.train,
             data_sha256=self.images.sha256,
-            phases=(phase,),
-            train=filled(settings, images=len(self.images.train), shape=(32, 32, 3), flip=True, brought=False),
-            folder=self.folder / f"{count}-{seed}",
             memory=self.folder / "memory",
-            seed=seed,
             emit=tell,
         )
         scored, _ = evaluate(network.predict, self.images.valid, artifact="resnet8", split="valid", classes=self.images.classes)

@@ -14,7 +14,7 @@ import torch
 from edgekd import units
 from edgekd.compress.images import brings, weights_preprocess
 from edgekd.compress.story import Story
-from edgekd.distill import distill, filled
+from edgekd.distill import Job, distill, filled
 from edgekd.distill.beside import Beside
 from edgekd.distill.checkpoint import NAME as CHECKPOINT
 from edgekd.distill.defaults import BATCH
@@ -148,22 +148,24 @@ def learnt(
     training = distill(
         network,
         teacher,
+        Job(
+            phases=lesson.phases,
+            train=lesson.train,
+            folder=stage.folder,
+            how=lesson.how,
+            seed=story.recipe.seed if seed is None else seed,
+            checkpoint_s=story.recipe.checkpoint_s,
+            kept=stage.keep_seconds,
+            beside=beside,
+            ranks=story.ranks,
+        ),
         data=story.batches("train"),
         data_sha256=story.images.sha256,
         valid=story.batches("valid"),
-        phases=lesson.phases,
-        train=lesson.train,
-        folder=stage.folder,
         memory=story.run.folder / "remembered",
-        how=lesson.how,
-        seed=story.recipe.seed if seed is None else seed,
         frequencies=lesson.frequencies,
         wanted=lesson.wanted,
         emit=story.run.emit,
-        checkpoint_s=story.recipe.checkpoint_s,
-        kept=stage.keep_seconds,
-        beside=beside,
-        ranks=story.ranks,
     )
     network.cpu()
     score = _tested(story, network) if tested else None

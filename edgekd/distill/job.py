@@ -1,4 +1,4 @@
-"""What is to be learnt: a `Job`, as the loop takes it."""
+"""What is to be learnt: a `Job`, as `distill` and its loop take it."""
 
 import dataclasses
 from collections.abc import Callable
@@ -13,21 +13,26 @@ from edgekd.record import How
 
 @dataclasses.dataclass(frozen=True)
 class Job:
-    """What is to be learnt. `train` has its optimiser, augmentation, precision and memory format filled in."""
+    """What is to be learnt.
 
-    name: str
-    how: How
+    Attributes:
+        phases: each with its terms, which `edgekd.phases.termed` gives to those that name none.
+        train: with batch, optimiser and augmentation stated (`filled`); precision and memory format are measured where they are open.
+        folder: where the checkpoint stands; a killed run goes on from it, bit for bit on the CPU.
+        kept: called after each checkpoint.
+        beside: what is learnt beside the phases' terms; not with several ranks.
+        ranks: the processes that teach together, each on its part of every batch: as many images a step as one alone shows.
+    """
+
     phases: tuple[Phase, ...]
     train: Train
-    seed: int
     folder: Path
+    how: How = "distilled"
+    seed: int = 0
     checkpoint_s: float = 30.0
     kept: Callable[[], None] = lambda: None
-    """Called after each checkpoint."""
     beside: Beside | None = None
-    """What is learnt beside the phases' terms."""
     ranks: Ranks = ALONE
-    """The processes that teach together."""
 
     @property
     def key(self) -> str:

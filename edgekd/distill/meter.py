@@ -64,6 +64,7 @@ class Log:
     """What a job says as it goes on.
 
     Args:
+        name: the network's.
         phase_steps: of each phase.
         epoch_steps: of one pass over the training images.
         measure: looks at validation images; None: there are none.
@@ -72,8 +73,8 @@ class Log:
         TrainingError: by `told`, where the loss is not a number.
     """
 
-    def __init__(self, job: Job, phase_steps: Sequence[int], epoch_steps: int, *, measure: Callable[[], float] | None, emit: Emit) -> None:
-        self.job, self.phase_steps, self.epoch_steps, self.measure, self.emit = job, phase_steps, epoch_steps, measure, emit
+    def __init__(self, name: str, job: Job, phase_steps: Sequence[int], epoch_steps: int, *, measure: Callable[[], float] | None, emit: Emit) -> None:
+        self.name, self.job, self.phase_steps, self.epoch_steps, self.measure, self.emit = name, job, phase_steps, epoch_steps, measure, emit
         self.steps = sum(phase_steps)
         self.every = max(epoch_steps, -(-self.steps // VALIDATIONS))
         self.meter = Meter()
@@ -95,7 +96,7 @@ class Log:
         self._check(means, place, step)
         loss = sum(means)
         return Trained(
-            network=self.job.name,
+            network=self.name,
             phase=step.phase.name,
             step=place.step,
             steps=self.steps,

@@ -11,7 +11,7 @@ from functools import partial
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from edgekd.data.batches import AHEAD, Batches
 from edgekd.distill import checkpoint, schedule
@@ -32,6 +32,7 @@ from edgekd.distill.subset import positions
 from edgekd.distill.teacher import Teacher
 from edgekd.distill.temperature import BEGIN, follow, learn
 from edgekd.events import Emit, Note, PhaseStarted
+from edgekd.models.network import Network
 from edgekd.models.taps import LOGITS
 from edgekd.phases import Augment, Phase, Shape, Temperature
 from edgekd.record import Training
@@ -39,7 +40,7 @@ from edgekd.tasks import several
 
 
 def fit(
-    network: nn.Module, job: Job, *, data: Batches, valid: Batches | None, teacher: Teacher | None, inside: Inside | None = None, emit: Emit
+    network: Network, job: Job, *, data: Batches, valid: Batches | None, teacher: Teacher | None, inside: Inside | None = None, emit: Emit
 ) -> Training:
     """Teach `network` in place, going on from a checkpoint in the job's folder where there is one. `inside` serves phases that compare features.
 
@@ -51,7 +52,7 @@ def fit(
 
 class _Fit:
     def __init__(
-        self, network: nn.Module, job: Job, *, data: Batches, valid: Batches | None, teacher: Teacher | None, inside: Inside | None, emit: Emit
+        self, network: Network, job: Job, *, data: Batches, valid: Batches | None, teacher: Teacher | None, inside: Inside | None, emit: Emit
     ) -> None:
         train = job.train
         assert train.batch is not None, "the job's defaults are not filled in"
@@ -77,7 +78,7 @@ class _Fit:
         self.interrupts = Interrupts(heeded=self.ranks.main)
         self.place = Place()
         measure = None if valid is None or not len(valid) else lambda: accuracy(network, valid, bf16=self.bf16)
-        self.log = Log(job, self.phase_steps, schedule.steps_per_pass(len(data), self.batch), measure=measure, emit=emit)
+        self.log = Log(network.name, job, self.phase_steps, schedule.steps_per_pass(len(data), self.batch), measure=measure, emit=emit)
 
     def run(self) -> Training:
         self._resume()
@@ -107,7 +108,7 @@ class _Fit:
             if place.positions is None:
                 seed = self.job.seed * 1000 + place.phase
                 place.positions = self.ranks.agreed(positions(phase, self.network, self.data, self.teacher, seed=seed, bf16=self.bf16))
-            self.emit(PhaseStarted(network=self.job.name, phase=phase.name, images=len(place.positions), steps=steps))
+            self.emit(PhaseStarted(network=self.network.name, phase=phase.name, images=len(place.positions), steps=steps))
             self._say_if_small(phase, len(place.positions))
             labels = self.data.labels[place.positions.to(self.data.labels.device)]
             counts = label_counts(labels) if several(labels) else labels.bincount()
@@ -115,7 +116,7 @@ class _Fit:
             if phase.is_quantised:  # a compiled network does not see hooks that came later, and bf16 has 8 bits itself
                 self.forward, self.watched, self.bf16 = self.network, None if self.inside is None else self.inside.student, False
             passes = Passes(len(place.positions), self.batch, self.job.seed, first=place.first_pass)
-            with rounding(self.network, self.job.name, phase, self.data, place.ranges, self.emit):
+            with rounding(self.network, self.network.name, phase, self.data, place.ranges, self.emit):
                 while place.phase_step < steps:
                     self._step(phase, objective, passes, steps)
                     yield
@@ -254,7 +255,7 @@ class _Fit:
             self.beside.load_state_dict(states["beside"])
         self.optimizer.load_state_dict(states["optimizer"])
         self.average.load(states["average"])
-        self.emit(Note(text=f"{self.job.name} goes on from step {self.place.step} of {self.steps}"))
+        self.emit(Note(text=f"{self.network.name} goes on from step {self.place.step} of {self.steps}"))
 
     def _finish(self) -> None:
         self.average.put(self.network)

@@ -131,7 +131,7 @@ def run(
     stops: Sequence[int] = (),
     by: int = 0,
     train: Train = TRAIN,
-    phases: Sequence[Phase] = PHASES,
+    phases: tuple[Phase, ...] = PHASES,
     checkpoint_s: float = NEVER,
     emit: Emit = silent,
 ) -> tuple[Network, Training]:
@@ -147,17 +147,32 @@ def run(
     training = distill(
         student,
         teacher(),
+        Job(phases=phases, train=train, folder=folder, seed=5, checkpoint_s=checkpoint_s),
         data=data(),
         data_sha256="toy",
         valid=data(30, seed=1),
-        phases=phases,
-        train=train,
-        folder=folder,
-        seed=5,
-        checkpoint_s=checkpoint_s,
         emit=emit,
     )
     return student, training
+
+
+def kd(epochs: float = 3, **options: Any) -> Phase:
+    """One of plain KD."""
+    return phase("transfer", epochs, terms=(Kd(weight=0.9), Label(weight=0.1)), **options)
+
+
+def distilled(
+    folder: Path, by: Network | None, *phases: Phase, train: Train = TRAIN, events: list[Event] | None = None, **options: Any
+) -> tuple[Network, Training]:
+    """Distil a toy without dropout, by plain KD where no phases are given; `options` are those of `distill`."""
+    student, job = network(Toy(dropout=0)), Job(phases=phases or (kd(),), train=train, folder=folder)
+    emit = ([] if events is None else events).append
+    return student, distill(student, by, job, data=data(), data_sha256="toy", emit=emit, **options)
+
+
+def weights(network: nn.Module) -> Tensor:
+    """All of a network's parameters, one behind another."""
+    return torch.cat([parameter.detach().flatten() for parameter in network.parameters()])
 
 
 def phase(name: str = "p", epochs: float = 1, **options: Any) -> Phase:
@@ -181,7 +196,7 @@ def learn(
     """Teach a toy; `settings` are those of Train that differ from the tests' own."""
     student = student or network()
     chosen = msgspec.structs.replace(TRAIN, **settings)
-    job = Job(name="student", how="alone", phases=phases, train=chosen, seed=seed, folder=folder, checkpoint_s=checkpoint_s, kept=kept)
+    job = Job(how="alone", phases=phases, train=chosen, seed=seed, folder=folder, checkpoint_s=checkpoint_s, kept=kept)
     heard = [] if events is None else events
     return student, fit(student, job, data=images or data(), valid=valid, teacher=teacher, emit=heard.append)
 

@@ -16,7 +16,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from edgekd.data.batches import Batches
-from edgekd.distill import distill
+from edgekd.distill import Job, distill
 from edgekd.distill.ranks import ALONE, Ranks, Several
 from edgekd.models.network import Network
 from edgekd.phases import Phase, Subset, Temperature
@@ -71,16 +71,18 @@ def learn(
     training = distill(
         student,
         nets.teacher(),
+        Job(
+            phases=phases,
+            train=nets.TRAIN,
+            folder=folder if ranks.main else folder.with_name(f"{folder.name}-{ranks.number}"),
+            seed=5,
+            checkpoint_s=nets.ALWAYS,
+            ranks=ranks,
+        ),
         data=Batches(nets.images()),
         data_sha256="toy",
         valid=nets.data(30, seed=1),
-        phases=phases,
-        train=nets.TRAIN,
-        folder=folder if ranks.main else folder.with_name(f"{folder.name}-{ranks.number}"),
         memory=folder / "remembered",
-        seed=5,
-        checkpoint_s=nets.ALWAYS,
-        ranks=ranks,
     )
     return student, training
 

@@ -27,7 +27,7 @@ def test_frozen_batchnorm_keeps_its_statistics(tmp_path: Path) -> None:
         if isinstance(event, Trained):
             seen.append((event.phase, statistics(student).clone(), layer.weight.detach().clone()))
 
-    job = Job(name="s", how="alone", phases=(nets.phase("a"), nets.phase("b", 2, batchnorm="frozen")), train=nets.TRAIN, seed=0, folder=tmp_path)
+    job = Job(how="alone", phases=(nets.phase("a"), nets.phase("b", 2, batchnorm="frozen")), train=nets.TRAIN, seed=0, folder=tmp_path)
     fit(student, job, data=nets.data(), valid=None, teacher=None, emit=look)
     (_, before, _), (_, first, early), (_, second, late) = (item for item in seen if item[0] in "ab")
     assert not torch.equal(before, statistics(nets.network()))

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from edgekd.data.batches import Batches
-from edgekd.distill import checkpoint, distill
+from edgekd.distill import Job, checkpoint, distill
 from edgekd.distill.domain import COLOUR, SelfTeaching
 from edgekd.distill.losses import kd
 from edgekd.errors import RunError
@@ -239,9 +239,14 @@ def taught(
 
     student.register_forward_pre_hook(stop)
     training = distill(
-        student, nets.teacher(), data=nets.data(), data_sha256="toy", valid=nets.data(30, seed=1), phases=nets.PHASES, train=nets.TRAIN,
-        folder=folder, seed=5, checkpoint_s=nets.NEVER, beside=beside, emit=([] if events is None else events).append,
-    )  # fmt: skip
+        student,
+        nets.teacher(),
+        Job(phases=nets.PHASES, train=nets.TRAIN, folder=folder, seed=5, checkpoint_s=nets.NEVER, beside=beside),
+        data=nets.data(),
+        data_sha256="toy",
+        valid=nets.data(30, seed=1),
+        emit=([] if events is None else events).append,
+    )
     return student, training
 
 
@@ -271,7 +276,7 @@ def test_source_and_target_are_one_batch(tmp_path: Path) -> None:
             sizes.append(len(args[0]))
 
     student.register_forward_pre_hook(heard)
-    distill(student, nets.teacher(), data=nets.data(), data_sha256="toy", phases=nets.PHASES[:1], train=nets.TRAIN, folder=tmp_path, beside=one)
+    distill(student, nets.teacher(), Job(phases=nets.PHASES[:1], train=nets.TRAIN, folder=tmp_path, beside=one), data=nets.data(), data_sha256="toy")
     assert sizes == [32] * 12
 
 

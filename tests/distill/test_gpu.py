@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from edgekd.data.batches import Batches
-from edgekd.distill import distill, meter, train
+from edgekd.distill import Job, distill, meter, train
 from edgekd.phases import Phase, Temperature
 from edgekd.terms import Kd, Label
 from tests.distill import nets
@@ -35,4 +35,6 @@ def test_no_step_makes_the_cpu_wait(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     phase = Phase(name="soft", epochs=4, terms=(Kd(), Label(weight=0.1)), temperature=Temperature(start=4, end=1, shape=shape))
     settings = msgspec.structs.replace(nets.TRAIN, views=views)
     data = Batches(nets.images(), device="cuda")
-    distill(nets.network(), nets.teacher(), data=data, data_sha256="toy", phases=(phase,), train=settings, folder=tmp_path, checkpoint_s=nets.NEVER)
+    distill(
+        nets.network(), nets.teacher(), Job(phases=(phase,), train=settings, folder=tmp_path, checkpoint_s=nets.NEVER), data=data, data_sha256="toy"
+    )

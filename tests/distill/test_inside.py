@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from edgekd.data.batches import Batches
-from edgekd.distill import asking, distill, independent
+from edgekd.distill import Job, asking, distill, independent
 from edgekd.distill.inside import Inside, Look, pairs_of
 from edgekd.distill.mixture import Ensemble
 from edgekd.distill.objective import Objective, Seen
@@ -58,7 +58,7 @@ def teach(
     # Of a layer: a traced network calls no container.
     student.body.first[0].register_forward_pre_hook(count)  # type: ignore[union-attr, index]
     train = msgspec.structs.replace(nets.TRAIN, precision=precision)
-    distill(student, teacher, data=data or nets.data(), data_sha256="toy", phases=phases, train=train, folder=folder, seed=3, emit=heard.append)
+    distill(student, teacher, Job(phases=phases, train=train, folder=folder, seed=3), data=data or nets.data(), data_sha256="toy", emit=heard.append)
     return student
 
 
@@ -148,7 +148,9 @@ def test_an_onnx_teacher_has_no_features(tmp_path: Path) -> None:
     student = nets.network(torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(192, 2)))
     student.classes = 2
     with pytest.raises(UsageError, match="is an ONNX file and shows its answers alone"):
-        distill(student, teacher, data=nets.data(), data_sha256="toy", phases=(phase(Relation(), Kd()),), train=nets.TRAIN, folder=tmp_path / "run")
+        distill(
+            student, teacher, Job(phases=(phase(Relation(), Kd()),), train=nets.TRAIN, folder=tmp_path / "run"), data=nets.data(), data_sha256="toy"
+        )
     assert not list((tmp_path / "run").rglob("*.pt"))
 
 
@@ -228,7 +230,7 @@ def test_a_run_that_looks_inside_often_times_its_teacher(tmp_path: Path, monkeyp
     events: list[Event] = []
     teacher = toy(seed=9, name="teacher")
     phases = (phase(Contrast(width=8)),)
-    distill(toy(), teacher, data=nets.data(), data_sha256="toy", phases=phases, train=nets.TRAIN, folder=tmp_path, seed=3, emit=events.append)
+    distill(toy(), teacher, Job(phases=phases, train=nets.TRAIN, folder=tmp_path, seed=3), data=nets.data(), data_sha256="toy", emit=events.append)
     assert set(seen) == {(5, channels_last)}
     assert (tmp_path / "asking-inside-teacher.json").is_file()
     assert teacher.body.first[0].weight.is_contiguous()  # type: ignore[union-attr, index]
@@ -269,7 +271,7 @@ def pass_on(folder: Path, student: Network, teacher: Network, *phases: Phase, st
             signal.raise_signal(signal.SIGINT)
 
     student.body.get_submodule("norm" if isinstance(student.body, Deit) else "first.0").register_forward_pre_hook(count)
-    distill(student, teacher, data=nets.data(), data_sha256="toy", phases=phases, train=ADAMW, folder=folder, seed=3, emit=heard.append)
+    distill(student, teacher, Job(phases=phases, train=ADAMW, folder=folder, seed=3), data=nets.data(), data_sha256="toy", emit=heard.append)
     return heard
 
 
@@ -299,7 +301,7 @@ def test_a_distillation_token_learns_from_whoever_answers(tmp_path: Path, monkey
     teachers: tuple[Network | Ensemble | StoredAnswers, ...] = (teacher, Ensemble((teacher,), None, (None,)), StoredAnswers(said))
     for number, one in enumerate(teachers):
         student = deit(distilled=True)
-        distill(student, one, data=nets.data(), data_sha256="toy", phases=phases, train=ADAMW, folder=tmp_path / str(number), seed=3)
+        distill(student, one, Job(phases=phases, train=ADAMW, folder=tmp_path / str(number), seed=3), data=nets.data(), data_sha256="toy")
         ends.append(student)
     assert nets.same(ends[0], ends[1])
     assert nets.same(ends[0], ends[2])

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from edgekd.data.batches import Batches
-from edgekd.distill import distill
+from edgekd.distill import Job, distill
 from edgekd.distill.batchnorm import batchnorms
 from edgekd.distill.beside import guests_of
 from edgekd.distill.keeping import KEEP, REPLAY, Keeping, Replay, gentler, keep
@@ -244,14 +244,9 @@ def taught(folder: Path, keeping: Keeping | None, *, stops: Sequence[int] = (), 
     distill(
         student,
         None,
+        Job(phases=(nets.phase(epochs=epochs),), train=nets.TRAIN, folder=folder, seed=5, checkpoint_s=nets.NEVER, beside=keeping),
         data=nets.data(),
         data_sha256="toy",
-        phases=[nets.phase(epochs=epochs)],
-        train=nets.TRAIN,
-        folder=folder,
-        seed=5,
-        checkpoint_s=nets.NEVER,
-        beside=keeping,
     )
     return student
 
@@ -276,12 +271,9 @@ def test_old_images_move_the_statistics_with_the_others(tmp_path: Path, plain: b
     distill(
         student,
         None,
+        Job(phases=(nets.phase(epochs=1, plain=plain),), train=nets.TRAIN, folder=tmp_path, beside=lesson(again=again)),
         data=nets.data(16),
         data_sha256="toy",
-        phases=[nets.phase(epochs=1, plain=plain)],
-        train=nets.TRAIN,
-        folder=tmp_path,
-        beside=lesson(again=again),
     )
     ((images, maps),) = seen
     torch.testing.assert_close(images[16:], student.prepare(again.shown(0, plain=plain)[0]))
@@ -309,12 +301,9 @@ def test_the_old_answers_are_held(tmp_path: Path) -> None:
         distill(
             student,
             None,
+            Job(phases=(nets.phase(epochs=30),), train=nets.TRAIN, folder=tmp_path / str(weight), beside=lesson(weight=weight) if weight else None),
             data=Batches(new),
             data_sha256="toy",
-            phases=[nets.phase(epochs=30)],
-            train=nets.TRAIN,
-            folder=tmp_path / str(weight),
-            beside=lesson(weight=weight) if weight else None,
         )
         with torch.no_grad():
             return keep(student(pixels), old_student().eval()(pixels), 2.0).item()

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from edgekd.data.batches import Batches
-from edgekd.distill import distill, leading, losses
+from edgekd.distill import Job, distill, leading, losses
 from edgekd.distill.leading import HEATS, KEPT, Leading, packed, unpacked
 from edgekd.distill.remembered import Remembered
 from edgekd.errors import UsageError
@@ -167,7 +167,7 @@ def wide(seed: int, classes: int = 1001) -> Network:
 def learnt(folder: Path, views: int, phases: tuple[Phase, ...]) -> Network:
     student = wide(1)
     settings = msgspec.structs.replace(nets.TRAIN, views=views)
-    distill(student, wide(2), data=nets.data(), data_sha256="toy", phases=phases, train=settings, folder=folder, checkpoint_s=nets.NEVER)
+    distill(student, wide(2), Job(phases=phases, train=settings, folder=folder, checkpoint_s=nets.NEVER), data=nets.data(), data_sha256="toy")
     return student
 
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 from torch.nn import functional as F
 
-from edgekd.distill import alone, distill, longtail, losses
+from edgekd.distill import Job, alone, distill, longtail, losses
 from edgekd.distill.objective import Objective
 from edgekd.errors import TrainingError
 from edgekd.phases import Phase, Subset
@@ -201,7 +201,7 @@ def test_the_images_of_each_phase_are_counted(tmp_path: Path, monkeypatch: pytes
     phases = (nets.phase("a", 1, terms=terms), nets.phase("b", 1, terms=terms, subset=Subset(by="balanced", fraction=0.1)))
     data = nets.data()
     student = nets.network(nets.Toy(dropout=0))
-    distill(student, None, data=data, data_sha256="toy", phases=phases, train=nets.TRAIN, folder=tmp_path, how="alone")
+    distill(student, None, Job(phases=phases, train=nets.TRAIN, folder=tmp_path, how="alone"), data=data, data_sha256="toy")
     assert seen[0] == data.labels.bincount().tolist()
     assert sorted(seen[-1]) == [2, 2, 2]
 

@@ -11,7 +11,7 @@ from jaxtyping import TypeCheckError, jaxtyped
 from torch import Tensor
 
 from edgekd.data.batches import Batches
-from edgekd.distill import distill
+from edgekd.distill import Job, distill
 from edgekd.distill.mixture import Ensemble, Mixed, alike, by_accuracy, by_confidence, mixture
 from edgekd.distill.remembered import Remembered
 from edgekd.distill.teacher import Adjusted, Live
@@ -161,8 +161,13 @@ def taught(folder: Path, ensemble: Ensemble, *, phases: tuple[Phase, ...] = SHOR
     """The first weights of a student that the ensemble taught."""
     student = nets.network()
     distill(
-        student, ensemble, data=nets.data(), data_sha256="toy", phases=phases, train=nets.TRAIN, folder=folder / "student", memory=folder / "memory",
-    )  # fmt: skip
+        student,
+        ensemble,
+        Job(phases=phases, train=nets.TRAIN, folder=folder / "student"),
+        data=nets.data(),
+        data_sha256="toy",
+        memory=folder / "memory",
+    )
     return next(student.parameters()).detach()
 
 
@@ -191,7 +196,7 @@ def test_each_teachers_answers_are_remembered_on_their_own(tmp_path: Path, monke
 def test_an_ensemble_of_one_teaches_as_that_one_does(tmp_path: Path) -> None:
     """The same bits."""
     teacher, student = nets.teacher(), nets.network()
-    distill(student, teacher, data=nets.data(), data_sha256="toy", phases=SHORT, train=nets.TRAIN, folder=tmp_path / "plain")
+    distill(student, teacher, Job(phases=SHORT, train=nets.TRAIN, folder=tmp_path / "plain"), data=nets.data(), data_sha256="toy")
     assert torch.equal(taught(tmp_path, Ensemble((nets.teacher(),), None, (None,))), next(student.parameters()))
 
 

@@ -15,7 +15,7 @@ from onnx import numpy_helper
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from edgekd.distill import alone, checkpoint, distill
+from edgekd.distill import Job, alone, checkpoint, distill
 from edgekd.distill.quantised import LAYERS, FakeInt8, Ranges, check, rounded, rounded_weight, told, unrounded
 from edgekd.errors import UsageError
 from edgekd.events import Event, Note, PhaseStarted, silent
@@ -272,7 +272,7 @@ def test_nothing_to_round_is_refused_before_the_first_step(tmp_path: Path) -> No
 
 def learnt(student: Network, folder: Path, *phases: Phase, teacher: Network | None = None) -> None:
     """A student taught by the room's own verb."""
-    distill(student, teacher, data=nets.data(), data_sha256="toy", phases=phases, train=nets.TRAIN, folder=folder)
+    distill(student, teacher, Job(phases=phases, train=nets.TRAIN, folder=folder), data=nets.data(), data_sha256="toy")
 
 
 # A phase --------------------------------------------------------------------------------------------------------------

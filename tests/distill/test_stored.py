@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from edgekd.distill import distill
+from edgekd.distill import Job, distill
 from edgekd.distill.stored import StoredAnswers
 from edgekd.distill.teacher import Live
 from edgekd.errors import UsageError
@@ -50,7 +50,7 @@ def test_they_teach_what_the_network_teaches(tmp_path: Path) -> None:
     ends = []
     for number, teacher in enumerate(teachers):
         student = nets.network()
-        distill(student, teacher, data=nets.data(), data_sha256="x", phases=phases, train=nets.TRAIN, folder=tmp_path / str(number))
+        distill(student, teacher, Job(phases=phases, train=nets.TRAIN, folder=tmp_path / str(number)), data=nets.data(), data_sha256="x")
         ends.append(student)
     assert nets.same(*ends)
     assert not nets.same(ends[0], nets.network())
@@ -60,4 +60,4 @@ def test_terms_that_look_inside_have_nothing_to_look_at(tmp_path: Path) -> None:
     """The phase and the term are named before a step."""
     answers, phases = StoredAnswers(np.zeros((64, nets.CLASSES), np.float16)), (nets.phase("deep", terms=(Kd(), Feature())),)
     with pytest.raises(UsageError, match=r"look inside a teacher need one network.*'deep' has feature.*not by stored answers"):
-        distill(nets.network(), answers, data=nets.data(), data_sha256="x", phases=phases, train=nets.TRAIN, folder=tmp_path)
+        distill(nets.network(), answers, Job(phases=phases, train=nets.TRAIN, folder=tmp_path), data=nets.data(), data_sha256="x")

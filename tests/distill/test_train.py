@@ -259,7 +259,7 @@ def test_a_full_disk_keeps_the_old_checkpoint(tmp_path: Path, monkeypatch: pytes
 
 def test_open_defaults_are_the_callers_mistake(tmp_path: Path) -> None:
     """`fit` is told everything; `distill` fills what the recipe left open."""
-    job = Job(name="s", how="alone", phases=(nets.phase(),), train=Train(), seed=0, folder=tmp_path)
+    job = Job(how="alone", phases=(nets.phase(),), train=Train(), seed=0, folder=tmp_path)
     with pytest.raises(AssertionError, match="not filled in"):
         fit(copy.deepcopy(nets.network()), job, data=nets.data(), valid=None, teacher=None, emit=print)
 
@@ -269,6 +269,6 @@ def test_what_is_read_ahead_is_asked_for(tmp_path: Path, monkeypatch: pytest.Mon
     monkeypatch.setattr(memory, "fits", lambda *_: False)
     data = nets.data()
     assert not data.resident
-    job = Job(name="s", how="alone", phases=(nets.phase(epochs=1.5),), train=nets.TRAIN, seed=0, folder=tmp_path)
+    job = Job(how="alone", phases=(nets.phase(epochs=1.5),), train=nets.TRAIN, seed=0, folder=tmp_path)
     fit(nets.network(), job, data=data, valid=None, teacher=None, emit=silent)
     assert data._coming == {}

@@ -60,7 +60,7 @@ def test_averaged_weights_are_kept_in_the_end(tmp_path: Path) -> None:
                 mean.mul_(decay).add_(parameter.detach(), alpha=1 - decay)
 
     chosen = msgspec.structs.replace(nets.EMA, batch=64)
-    job = Job(name="s", how="alone", phases=(nets.phase(epochs=5),), train=chosen, seed=0, folder=tmp_path)
+    job = Job(how="alone", phases=(nets.phase(epochs=5),), train=chosen, seed=0, folder=tmp_path)
     fit(student, job, data=nets.data(), valid=None, teacher=None, emit=follow)
     torch.testing.assert_close([parameter.detach() for parameter in student.parameters()], average)
 
