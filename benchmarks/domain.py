@@ -36,9 +36,9 @@ from edgekd.data.batches import Batches
 from edgekd.data.images import Images
 from edgekd.data.source import Source, class_counts
 from edgekd.distill import Job, checkpoint, distill, filled
-from edgekd.distill.beside import Beside, guests_of
 from edgekd.distill.defaults import all_steps
 from edgekd.distill.domain import SelfTeaching
+from edgekd.distill.job import Beside, guests_of
 from edgekd.distill.losses import kd
 from edgekd.evaluate import evaluate
 from edgekd.evaluate.auc import macro_auc

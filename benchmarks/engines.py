@@ -38,9 +38,9 @@ from edgekd.errors import EdgekdError
 from edgekd.events import silent
 from edgekd.export.engine import Engine, engines
 from edgekd.export.feed import Feed
+from edgekd.export.fp16 import to_fp16
 from edgekd.export.int8 import Quantiser
 from edgekd.export.onnx import to_onnx
-from edgekd.export.precision import to_fp16
 from edgekd.files import sha256_file, sha256_json, write_atomic
 from edgekd.models.load import Network, build
 from edgekd.recipe import Export

@@ -18,8 +18,7 @@ from edgekd.data import source
 from edgekd.data.batches import Batches
 from edgekd.distill import Job, distill, filled
 from edgekd.distill.mixture import Ensemble, alike
-from edgekd.distill.stored import StoredAnswers
-from edgekd.distill.teacher import Live
+from edgekd.distill.teacher import Live, StoredAnswers
 from edgekd.evaluate import evaluate
 from edgekd.files import sha256_file, sha256_json
 from edgekd.models.attention import attends

@@ -23,7 +23,7 @@ from edgekd.compress.story import Story
 from edgekd.data.images import Integers
 from edgekd.data.source import class_counts
 from edgekd.distill.mixture import Ensemble, alike, by_accuracy, by_confidence, check_terms
-from edgekd.distill.stored import StoredAnswers
+from edgekd.distill.teacher import StoredAnswers
 from edgekd.errors import UsageError
 from edgekd.evaluate import Split, evaluate, score
 from edgekd.events import Note

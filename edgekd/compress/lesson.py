@@ -15,12 +15,12 @@ from edgekd import units
 from edgekd.compress.images import brings, weights_preprocess
 from edgekd.compress.story import Story
 from edgekd.distill import Job, distill, filled
-from edgekd.distill.beside import Beside
 from edgekd.distill.checkpoint import NAME as CHECKPOINT
 from edgekd.distill.defaults import BATCH
+from edgekd.distill.job import Beside
 from edgekd.distill.mixture import Ensemble
 from edgekd.distill.quantised import told as told_of_rounding
-from edgekd.distill.stored import StoredAnswers
+from edgekd.distill.teacher import StoredAnswers
 from edgekd.evaluate import evaluate
 from edgekd.events import Note
 from edgekd.models.attention import attends

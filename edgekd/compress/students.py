@@ -17,8 +17,8 @@ from edgekd.compress.lesson import Learner, Lesson, built, code_of, learnt, sett
 from edgekd.compress.story import Story
 from edgekd.distill import alone, leading, quantised
 from edgekd.distill.defaults import pinned
-from edgekd.distill.stored import StoredAnswers
 from edgekd.distill.subset import NEEDS_TEACHER
+from edgekd.distill.teacher import StoredAnswers
 from edgekd.errors import UsageError
 from edgekd.models.load import Network, OnnxTeacher, fingerprint, macs, pick_student
 from edgekd.phases import DEFAULT, LARGEST_TERMS, MANY_CLASSES, Phase, Subset, termed

@@ -17,9 +17,8 @@ from edgekd.distill.job import Job
 from edgekd.distill.mixture import Ensemble
 from edgekd.distill.quantised import check as check_rounding
 from edgekd.distill.ranks import check_batch
-from edgekd.distill.stored import StoredAnswers
 from edgekd.distill.subset import NEEDS_TEACHER
-from edgekd.distill.teacher import check_classes
+from edgekd.distill.teacher import StoredAnswers, check_classes
 from edgekd.distill.teaching import Teaching
 from edgekd.distill.train import fit
 from edgekd.events import Emit, silent

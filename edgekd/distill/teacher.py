@@ -1,12 +1,16 @@
-"""Who answers a batch: a live network, or one that is remembered (`remembered`), corrected for its class frequencies where that is asked.
+"""Who answers a batch: a live network, one that is remembered (`remembered`), or answers alone; corrected for class frequencies where that is asked.
 
 Terms that need more than logits are not served here, but by `inside`, live.
 """
 
+import hashlib
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any, Protocol
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from edgekd.data.batches import Batches
@@ -85,6 +89,51 @@ class Adjusted:
     def adjusted(self, logits: Tensor) -> Tensor:
         """Logits of this teacher that were had in another way, moved alike."""
         return logits if self.frequencies is None else adjust(logits, self.frequencies, self.wanted)
+
+
+@dataclass(frozen=True, eq=False)
+class StoredAnswers:
+    """A teacher that is not there any more: its answers to the plain training images, as `edgekd label` or anybody else has kept them.
+
+    Every view of an image has the answer to the plain one, however it is cropped or mirrored. A teacher that is asked about each view teaches better
+    where there is one (Beyer et al. 2022, arXiv:2106.05237, section 3); this one costs nothing, and needs no network here.
+
+    Attributes:
+        logits: (n, classes), float16, of the training images in their order. Of one label an image a constant of a row counts for nothing, so that
+            log-probabilities are as good; of several they are logits before any sigmoid.
+    """
+
+    logits: NDArray[np.float16]
+    name: str = "answers"
+
+    @property
+    def classes(self) -> int:
+        """Width of the logits."""
+        return int(self.logits.shape[1])
+
+    @property
+    def sha256(self) -> str:
+        """Of all of them."""
+        return hashlib.sha256(np.ascontiguousarray(self.logits).tobytes()).hexdigest()
+
+    def on(self, device: torch.device) -> "Stored":
+        """As a `Teacher` of images that lie on this device."""
+        return Stored(torch.from_numpy(self.logits).to(device))
+
+
+class Stored:
+    """Reads stored answers."""
+
+    def __init__(self, logits: Tensor) -> None:
+        self._logits = logits
+
+    def answer(self, images: Tensor, positions: Tensor, view: int | None) -> Tensor:
+        """The answers (batch, classes) to the plain images at `positions`, whichever view is shown."""
+        return self._logits[positions].float()
+
+    def plain(self) -> Tensor:
+        """All answers (n, classes)."""
+        return self._logits.float()
 
 
 def check_classes(teacher: int, student: int) -> None:

@@ -17,8 +17,7 @@ from edgekd.distill.inside import Inside
 from edgekd.distill.job import Job
 from edgekd.distill.mixture import Ensemble, Mixed, check_terms
 from edgekd.distill.remembered import Remembered, memory_key
-from edgekd.distill.stored import StoredAnswers
-from edgekd.distill.teacher import BATCH, Adjusted, Live, Teacher
+from edgekd.distill.teacher import BATCH, Adjusted, Live, StoredAnswers, Teacher
 from edgekd.events import Emit, Note, silent
 from edgekd.files import sha256_json
 from edgekd.models.folded import folded

@@ -16,12 +16,11 @@ from torch import Tensor
 from edgekd.data.batches import AHEAD, Batches
 from edgekd.distill import checkpoint, schedule
 from edgekd.distill.batchnorm import batchnorms, reestimate, shown
-from edgekd.distill.beside import guests_of
 from edgekd.distill.checkpoint import Place
 from edgekd.distill.independent import label_counts
 from edgekd.distill.inside import Inside, floats
 from edgekd.distill.interrupt import Interrupts
-from edgekd.distill.job import Job
+from edgekd.distill.job import Job, guests_of
 from edgekd.distill.leading import Answers, whole
 from edgekd.distill.meter import Log, Step, accuracy
 from edgekd.distill.objective import Objective, Seen

@@ -18,9 +18,10 @@ from torch import nn
 from edgekd import units
 from edgekd.errors import EdgekdError
 from edgekd.export.feed import Feed
+from edgekd.export.fp16 import FP16_MAX
 from edgekd.export.modules import matched
 from edgekd.export.opened import Opened, apart, batch, called, largest, makers
-from edgekd.export.precision import FP16_MAX, remedy
+from edgekd.export.parity import remedy
 
 Cause = Literal["batchnorm", "overflow", "calibration", ""]
 """What the first layer that drifts looks like; "": like nothing that is known here."""

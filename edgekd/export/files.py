@@ -24,9 +24,9 @@ from edgekd.export.calibration import refuse_noise
 from edgekd.export.control import Answer, Judge, Quality, chosen
 from edgekd.export.feed import Feed, open_session
 from edgekd.export.first import copied, own_precision, scaled
+from edgekd.export.fp16 import to_fp16
 from edgekd.export.inside import left, with_preprocessing
 from edgekd.export.int8 import Flavour, Quantiser, saturates
-from edgekd.export.precision import to_fp16
 from edgekd.export.rejected import Source, Step
 from edgekd.export.written import Writer
 from edgekd.models.blackbox import OnnxTeacher

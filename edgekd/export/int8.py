@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 from edgekd.events import Emit, Progress
 from edgekd.export import gates
 from edgekd.export.feed import Feed
-from edgekd.export.halves import halved, name_nodes
+from edgekd.export.fp16 import halved, name_nodes
 from edgekd.export.inside import FOLDED
 from edgekd.export.stem import stem
 from edgekd.measurements import VNNI

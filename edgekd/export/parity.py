@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 
 from edgekd.errors import EdgekdError, UsageError
 from edgekd.export.feed import Feed
-from edgekd.export.precision import remedy
 from edgekd.record import Parity
 
 BATCHES = (1, 2, 7)
@@ -116,3 +115,17 @@ _JUDGES: dict[str, Callable[[Logits, Logits, float], str]] = {
     "int8-cpu": _alike,
     "int8-trt": _alike,
 }
+
+
+_WITHOUT = {
+    "fp32": "Please report it with the recipe: an exported file must compute what the network does.",
+    "fp16": 'Export without fp16: precisions = ["fp32", "int8"] under [export].',
+    "int8-cpu": 'Export without int8: precisions = ["fp32", "fp16"] under [export].',
+    "int8-trt": 'Export without int8: precisions = ["fp32", "fp16"] under [export].',
+    "as-is": "Please report it with the recipe: a copied file must compute what it did.",
+}
+
+
+def remedy(precision: str) -> str:
+    """What a person can do about a file that is not fit for use."""
+    return _WITHOUT[precision]

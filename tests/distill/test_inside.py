@@ -15,8 +15,7 @@ from edgekd.distill import Job, asking, distill, independent
 from edgekd.distill.inside import Inside, Look, pairs_of
 from edgekd.distill.mixture import Ensemble
 from edgekd.distill.objective import Objective, Seen
-from edgekd.distill.stored import StoredAnswers
-from edgekd.distill.teacher import Live
+from edgekd.distill.teacher import Live, StoredAnswers
 from edgekd.errors import UsageError
 from edgekd.events import Event, Note, Trained, silent
 from edgekd.models.deit import Deit

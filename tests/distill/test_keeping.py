@@ -16,7 +16,7 @@ from torch import Tensor
 from edgekd.data.batches import Batches
 from edgekd.distill import Job, distill
 from edgekd.distill.batchnorm import batchnorms
-from edgekd.distill.beside import guests_of
+from edgekd.distill.job import guests_of
 from edgekd.distill.keeping import KEEP, REPLAY, Keeping, Replay, gentler, keep
 from edgekd.models.network import Network
 from edgekd.phases import Optimizer

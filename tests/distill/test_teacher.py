@@ -1,12 +1,13 @@
-"""edgekd.distill.teacher: a live network answers what it is shown, corrected for the frequencies of its classes where that is asked."""
+"""edgekd.distill.teacher: a live network answers what it is shown, stored answers theirs; corrected for class frequencies where that is asked."""
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
 
 from edgekd.data.batches import Batches
 from edgekd.distill.leading import whole
-from edgekd.distill.teacher import Adjusted, Live, check_classes
+from edgekd.distill.teacher import Adjusted, Live, StoredAnswers, check_classes
 from edgekd.errors import UsageError
 from tests.distill import nets
 
@@ -76,3 +77,26 @@ def test_other_classes_than_the_datas_are_refused() -> None:
     check_classes(10, 10)
     with pytest.raises(UsageError, match=r"the teacher answers 1000, the data has 10\. .*edgekd teach"):
         check_classes(1000, 10)
+
+
+def test_every_view_has_the_stored_answer_to_the_plain_image() -> None:
+    """In float32 and by position, whatever is shown and whichever view it is."""
+    logits = np.random.default_rng(0).normal(size=(64, 4)).astype(np.float16)
+    answers = StoredAnswers(logits)
+    there = answers.on(torch.device("cpu"))
+    some = torch.tensor([5, 0, 63])
+    assert (answers.classes, answers.name) == (4, "answers")
+    for view in (None, 0, 7):
+        told = there.answer(torch.zeros(3, 3, 8, 8), some, view)
+        assert told.dtype == torch.float32
+        assert np.array_equal(told.numpy(), logits[[5, 0, 63]])
+    assert np.array_equal(there.plain().numpy(), logits)
+
+
+def test_the_hash_is_of_every_stored_answer() -> None:
+    """Also of answers that lie otherwise in memory."""
+    logits = np.arange(12, dtype=np.float16).reshape(3, 4)
+    other = logits.copy()
+    other[2, 3] += 1
+    assert StoredAnswers(logits).sha256 == StoredAnswers(np.asfortranarray(logits)).sha256
+    assert StoredAnswers(logits).sha256 != StoredAnswers(other).sha256

@@ -3,14 +3,20 @@
 from pathlib import Path
 
 import msgspec
+import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
 
 from edgekd.distill import Job, distill
+from edgekd.distill.teacher import Live, StoredAnswers
+from edgekd.errors import UsageError
 from edgekd.events import Event, Note
+from edgekd.models.network import Network
+from edgekd.phases import Subset
 from edgekd.preprocess import Preprocess
 from edgekd.tasks.classify import adjust
+from edgekd.terms import Dist, Feature, Kd, Label
 from tests.distill import nets
 
 LIVE = msgspec.structs.replace(nets.TRAIN, views=0)
@@ -93,3 +99,27 @@ def test_class_frequencies_are_taken_off_the_teacher(tmp_path: Path) -> None:
     untold, _ = nets.distilled(tmp_path / "c", nets.teacher(), train=LIVE)
     assert nets.same(told, itself)
     assert not nets.same(told, untold)
+
+
+def test_stored_answers_teach_what_the_network_teaches(tmp_path: Path) -> None:
+    """On plain images a student ends with the weights that it ends with when the teacher is asked, a subset chosen by its answers among them."""
+    phases = (
+        nets.phase("all", 2, terms=(Kd(weight=0.9), Label(weight=0.1)), plain=True),
+        nets.phase("some", terms=(Dist(),), plain=True, subset=Subset(by="confident", fraction=0.5)),
+    )
+    said = Live(nets.teacher(), nets.data()).plain().half().numpy()
+    teachers: list[StoredAnswers | Network] = [StoredAnswers(said), nets.teacher()]  # the second is remembered, in fp16 as well
+    ends = []
+    for number, teacher in enumerate(teachers):
+        student = nets.network()
+        distill(student, teacher, Job(phases=phases, train=nets.TRAIN, folder=tmp_path / str(number)), data=nets.data(), data_sha256="x")
+        ends.append(student)
+    assert nets.same(*ends)
+    assert not nets.same(ends[0], nets.network())
+
+
+def test_terms_that_look_inside_find_nothing_in_stored_answers(tmp_path: Path) -> None:
+    """The phase and the term are named before a step."""
+    answers, phases = StoredAnswers(np.zeros((64, nets.CLASSES), np.float16)), (nets.phase("deep", terms=(Kd(), Feature())),)
+    with pytest.raises(UsageError, match=r"look inside a teacher need one network.*'deep' has feature.*not by stored answers"):
+        distill(nets.network(), answers, Job(phases=phases, train=nets.TRAIN, folder=tmp_path), data=nets.data(), data_sha256="x")

@@ -18,7 +18,7 @@ from edgekd.events import silent
 from edgekd.export import export, files
 from edgekd.export import onnx as exporter
 from edgekd.export.calibration import refuse_noise, together
-from edgekd.export.halves import halved
+from edgekd.export.fp16 import halved
 from edgekd.export.int8 import Quantiser
 from edgekd.export.rejected import Rejected
 from edgekd.models.network import Network

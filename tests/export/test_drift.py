@@ -13,7 +13,7 @@ from edgekd.errors import EdgekdError
 from edgekd.events import silent
 from edgekd.export.drift import find, refuse
 from edgekd.export.feed import Feed
-from edgekd.export.halves import halved
+from edgekd.export.fp16 import halved
 from edgekd.export.int8 import Flavour, Quantiser
 from edgekd.export.opened import apart
 from tests.export.nets import PREPARED, network

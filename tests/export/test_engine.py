@@ -17,8 +17,8 @@ from edgekd.errors import DeviceError, UsageError
 from edgekd.events import Event, Progress, silent
 from edgekd.export.engine import engines, read_engine
 from edgekd.export.feed import Feed
+from edgekd.export.fp16 import to_fp16
 from edgekd.export.int8 import Quantiser
-from edgekd.export.precision import to_fp16
 from tests.device.agent.gpu import compiled, offered, trtexec
 from tests.export.nets import PREPARED as IMAGES
 from tests.needs import need_package

@@ -1,8 +1,10 @@
 """fp16 of an ONNX model, whose numbers reach 65,504 and no further: what is larger is found on real images and kept in float32.
 
 In: a checked fp32 model and prepared images. Out: a new model, and the nodes that stayed in float32; the given one is left alone.
-int8 is made elsewhere (`int8`). Nothing here judges what the precision costs: `parity` and `evaluate` do.
+Nothing here judges what the precision costs: `parity` and `evaluate` do.
 """
+
+from collections.abc import Collection
 
 import numpy as np
 import onnx
@@ -11,7 +13,7 @@ from onnx import TensorProto
 
 from edgekd.errors import EdgekdError
 from edgekd.export.feed import Feed, open_session
-from edgekd.export.halves import halved, name_nodes
+from edgekd.export.parity import remedy
 
 FP16_MAX = 65504.0
 """The largest number that fp16 holds."""
@@ -40,7 +42,7 @@ def to_fp16(model: onnx.ModelProto, images: NDArray[np.float32], feed: Feed, nam
     kept = [node.name for node in named.graph.node if large.intersection([*node.input, *node.output])]
     weighted = [node.name for node in named.graph.node if _has_weights(named, node)]
     if kept and set(weighted) <= set(kept):
-        raise EdgekdError(f"fp16 holds numbers up to {FP16_MAX:.0f}, and every layer of {name} has larger ones. {_WITHOUT['fp16']}")
+        raise EdgekdError(f"fp16 holds numbers up to {FP16_MAX:.0f}, and every layer of {name} has larger ones. {remedy('fp16')}")
     return halved(named, kept, io=io), kept
 
 
@@ -76,15 +78,53 @@ def _large_activations(model: onnx.ModelProto, images: NDArray[np.float32], feed
     return large
 
 
-_WITHOUT = {
-    "fp32": "Please report it with the recipe: an exported file must compute what the network does.",
-    "fp16": 'Export without fp16: precisions = ["fp32", "int8"] under [export].',
-    "int8-cpu": 'Export without int8: precisions = ["fp32", "fp16"] under [export].',
-    "int8-trt": 'Export without int8: precisions = ["fp32", "fp16"] under [export].',
-    "as-is": "Please report it with the recipe: a copied file must compute what it did.",
-}
+# The converter ---------------------------------------------------------------------------------------------------------
 
 
-def remedy(precision: str) -> str:
-    """What a person can do about a file that is not fit for use."""
-    return _WITHOUT[precision]
+def halved(model: onnx.ModelProto, floats: Collection[str] = (), *, io: bool = False) -> onnx.ModelProto:
+    """A copy with weights and arithmetic in fp16, but for the nodes named in `floats`; its inputs and outputs stay float32, unless `io`."""
+    from onnxruntime.transformers.float16 import convert_float_to_float16
+    from onnxruntime.transformers.onnx_model import OnnxModel
+
+    copy = onnx.ModelProto()
+    copy.CopyFrom(model)
+    half = convert_float_to_float16(copy, keep_io_types=not io, node_block_list=list(floats))
+    assert isinstance(half, onnx.ModelProto)
+    _pass_on(half.graph)
+    OnnxModel.graph_topological_sort(half.graph)  # the converter leaves its casts at the end
+    return half
+
+
+def name_nodes(model: onnx.ModelProto) -> None:
+    """Give every node a name of its own, by which it can be kept in float."""
+    names: set[str] = set()
+    for number, node in enumerate(model.graph.node):
+        if not node.name or node.name in names:
+            node.name = f"{node.op_type}/{number}"
+        names.add(node.name)
+
+
+def _pass_on(graph: onnx.GraphProto) -> None:
+    """Let float32 go straight from one node that stays in float32 to the next: the converter leads it through fp16, whose range it may leave."""
+    casts = {node.output[0]: node for node in graph.node if node.op_type == "Cast"}
+
+    def to(node: onnx.NodeProto) -> int:
+        return int(next(attribute.i for attribute in node.attribute if attribute.name == "to"))
+
+    straight = {}
+    for name, node in casts.items():
+        before = casts.get(node.input[0])
+        if before is not None and to(node) == TensorProto.FLOAT and to(before) == TensorProto.FLOAT16:
+            straight[name] = before.input[0]
+    for node in graph.node:
+        for place, name in enumerate(node.input):
+            if name in straight:
+                node.input[place] = straight[name]
+    while idle := _idle_casts(graph):
+        for node in idle:
+            graph.node.remove(node)
+
+
+def _idle_casts(graph: onnx.GraphProto) -> list[onnx.NodeProto]:
+    asked = {name for node in graph.node for name in node.input} | {output.name for output in graph.output}
+    return [node for node in graph.node if node.op_type == "Cast" and node.output[0] not in asked]

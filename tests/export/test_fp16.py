@@ -1,4 +1,4 @@
-"""export/precision.py, halves.py: half the bytes, and what stays in float32."""
+"""export/fp16.py: half the bytes, and what stays in float32."""
 
 import numpy as np
 import onnx
@@ -7,8 +7,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from edgekd.errors import EdgekdError
 from edgekd.export.feed import Feed, open_session
-from edgekd.export.halves import name_nodes
-from edgekd.export.precision import to_fp16
+from edgekd.export.fp16 import name_nodes, to_fp16
 from tests.export.nets import PREPARED as IMAGES
 from tests.export.test_drift import tiny
 
