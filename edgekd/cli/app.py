@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from edgekd import __version__
-from edgekd.cli import ask, begin, inside, jobs, judge, keep, label, look, measure, predict, probe, robustness, selftest, ship
+from edgekd.cli import budget, check, doctor, init, jobs, label, measure, pack, predict, recipe, report, robustness, selftest, taps, targets
 from edgekd.cli.face import command
 from edgekd.cli.quick import Command, Group
 
@@ -33,7 +33,7 @@ def edgekd(version: Annotated[bool, typer.Option("--version", callback=_version,
     """Make a trained vision model small and fast enough for a device, and prove it."""
 
 
-app.command("init", cls=Command)(command(begin.init, needs="train", asks=True))
+app.command("init", cls=Command)(command(init.init, needs="train", asks=True))
 app.command("compress", cls=Command)(command(jobs.compress, needs="train"))
 app.command("teach", cls=Command)(command(jobs.teach, needs="train"))
 app.command("label", cls=Command)(command(label.label, needs="train"))
@@ -43,26 +43,26 @@ app.command("evaluate", cls=Command)(command(measure.evaluate, needs="train"))
 app.command("robustness", cls=Command)(command(robustness.robustness, needs="train"))
 app.command("bench", cls=Command)(command(measure.bench, needs="measure"))
 app.command("predict", cls=Command)(command(predict.predict, needs="train"))
-app.command("pack", cls=Command)(command(ship.pack, needs="train"))
-app.command("check", cls=Command)(command(judge.check, needs="measure"))
-budget = typer.Typer(cls=Group, rich_markup_mode=None, pretty_exceptions_enable=False, no_args_is_help=True)
-budget.command("init", cls=Command)(command(keep.budget_init, needs="measure"))
-budget.command("tighten", cls=Command)(command(keep.budget_tighten, needs="measure"))
-app.add_typer(budget, name="budget", help="Write limits from what was measured, and tighten them.")
-baseline = typer.Typer(cls=Group, rich_markup_mode=None, pretty_exceptions_enable=False, no_args_is_help=True)
-baseline.command("save", cls=Command)(command(keep.baseline_save, needs="measure"))
-baseline.command("show", cls=Command)(command(keep.baseline_show, needs="measure"))
-baseline.command("compare", cls=Command)(command(keep.baseline_compare, needs="measure"))
-app.add_typer(baseline, name="baseline", help="Keep what later changes are compared with.")
-app.command("report", cls=Command)(command(look.report))
-app.command("watch", cls=Command)(command(look.watch))
-app.command("recipe", cls=Command)(command(ask.recipe))
-app.command("taps", cls=Command)(command(inside.taps, needs="train"))
-app.command("doctor", cls=Command)(command(ask.doctor))
+app.command("pack", cls=Command)(command(pack.pack, needs="train"))
+app.command("check", cls=Command)(command(check.check, needs="measure"))
+budgets = typer.Typer(cls=Group, rich_markup_mode=None, pretty_exceptions_enable=False, no_args_is_help=True)
+budgets.command("init", cls=Command)(command(budget.budget_init, needs="measure"))
+budgets.command("tighten", cls=Command)(command(budget.budget_tighten, needs="measure"))
+app.add_typer(budgets, name="budget", help="Write limits from what was measured, and tighten them.")
+baselines = typer.Typer(cls=Group, rich_markup_mode=None, pretty_exceptions_enable=False, no_args_is_help=True)
+baselines.command("save", cls=Command)(command(budget.baseline_save, needs="measure"))
+baselines.command("show", cls=Command)(command(budget.baseline_show, needs="measure"))
+baselines.command("compare", cls=Command)(command(budget.baseline_compare, needs="measure"))
+app.add_typer(baselines, name="baseline", help="Keep what later changes are compared with.")
+app.command("report", cls=Command)(command(report.report))
+app.command("watch", cls=Command)(command(report.watch))
+app.command("recipe", cls=Command)(command(recipe.recipe))
+app.command("taps", cls=Command)(command(taps.taps, needs="train"))
+app.command("doctor", cls=Command)(command(doctor.doctor))
 app.command("selftest", cls=Command)(command(selftest.selftest, needs="measure"))
 
-targets = typer.Typer(cls=Group, rich_markup_mode=None, pretty_exceptions_enable=False)
-targets.callback(invoke_without_command=True)(command(ask.targets))
-targets.command("show", cls=Command)(command(ask.show_target))
-targets.command("probe", cls=Command)(command(probe.probe_target, needs="measure"))
-app.add_typer(targets, name="targets")
+devices = typer.Typer(cls=Group, rich_markup_mode=None, pretty_exceptions_enable=False)
+devices.callback(invoke_without_command=True)(command(targets.targets))
+devices.command("show", cls=Command)(command(targets.show))
+devices.command("probe", cls=Command)(command(targets.probe, needs="measure"))
+app.add_typer(devices, name="targets")

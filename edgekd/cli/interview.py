@@ -99,7 +99,7 @@ class _Asker:
 
     def until(self, flags: Flags, explained: str, questions: Callable[[], dict[str, Any]]) -> Flags:
         """The flags with the answers, once they make a recipe whose files are there."""
-        from edgekd.cli.asked import recipe_from
+        from edgekd.cli.resolve import recipe_from
         from edgekd.errors import EdgekdError
         from edgekd.recipe import Recipe
 

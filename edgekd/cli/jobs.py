@@ -158,7 +158,7 @@ def job_from(recipe_file: Path | None, flags: Flags, out: Path | None) -> Job:
     Raises:
         EdgekdError: no such recipe, or one that does not read.
     """
-    from edgekd.cli.asked import origin, recipe_from, run_name
+    from edgekd.cli.resolve import origin, recipe_from, run_name
     from edgekd.errors import UsageError
     from edgekd.recipe import Recipe
     from edgekd.recipefile import read_recipe
@@ -181,7 +181,7 @@ def job_from(recipe_file: Path | None, flags: Flags, out: Path | None) -> Job:
 
 def _taken_up(folder: Path, flags: Flags, out: Path | None) -> Job:
     """The job of a run that stands, by its own resolved recipe; flags may change it."""
-    from edgekd.cli.asked import recipe_from
+    from edgekd.cli.resolve import recipe_from
     from edgekd.errors import UsageError
     from edgekd.recipefile import read_recipe
     from edgekd.run import home, origin_of, refuse_labels

@@ -76,7 +76,7 @@ def label(
     people labelled with --test. Why an image was left out stands in rejected.jsonl. A killed run goes on where it was; with other rules the
     teacher is not asked again.
     """
-    from edgekd.cli.asked import recipe_from, run_name
+    from edgekd.cli.resolve import recipe_from, run_name
     from edgekd.recipe import Recipe
 
     cwd = Path.cwd()

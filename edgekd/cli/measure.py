@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from edgekd.cli.carried import aligned, opened, preprocess_of, several, thresholds_for
+from edgekd.cli.bare import aligned, opened, preprocess_of, several, thresholds_for
 from edgekd.cli.face import Face
 from edgekd.cli.jobs import job_from, run_job, show_report
 from edgekd.cli.options import Flags, Hosts, Out, Python, python_words, typed_as
@@ -190,7 +190,7 @@ def _evaluate_bare(face: Face, files: list[Path], flags: Flags, host: str, pytho
     """Score files on images, answered on a host; elsewhere than here each is compared with what it answers here."""
     import msgspec
 
-    from edgekd.cli.asked import parse_size
+    from edgekd.cli.resolve import parse_size
     from edgekd.data import source
     from edgekd.errors import UsageError
     from edgekd.evaluate import evaluate as score

@@ -106,7 +106,7 @@ def _offline_bare(
         UsageError: no time; else as `bench.offline.write`.
     """
     from edgekd.bench.offline import Asked, aimed, write
-    from edgekd.cli.asked import recipe_from
+    from edgekd.cli.resolve import recipe_from
     from edgekd.errors import UsageError
     from edgekd.gate.bare import bare_report
     from edgekd.recipe import Recipe

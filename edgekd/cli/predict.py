@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from edgekd.cli.carried import class_names, metadata, opened, preprocess_of
+from edgekd.cli.bare import class_names, metadata, opened, preprocess_of
 from edgekd.cli.face import Face
 
 if TYPE_CHECKING:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from edgekd.cli.carried import aligned, opened, preprocess_of, several, thresholds_for
+from edgekd.cli.bare import aligned, opened, preprocess_of, several, thresholds_for
 from edgekd.cli.face import Face
 from edgekd.cli.options import Flags
 
@@ -30,7 +30,7 @@ def evaluate_resized(face: Face, files: Sequence[Path], flags: Flags, libraries:
     """
     import numpy as np
 
-    from edgekd.cli.asked import parse_size
+    from edgekd.cli.resolve import parse_size
     from edgekd.data import source
     from edgekd.errors import UsageError
     from edgekd.evaluate.resizers import LIBRARIES, resized

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from edgekd.cli.carried import aligned, opened, preprocess_of, several
+from edgekd.cli.bare import aligned, opened, preprocess_of, several
 from edgekd.cli.face import Face
 from edgekd.cli.options import Flags
 

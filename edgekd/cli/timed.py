@@ -88,7 +88,7 @@ def bench_bare(
     """Time bare files, the later ones against the first; on `host` as the target that fits it."""
     from edgekd import target
     from edgekd.bench import bench, loaded, sustain, target_of
-    from edgekd.cli.asked import recipe_from
+    from edgekd.cli.resolve import recipe_from
     from edgekd.gate.bare import bare_report
     from edgekd.recipe import Recipe
 

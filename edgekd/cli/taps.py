@@ -21,7 +21,7 @@ def taps(model: Model, *, teacher: Teacher = None, classes: Classes = 10, size: 
 
     With --teacher: which of both belong together, as pairs that a recipe's term takes.
     """
-    from edgekd.cli.asked import parse_channels, parse_size
+    from edgekd.cli.resolve import parse_channels, parse_size
     from edgekd.distill.within import comparable
     from edgekd.errors import UsageError
     from edgekd.models.load import build

@@ -35,8 +35,8 @@ def init(*, flags: Flags, out: NewRecipe = Path("recipe.toml"), force: Force = F
     """
     import dataclasses
 
-    from edgekd.cli.asked import recipe_from
     from edgekd.cli.interview import answered, found_here, spec_of
+    from edgekd.cli.resolve import recipe_from
     from edgekd.errors import UsageError
     from edgekd.files import write_atomic
     from edgekd.recipe import Recipe

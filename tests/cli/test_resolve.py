@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edgekd.cli.asked import origin, parse_size, recipe_from, run_name
 from edgekd.cli.options import Flags
+from edgekd.cli.resolve import origin, parse_size, recipe_from, run_name
 from edgekd.errors import RecipeError, UsageError
 from edgekd.phases import Temperature
 from edgekd.preprocess import Stated

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from edgekd.gate.limits import read_budget
-from tests.cli.test_judge import process
+from tests.cli.test_check import process
 from tests.gate.folders import written
 from tests.report.sample import sample_report
 from tests.toys import brightness

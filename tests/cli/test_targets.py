@@ -1,4 +1,4 @@
-"""edgekd targets probe: a machine's target on stdout or in a file that is its name, and never over what is there."""
+"""edgekd targets: those that are known, one of them, and a machine as a new one, on stdout or in a file and never over what is there."""
 
 import json
 from pathlib import Path
@@ -11,6 +11,32 @@ from edgekd.cli.app import app
 from edgekd.device.probe import described
 
 runner = CliRunner()
+
+
+def test_targets_are_listed_within_80_columns() -> None:
+    """Each by name; those that never ran are marked."""
+    text = runner.invoke(app, ["targets"]).stdout
+    assert all(name in text for name in target.names())
+    assert "jetson-orin-nano *" in text
+    assert "cpu *" not in text
+    assert max(map(len, text.splitlines())) <= 80
+    assert [each["name"] for each in json.loads(runner.invoke(app, ["targets", "--json"]).stdout)] == target.names()
+
+
+def test_a_target_is_shown_as_its_file() -> None:
+    """With the comments and sources in it."""
+    result = runner.invoke(app, ["targets", "show", "jetson-orin-nano"])
+    assert "never run on real hardware" in result.stdout
+    assert "description" in result.stdout
+    assert json.loads(runner.invoke(app, ["targets", "show", "cpu", "--json"]).stdout)["runtime"] == "onnxruntime"
+
+
+def test_a_target_that_nobody_knows() -> None:
+    """The nearest is named, and stdout holds nothing of the list."""
+    result = runner.invoke(app, ["targets", "show", "cpuu"])
+    assert result.exit_code == 2
+    assert "Did you mean 'cpu'?" in result.stderr
+    assert result.stdout == ""
 
 
 @pytest.fixture(autouse=True)

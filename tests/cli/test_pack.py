@@ -8,7 +8,7 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from edgekd.cli.app import app
-from tests.cli.test_judge import process
+from tests.cli.test_check import process
 from tests.pack.runs import finished
 
 
