@@ -80,6 +80,10 @@ def candidates(epochs: float) -> dict[str, tuple[Phase, ...]]:
         "kd, labels adjusted, plain images": two_phases((Kd(weight=0.9), adjusted), epochs, plain=True),
         "kd, labels adjusted": two_phases((Kd(weight=0.9), adjusted), epochs, plain=False),
         "dist, plain images": two_phases((Dist(weight=2.0), Label()), epochs, plain=True),
+        "dist, labels adjusted, plain images": two_phases((Dist(weight=2.0), Label(logit_adjustment=1.0)), epochs, plain=True),
+        "dist standardised, labels adjusted, plain images": two_phases(
+            (Dist(weight=2.0, standardise=True), Label(logit_adjustment=1.0)), epochs, plain=True
+        ),
         "kd standardised, labels adjusted, plain images": two_phases((Kd(weight=9.0, standardise=True), adjusted), epochs, plain=True),
     }
 
