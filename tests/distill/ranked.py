@@ -21,7 +21,7 @@ from edgekd.distill.ranks import ALONE, Ranks, Several
 from edgekd.models.network import Network
 from edgekd.phases import Phase, Subset, Temperature
 from edgekd.record import Training
-from edgekd.terms import Dist, Kd, Label
+from edgekd.terms import Attention, Dist, Feature, Kd, Label
 from tests.distill import nets
 
 
@@ -54,10 +54,17 @@ COUPLED = (Phase(name="coupled", epochs=2, terms=(Kd(), Dist()), temperature=3.0
 """DIST compares a batch's samples with each other, and the network normalises them together."""
 
 
+INSIDE = (
+    Phase(name="inside", epochs=2, terms=(Feature(pairs=(("first", "first"),)), Attention(pairs=(("first", "first"),)), Label())),
+    Phase(name="answers", epochs=1, terms=(Kd(), Label(weight=0.1)), temperature=3.0),
+)
+"""What looks inside, by a projection that all ranks learn together, and then answers."""
+
+
 def learn(
     folder: Path, body: Callable[[], nn.Module], phases: tuple[Phase, ...], ranks: Ranks = ALONE, *, dies: bool = False
 ) -> tuple[Network, Training]:
-    """Distil a toy; where it `dies`, the last rank is killed in its twelfth step."""
+    """Distil a toy, from one of its own kind where its insides are compared; where it `dies`, the last rank is killed in its twelfth step."""
     torch.manual_seed(1 + ranks.number)  # the main rank's weights are everybody's
     student = nets.network(body())
     if dies:
@@ -70,7 +77,7 @@ def learn(
         student.register_forward_pre_hook(stop)
     training = distill(
         student,
-        nets.teacher(),
+        nets.network(body(), seed=9, name="teacher") if phases is INSIDE else nets.teacher(),
         Job(
             phases=phases,
             train=nets.TRAIN,
@@ -89,7 +96,12 @@ def learn(
 
 def main(folder: Path) -> None:
     ranks = Several(torch.device("cpu"))
-    jobs = (("per-sample", Smooth, PER_SAMPLE), ("coupled", lambda: nets.Toy(dropout=0.0), COUPLED), ("dies", Smooth, PER_SAMPLE))
+    jobs = (
+        ("per-sample", Smooth, PER_SAMPLE),
+        ("coupled", lambda: nets.Toy(dropout=0.0), COUPLED),
+        ("inside", Smooth, INSIDE),
+        ("dies", Smooth, PER_SAMPLE),
+    )
     for name, body, phases in jobs:
         first = ranks.agreed(not (folder / f"{name}-0.safetensors").exists())
         if not first:

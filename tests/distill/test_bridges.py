@@ -1,11 +1,13 @@
 """edgekd.distill.bridges: the student's features brought to the teacher's shapes."""
 
+import math
 from collections.abc import Sequence
 from typing import TypeAlias
 
 import pytest
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from edgekd.distill.bridges import bridge, placed, resized, vector
 from edgekd.errors import UsageError
@@ -50,6 +52,29 @@ def test_pairs_come_out_comparable(term: Compared, pairs: list[tuple[Tap, Tap]],
     if not isinstance(term, (Attention, Relation)):
         assert all(ours.shape == theirs.shape for ours, theirs in matched)
     assert any(True for _ in module.parameters()) is learns
+
+
+def test_stages_are_fused_as_in_the_paper() -> None:
+    """Chen et al. 2021, figure 4b, in float64: both sides to a middle width, the deeper one enlarged, each weighed by an attention map of its own
+    that reads both, the sum through a 3×3 convolution to the teacher's channels."""
+    module = bridge(Review(), STAGES).double().eval()
+    given = [(ours.double(), theirs.double()) for ours, theirs in features(STAGES)]
+    weights = dict(module.named_parameters())
+
+    def normed(maps: Tensor, name: str, padding: int) -> Tensor:
+        found = F.conv2d(maps, weights[f"{name}.0.weight"], padding=padding)
+        scale, shift = weights[f"{name}.1.weight"] / math.sqrt(1 + 1e-5), weights[f"{name}.1.bias"]  # as no batch was seen yet
+        return found * scale[:, None, None] + shift[:, None, None]
+
+    deep = normed(given[1][0], "enter.1", 0)
+    large = deep.repeat_interleave(2, dim=2).repeat_interleave(2, dim=3)
+    own = normed(given[0][0], "enter.0", 0)
+    both = torch.cat([own, large], dim=1)
+    ours, theirs = (torch.einsum("c,nchw->nhw", weights["mix.0.weight"][k, :, 0, 0], both) + weights["mix.0.bias"][k] for k in (0, 1))
+    mixed = own / (1 + (-ours).exp())[:, None] + large / (1 + (-theirs).exp())[:, None]
+    expected = [normed(mixed, "leave.0", 1), F.avg_pool2d(normed(deep, "leave.1", 1), 2)]
+    for (found, _), wanted in zip(module(given), expected, strict=True):
+        torch.testing.assert_close(found, wanted)
 
 
 def test_a_fused_stage_knows_the_deeper_ones() -> None:

@@ -59,6 +59,14 @@ def test_the_gradient_is_the_difference_of_counted_answers() -> None:
     assert torch.allclose(gradient(student, teacher, gate, 0.5), expected)
 
 
+def test_the_gradient_equals_finite_differences() -> None:
+    """Each derivative in float64, with sharpened and with plain answers; those of images that do not count among them."""
+    student, teacher = answers()
+    gate = torch.tensor([True, False, True, True, False, True])
+    for heat in (0.5, 1.0):
+        assert torch.autograd.gradcheck(lambda s, t=heat: consistency(s, teacher, gate, temperature=t), student.clone().requires_grad_())
+
+
 def test_ones_own_detached_logits_teach_nothing() -> None:
     """The well-known form: its gradient is 0 but for rounding, in this loss as in plain KD at any temperature; an averaged teacher's is not."""
     student, teacher = answers()

@@ -79,6 +79,13 @@ def test_review_literal() -> None:
 # References and invariants ----------------------------------------------------------------------------------------------
 
 
+def test_feature_is_the_papers() -> None:
+    """The mean of squares over samples, channels and places (Romero et al. 2015, equation 3, without its half), one by one in float64."""
+    ours, theirs = maps(), maps(1)
+    squares = [(a - b) ** 2 for a, b in zip(ours.flatten().tolist(), theirs.flatten().tolist(), strict=True)]
+    assert features.feature(ours, theirs).item() == pytest.approx(sum(squares) / len(squares), rel=1e-12)
+
+
 def test_relation_is_the_papers() -> None:
     """Against loops over pairs and triplets, in float64."""
     ours, theirs = vectors(1), vectors(2, width=7)
@@ -106,6 +113,21 @@ def test_contrast_is_cross_entropy_over_the_other_classes() -> None:
         likeness = torch.stack([sample @ theirs[j] / 0.1 for j in among])
         losses.append(-likeness.log_softmax(0)[among.index(i)])
     assert features.contrast(ours, theirs, LABELS).item() == pytest.approx(torch.stack(losses).mean().item(), rel=1e-9)
+
+
+def test_contrast_of_few_classes() -> None:
+    """Of two classes each sample is told from those of the other one alone; of one there is nothing to tell, and no gradient that is no number."""
+    ours, theirs = vectors().requires_grad_(), vectors(1)
+    two = torch.tensor([0, 1, 1, 0, 1])
+    unit, other = ours.detach() / ours.detach().norm(dim=1, keepdim=True), theirs / theirs.norm(dim=1, keepdim=True)
+    likeness = (unit @ other.T / 0.1).exp()
+    costs = [-math.log(likeness[i, i] / sum(likeness[i, j] for j in range(5) if j == i or two[j] != two[i])) for i in range(5)]
+    assert features.contrast(ours, theirs, two).item() == pytest.approx(sum(costs) / 5, rel=1e-9)
+    alone = features.contrast(ours, theirs, torch.zeros(5, dtype=torch.int64))
+    alone.backward()  # type: ignore[no-untyped-call]
+    assert alone.item() == 0
+    assert ours.grad is not None
+    assert not ours.grad.any()
 
 
 def test_review_is_the_papers() -> None:

@@ -9,6 +9,7 @@ from typing import Literal
 import msgspec
 import pytest
 import torch
+from torch import Tensor
 
 from edgekd.data.batches import Batches
 from edgekd.distill import Job, asking, distill, independent
@@ -151,6 +152,28 @@ def test_an_onnx_teacher_has_no_features(tmp_path: Path) -> None:
             student, teacher, Job(phases=(phase(Relation(), Kd()),), train=nets.TRAIN, folder=tmp_path / "run"), data=nets.data(), data_sha256="toy"
         )
     assert not list((tmp_path / "run").rglob("*.pt"))
+
+
+class Unsteady(nets.Toy):
+    """It looks at the values of its images, which no trace can."""
+
+    def forward(self, images: Tensor) -> Tensor:
+        return super().forward(images) if images.mean() > -1e9 else images
+
+
+def test_a_student_that_cannot_be_traced_learns_through_hooks(tmp_path: Path) -> None:
+    """The same weights as the one that can, to rounding; that it has hooks is said, and none are left."""
+    events: list[Event] = []
+    ends, phases = [], (phase(Feature(pairs=(("first", "first"),)), Kd()),)
+    for number, kind in enumerate((nets.Toy, Unsteady)):
+        torch.manual_seed(1)
+        student = nets.network(kind(dropout=0))
+        job = Job(phases=phases, train=nets.TRAIN, folder=tmp_path / str(number))
+        distill(student, toy(seed=9, name="teacher"), job, data=nets.data(), data_sha256="toy", emit=events.append)
+        ends.append(student)
+    assert [event.text for event in events if isinstance(event, Note) and "cannot be traced" in event.text]
+    torch.testing.assert_close(nets.weights(ends[1]), nets.weights(ends[0]), rtol=1e-4, atol=1e-5)
+    assert not any(module._forward_hooks for module in ends[1].body.modules())
 
 
 def contrasting(seed: int = 1) -> Inside:

@@ -128,6 +128,15 @@ def test_the_gradient_by_differences(options: dict[str, Any]) -> None:
         assert student.grad[place].item() == pytest.approx(slope.item(), rel=1e-3, abs=1e-6)
 
 
+@pytest.mark.parametrize("options", [{"class_balance": 0.9}, {"logit_adjustment": 1.5, "smoothing": 0.1}, {"logit_adjustment": 1.0}])
+def test_each_derivative_in_float64(options: dict[str, Any]) -> None:
+    """Of three classes and of two."""
+    for counts in (COUNTS, COUNTS[:2]):
+        student = torch.randn(4, len(counts), generator=torch.Generator().manual_seed(1), dtype=torch.float64, requires_grad=True)
+        labels = torch.tensor([0, 1, 1, 0])
+        assert torch.autograd.gradcheck(lambda s, n=counts, y=labels: longtail.label(s, y, n, **options), student)
+
+
 def test_extreme_logits_stay_finite() -> None:
     """±1e4 in fp16, loss and gradient."""
     student = torch.tensor([[1e4, -1e4, 0.0], [-1e4, 1e4, 0.0]]).half().requires_grad_()

@@ -157,6 +157,26 @@ def correlation(first: list[float], second: list[float]) -> float:
     return sum(x * y for x, y in zip(a, b, strict=True)) / math.sqrt(sum(x * x for x in a) * sum(y * y for y in b))
 
 
+@pytest.mark.parametrize("smoothing", [0.0, 0.3])
+def test_label_equals_the_plain_reference(smoothing: float) -> None:
+    """Minus the log probability of each class, weighed by (1 − s) on the label and s/classes on all (Szegedy et al. 2016, section 7)."""
+    student, _, labels = random_batch(5, 7)
+    total = 0.0
+    for logits, label in zip(student.tolist(), labels.tolist(), strict=True):
+        whole = math.log(sum(math.exp(z) for z in logits))
+        total += sum(((1 - smoothing) * (c == label) + smoothing / 7) * (whole - z) for c, z in enumerate(logits))
+    assert losses.label(student, labels, smoothing=smoothing).item() == pytest.approx(total / 5, rel=1e-12)
+
+
+def test_standardise_equals_the_plain_reference() -> None:
+    """Each logit less its sample's mean, over the root of the mean square of those (Sun et al. 2024, algorithm 1)."""
+    logits, _, _ = random_batch(5, 7)
+    for row, answer in zip(logits.tolist(), losses.standardise(logits).tolist(), strict=True):
+        mean = sum(row) / 7
+        sigma = math.sqrt(sum((z - mean) ** 2 for z in row) / 7)
+        assert answer == pytest.approx([(z - mean) / sigma for z in row], rel=1e-5)
+
+
 def test_kd_equals_the_plain_reference() -> None:
     """Sample by sample with math.exp, each at its own temperature."""
     student, teacher, _ = random_batch(6, 5)
@@ -293,6 +313,13 @@ def test_gradients_equal_finite_differences(loss: Soft) -> None:
     student, teacher, labels = random_batch(3, 4)
     heats = torch.tensor([0.7, 2.0, 4.0], dtype=torch.float64)
     assert torch.autograd.gradcheck(lambda s: loss(s, teacher, labels, heats), student.requires_grad_())
+
+
+@pytest.mark.parametrize("smoothing", [0.0, 0.3])
+def test_the_label_gradient_equals_finite_differences(smoothing: float) -> None:
+    """Each derivative at the student's logits in float64."""
+    student, _, labels = random_batch(3, 4)
+    assert torch.autograd.gradcheck(lambda s: losses.label(s, labels, smoothing=smoothing), student.requires_grad_())
 
 
 def test_standardise_gradient_equals_finite_differences() -> None:

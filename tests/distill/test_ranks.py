@@ -20,7 +20,7 @@ from edgekd.distill import losses, schedule
 from edgekd.distill.ranks import ALONE, Ranks, check_batch, launched
 from edgekd.errors import UsageError
 from tests.distill import nets
-from tests.distill.ranked import COUPLED, PER_SAMPLE, Smooth, learn
+from tests.distill.ranked import COUPLED, INSIDE, PER_SAMPLE, Smooth, learn
 from tests.needs import ROOT
 
 State = dict[str, Tensor]
@@ -68,7 +68,7 @@ def close(ours: State, theirs: State, tolerance: float) -> bool:
     return ours.keys() == theirs.keys() and all(torch.allclose(ours[n].float(), theirs[n].float(), rtol=0, atol=tolerance) for n in ours)
 
 
-@pytest.mark.parametrize("job", ["per-sample", "coupled"])
+@pytest.mark.parametrize("job", ["per-sample", "coupled", "inside"])
 def test_ranks_hold_the_same_bits(job: str, together: tuple[Path, object]) -> None:
     """Weights and running statistics alike."""
     ours, theirs = (state(together[0], job, rank) for rank in (0, 1))
@@ -82,6 +82,15 @@ def test_the_same_global_batch_gives_what_one_process_gets(tmp_path: Path, toget
     torch.manual_seed(1)
     begun = nets.network(Smooth()).state_dict()
     assert not close(begun, alone.state_dict(), 1e-2), "nothing was learnt, so that nothing was compared"
+
+
+def test_terms_that_look_inside_learn_in_several_processes(tmp_path: Path, together: tuple[Path, object]) -> None:
+    """The projection is everybody's: two ranks end where one process does, but for rounding, and where no feature is compared they do not."""
+    alone, _ = learn(tmp_path / "alone", Smooth, INSIDE)
+    assert close(state(together[0], "inside", 0), alone.state_dict(), 2e-5)
+    labels = (nets.phase("inside", 2), INSIDE[1])
+    without, _ = learn(tmp_path / "without", Smooth, labels)
+    assert not close(without.state_dict(), alone.state_dict(), 1e-3)
 
 
 def test_what_a_batch_couples_is_coupled_within_each_part(together: tuple[Path, object]) -> None:
