@@ -180,6 +180,8 @@ DEFAULT: tuple[Phase, ...] = (
 """T=3 on all data, then T falling to 0.5 on a subset of plain images, the best that benchmarks/phase2_search.py found."""
 
 FEW_TERMS: tuple[Term, ...] = (Kd(weight=9.0, standardise=True), Label(weight=0.1))
+FEW_EVEN_TERMS: tuple[Term, ...] = (Kd(weight=9.0, standardise=True), Label(weight=0.1, logit_adjustment=1.0))
+"""Where the device meets all classes alike: the best of few classes on a long tail (benchmarks/longtail.py)."""
 MANY_TERMS: tuple[Term, ...] = (Dist(weight=2.0), Label())
 LARGEST_TERMS: tuple[Term, ...] = (Kd(weight=0.9), Label(weight=0.1))
 """Of so many classes that a teacher's largest logits alone are remembered."""
@@ -187,9 +189,14 @@ MANY_CLASSES = 20
 """From how many on `dist` teaches better than standardised `kd`: benchmarks/classes.py and methods.py. Of ten either was better once."""
 
 
-def termed(phases: Sequence[Phase], *, many: bool) -> tuple[Phase, ...]:
-    """The phases, those that leave their terms out with `MANY_TERMS` or `FEW_TERMS`."""
-    terms = MANY_TERMS if many else FEW_TERMS
+def usual_terms(*, many: bool, even: bool = False) -> tuple[Term, ...]:
+    """What a phase without terms teaches by, of many classes or few; `even`: the device meets them alike, whatever the images do."""
+    return MANY_TERMS if many else FEW_EVEN_TERMS if even else FEW_TERMS
+
+
+def termed(phases: Sequence[Phase], *, many: bool, even: bool = False) -> tuple[Phase, ...]:
+    """The phases, those that leave their terms out with the usual ones."""
+    terms = usual_terms(many=many, even=even)
     return tuple(phase if phase.terms else msgspec.structs.replace(phase, terms=terms) for phase in phases)
 
 

@@ -12,7 +12,7 @@ import tomli_w
 
 from edgekd.errors import MissingError, RecipeError
 from edgekd.explain import explain
-from edgekd.phases import FEW_TERMS, MANY_CLASSES, MANY_TERMS
+from edgekd.phases import MANY_CLASSES, usual_terms
 from edgekd.recipe import Recipe
 from edgekd.terms import Term
 from edgekd.toml import decode
@@ -64,12 +64,13 @@ def left_open(recipe: Recipe) -> str:
     names = [phase.name for phase in recipe.phase if not phase.terms]
     if not names:
         return ""
+    even = recipe.train.prior == "uniform"
     lines = [
         f"{' and '.join(names)} name{'s' if len(names) == 1 else ''} no terms; the data decide.",
         f"Fewer than {MANY_CLASSES} classes:",
-        *_listed(FEW_TERMS),
+        *_listed(usual_terms(many=False, even=even)),
         f"{MANY_CLASSES} classes and more:",
-        *_listed(MANY_TERMS),
+        *_listed(usual_terms(many=True, even=even)),
         "More than 1,000 classes, or several labels an image: kd and label, of logits",
         "as they are.",
     ]

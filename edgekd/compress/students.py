@@ -3,6 +3,7 @@
 In: an open `Story`, the teacher, and who answers them. Out: a `Learner` each. What comes of them is `files`'.
 """
 
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
@@ -108,7 +109,7 @@ def check(story: Story) -> None:
 
 def _tell(story: Story) -> None:
     """Say what was decided for phases that leave it open, or that do not fit so many classes or labels."""
-    phases = termed(story.recipe.phase, many=_many(story))
+    phases = _termed(story, story.recipe.phase)
     severally = several(story.images.train.labels)
     if severally and phases_of(story) != phases:
         story.note(
@@ -130,6 +131,8 @@ def _tell(story: Story) -> None:
     balanced = [phase.name for phase, asked in zip(phases_of(story), story.recipe.phase, strict=True) if phase.subset != asked.subset]
     if story.recipe.train.prior == "uniform" and balanced and _distils(story):
         story.note(f'prior = "uniform": in {" and ".join(balanced)} the half of the images is shown that is nearest to balanced')
+    if phases != termed(story.recipe.phase, many=_many(story)) and _distils(story):
+        story.note('prior = "uniform": where no terms are named, the label loss is adjusted for how often classes occur (logit_adjustment)')
 
 
 def _learner(story: Story, spec: Student, who: str = "a student") -> Network:
@@ -206,13 +209,19 @@ def phases_of(story: Story) -> tuple[Phase, ...]:
     image may have several, and under a uniform prior with a balanced last one."""
     severally = several(story.images.train.labels)
     phases = tuple(map(_by_largest, story.recipe.phase)) if largest_alone(story) else story.recipe.phase
-    phases = termed(phases, many=_many(story))
+    phases = _termed(story, phases)
     phases = phases if len(story.classes) > 2 and not severally else tuple(map(_on_plain_logits, phases))
     phases = tuple(map(multilabel.fitted, phases)) if severally else phases
     if story.recipe.train.prior != "uniform":  # a table says that classes are not met alike, and balanced images would
         return phases
     last = sum(not phase.is_quantised for phase in phases) - 1  # quantised phases go on as it ends
     return (*phases[:last], *map(_on_a_balanced_half, phases[last:])) if last > 0 else phases
+
+
+def _termed(story: Story, phases: Sequence[Phase]) -> tuple[Phase, ...]:
+    """With terms where they name none; of several labels an image one is no rarer for another's sake."""
+    even = story.recipe.train.prior == "uniform" and not several(story.images.train.labels)
+    return termed(phases, many=_many(story), even=even)
 
 
 def _many(story: Story) -> bool:

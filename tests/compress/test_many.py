@@ -15,7 +15,7 @@ from edgekd.compress.suggest import suggest
 from edgekd.distill import leading
 from edgekd.errors import UsageError
 from edgekd.events import Event, Note
-from edgekd.phases import DEFAULT, FEW_TERMS, LARGEST_TERMS, MANY_CLASSES, MANY_TERMS, Phase, Subset, termed
+from edgekd.phases import DEFAULT, FEW_EVEN_TERMS, FEW_TERMS, LARGEST_TERMS, MANY_CLASSES, MANY_TERMS, TWO_PHASES, Phase, Subset, termed
 from edgekd.recipe import Recipe, Student, Teacher
 from edgekd.terms import Kd
 from tests.compress.jobs import recipe, workplace
@@ -65,6 +65,19 @@ def test_a_long_tail_of_many_classes(tmp_path: Path) -> None:
     phases, said = seen(tmp_path, uniform)
     assert ([phase.terms for phase in phases], len(said)) == ([MANY_TERMS] * 2, 1)
     assert phases[-1].subset == Subset(by="balanced", fraction=0.5)
+
+
+def test_a_long_tail_of_few_classes(tmp_path: Path) -> None:
+    """The label loss is adjusted for how often classes occur, which is said; where terms are named, they stay."""
+    told: list[Event] = []
+    job = with_classes(workplace(tmp_path), MANY_CLASSES - 1)
+    uniform = msgspec.structs.replace(job, train=msgspec.structs.replace(job.train, prior="uniform"))
+    named = msgspec.structs.replace(uniform, phase=TWO_PHASES)
+    for asked, terms in ((uniform, FEW_EVEN_TERMS), (named, FEW_TERMS)):
+        with Story.opened(asked, tmp_path / str(asked is named), "test", tmp_path, told.append) as story:
+            check(story)
+            assert [phase.terms for phase in phases_of(story)] == [terms] * 2
+    assert sum(isinstance(event, Note) and "the label loss is adjusted" in event.text for event in told) == 1
 
 
 def test_a_suggested_recipe_says_why(tmp_path: Path) -> None:
