@@ -41,17 +41,18 @@ def beside_kd(*terms: Term) -> Phases:
     return at_once(*KD, *terms)
 
 
-Who = Literal["teacher", "stored", "assistant", "mean", "confidence"]
+Who = Literal["teacher", "stored", "assistant", "mean", "accuracy", "confidence"]
 WHO: dict[str, Who] = {
     "kd, one answer an image": "stored",
     "kd, by an assistant": "assistant",
     "kd, teacher and assistant": "mean",
+    "kd, teacher and assistant, by accuracy": "accuracy",
     "kd, teacher and assistant, by confidence": "confidence",
     "heads": "assistant",
     "values": "assistant",
 }
 """Who teaches, where it is not the teacher alone, asked about each view. `stored`: its answers to the plain images are all there is. `assistant`: a
-larger student that plain KD taught before, in as many epochs. `mean`, `confidence`: both, their logits mixed by `edgekd.distill.mixture`'s rules."""
+larger student that plain KD taught before, in as many epochs. `mean`, `accuracy`, `confidence`: both, mixed by `edgekd.distill.mixture`'s rules."""
 METHODS: dict[str, tuple[Phases, ...]] = {
     "alone": (at_once(Label()),),
     "kd": (at_once(*KD),),

@@ -17,7 +17,7 @@ from benchmarks.result import RESULTS, WORK, commit, data_file, tell
 from edgekd.data import source
 from edgekd.data.batches import Batches
 from edgekd.distill import Job, distill, filled
-from edgekd.distill.mixture import Ensemble, alike
+from edgekd.distill.mixture import Ensemble, alike, by_accuracy
 from edgekd.distill.teacher import Live, StoredAnswers
 from edgekd.evaluate import evaluate
 from edgekd.files import sha256_file, sha256_json
@@ -116,7 +116,10 @@ class Setting:
             return StoredAnswers(Live(self.master, self.train, bf16=True).plain().half().numpy())
         if who in ("teacher", "assistant"):
             return self.master if who == "teacher" else self.helper
-        return Ensemble((self.master, self.helper), alike(2) if who == "mean" else None, (None, None))
+        both = (self.master, self.helper)
+        if who == "accuracy":
+            return Ensemble(both, by_accuracy([accuracy(self, each, "valid") for each in both]), (None, None))
+        return Ensemble(both, alike(2) if who == "mean" else None, (None, None))
 
 
 SETTINGS = {

@@ -23,7 +23,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from benchmarks.catalogue import METHODS
+from benchmarks.catalogue import METHODS, WHO
 from benchmarks.lessons import EPOCHS, NAME, PLACE, SETTINGS, TEACHER, Lesson, Place, Setting, accuracy, locked, taught
 from benchmarks.result import RESULTS, WORK, pieces, save, saved_rows
 from edgekd import lock, stats
@@ -36,6 +36,7 @@ CHOICE_EPOCHS = 3.0
 TEACHER_EPOCHS, TEACHER_RATE = 12.0, 0.05
 """Of CIFAR-100's teacher; the rate at its peak, half of the usual, as it does not begin at random."""
 CHOICE_SEED = 10
+KD_BY_ASSISTANT = "kd, by an assistant"
 SEEDS = 3
 """Fewer than these, and a method's gain is no candidate for the best."""
 
@@ -54,7 +55,8 @@ def chosen(rows: Sequence[Mapping[str, Any]], name: str, method: str) -> int | N
 
 
 def figures(rows: Sequence[Mapping[str, Any]], top: Mapping[str, float]) -> dict[str, float]:
-    """By set and method: mean accuracy, gain over alone and over plain KD paired by seed with intervals, share of the gap to the teacher."""
+    """By set and method: mean accuracy, gain over alone and over plain KD paired by seed with intervals, share of the gap to the teacher; where an
+    assistant teaches, over plain KD by that assistant, too."""
     found = dict(top)
     for name in SETTINGS:
         by = {m: {r["seed"]: r["test_accuracy"] for r in rows if (r["set"], r["method"]) == (name, m) and "test_accuracy" in r} for m in METHODS}
@@ -62,7 +64,7 @@ def figures(rows: Sequence[Mapping[str, Any]], top: Mapping[str, float]) -> dict
             if not seeds:
                 continue
             found[f"{name}, {method}"] = float(np.mean(list(seeds.values())))
-            for other in ("alone", "kd"):
+            for other in ("alone", "kd", *([KD_BY_ASSISTANT] if WHO.get(method) == "assistant" else [])):
                 gaps = [seeds[seed] - by[other][seed] for seed in sorted(set(seeds) & set(by[other]))]
                 if method != other and gaps:
                     found[f"{name}, {method} minus {other}"] = float(np.mean(gaps))

@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from typing import Any
 
 from benchmarks import render
+from benchmarks.lessons import SETTINGS
+from benchmarks.methods import KD_BY_ASSISTANT
 from edgekd import target, units
 
 WAYS = {
@@ -101,7 +103,7 @@ LONG_TAIL = {
 
 
 def methods() -> str:
-    """What every method came to, by data set, the best first; gains are paired by seed."""
+    """What every method came to, by data set, the best first; gains are paired by seed. One that has no row says so."""
     result = render.results()["methods"]
     parts = [told(result)]
     for name in dict.fromkeys(row["set"] for row in result["rows"]):
@@ -122,12 +124,18 @@ def methods() -> str:
             gap = result["figures"].get(f"{name}, {method}, gap recovered")
             share = "" if gap is None else f"{round(100 * gap)}".replace("-", "−")
             lines.append(f"| {method} | {len(found)} | {statistics.fmean(found):.2f} | {gains} | {share} | {least[method]:.0f} |")
+        lines += [f"| {method} | | not run | | | | |" for method in SETTINGS[name].methods if method not in by]
         parts.append("\n".join([*head, *lines]))
-        by_assistant = {row["method"]: row["assistant_accuracy"] for row in rows if "assistant_accuracy" in row}
-        if by_assistant:
-            names = ", ".join(by_assistant)
-            parts.append(f"{names}: by an assistant, which the teacher taught before by plain KD, of {max(by_assistant.values()):.2f} %.")
+        parts += _by_assistant(name, {row["method"]: row["assistant_accuracy"] for row in rows if "assistant_accuracy" in row}, result["figures"])
     return "\n\n".join(parts)
+
+
+def _by_assistant(name: str, accuracies: dict[str, float], figures: dict[str, float]) -> Iterator[str]:
+    """Which methods an assistant teaches, how good it is, and what each gains over plain KD by the same."""
+    if accuracies:
+        told = f"{', '.join(accuracies)}: by an assistant, which the teacher taught before by plain KD, of {max(accuracies.values()):.2f} %."
+        gains = [f"{method} {gain}" for method in accuracies if (gain := _over(figures, f"{name}, {method} minus {KD_BY_ASSISTANT}"))]
+        yield told + (f" Over plain KD by that assistant: {', '.join(gains)}." if gains else "")
 
 
 def _over(figures: dict[str, float], key: str) -> str:
