@@ -1,12 +1,10 @@
-"""What still lacks figures from a GPU: CIFAR-100 in as many epochs as the literature's protocol has, training steps, and latency under CUDA.
+"""What still lacks figures from a GPU: CIFAR-100 by the literature's protocol (benchmarks/protocol.py), training steps, and latency under CUDA.
 
     python -m benchmarks.gpu [--minutes 9] [--at-once 4] [--seeds 0 1 2] [--pairs resnet20b …] [--work DIR] [--quick]
 
 First, a minute: images/s of each student's training step alone, with its teacher live and with answers that are there, in turn; and the latency of
 teacher and student by torch. Then networks are taught, each in a process of its own, so many at once: teachers, then their students, the pairs in
-the order of `PAIRS`, one seed of each before the next. As in the protocol: 240 epochs of batch 64, its rates and weight decay, random crop and flip,
-all of train, last epoch. Of our own: one cycle of the rate, with Nesterov's momentum, in place of a tenth after epochs 150, 180 and 210; teachers
-and students see plain images in the last eighth. Transformers learn by AdamW. Settings were fixed before any run. When the time is up all are stopped
+the order of `PAIRS`, one seed of each before the next; then the same by plain KD and alone, and a long tail. When the time is up all are stopped
 at a checkpoint below --work, and the same command goes on from there; teachers of at most `KEPT_BYTES` also stay beside the results, and are not
 taught again.
 
@@ -16,12 +14,10 @@ Writes results/cifar100.json and results/gpu.json. What is wanted and has no res
 import argparse
 import dataclasses
 import json
-import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -29,170 +25,20 @@ import numpy as np
 import torch
 from torch.nn import functional
 
-from benchmarks.catalogue import METHODS, scaled
-from benchmarks.lessons import CIFAR100
-from benchmarks.result import RESULTS, WORK, commit, data_file, save, saved_rows, tell
-from edgekd.data import source
-from edgekd.data.batches import Batches
-from edgekd.distill import Job, distill, supervised
-from edgekd.evaluate import evaluate
+from benchmarks.protocol import BATCH, NOT_RUN, PAIRS, ROW, Item, Pair, figures, items, network_of, restore, row_of, taught
+from benchmarks.result import WORK, commit, save, saved_rows
 from edgekd.files import write_atomic
-from edgekd.models.load import Network, build, load_weights, save_weights
-from edgekd.phases import Augment, Optimizer, Train
+from edgekd.models.load import Network
 
-EPOCHS, BATCH = 240.0, 64
-METHOD = "two phases, dist"
-"""Of benchmarks/catalogue.py, for every pair: what a recipe of as many classes has by default."""
-SLOWER = ("cifar-mobilenet-v2", "cifar-shufflenet-v2")
-"""Networks that the protocol gives a peak rate of 0.01 in place of 0.05."""
-TRANSFORMER = Optimizer(name="adamw", lr=5e-4, weight_decay=0.05)
-"""As DeiT's, at a smaller batch (Touvron et al. 2021)."""
 REPEATS, STEPS = 200, 30
 """Timed inferences of a network, and timed training steps of each kind."""
-CHECKPOINT_S = 60.0
-WEIGHTS, ROW = "weights.safetensors", "row.json"
-NOT_RUN = "not run"
-KEPT_BYTES = 8_000_000
-
-
-@dataclass(frozen=True)
-class Pair:
-    """A teacher and its student."""
-
-    teacher: str
-    student: str
-
-
-PAIRS = (
-    Pair("resnet56b", "resnet20b"),
-    Pair("resnet32x4", "resnet8x4"),
-    Pair("wrn-40-2", "wrn-16-2"),
-    Pair("cifar-vgg13", "cifar-mobilenet-v2"),
-    Pair("resnet32x4", "cifar-shufflenet-v2"),
-    Pair("resnet56b", "cifar-deit-ti"),
-)
-
-
-@dataclass(frozen=True)
-class Item:
-    """A network to be taught: a teacher (seed 0), or a student by its teacher."""
-
-    network: str
-    teacher: str | None
-    seed: int
-
-    @property
-    def folder(self) -> str:
-        """Where it lies below the working folder."""
-        return f"{self.network}-{self.seed}" if self.teacher is None else f"{self.network}-by-{self.teacher}-{self.seed}"
-
-
-def items(pairs: Sequence[Pair], seeds: Sequence[int]) -> Iterator[Item]:
-    """Everything in the order in which it is wanted: a seed of each pair, each teacher before its first student."""
-    taught: set[str] = set()
-    for seed in seeds:
-        for pair in pairs:
-            if pair.teacher not in taught:
-                taught.add(pair.teacher)
-                yield Item(pair.teacher, None, 0)
-            yield Item(pair.student, pair.teacher, seed)
-
 
 # Teaching -------------------------------------------------------------------------------------------------------------
 
 
-def network_of(name: str, device: str = "cpu") -> Network:
-    """At random."""
-    return build(name, classes=100, shape=(32, 32, 3), preprocess=CIFAR100).to(device)
-
-
-def images_of(*, quick: bool) -> source.Source:
-    """All of CIFAR-100's train, nothing held out: the settings are fixed."""
-    found = source.load(f"npz:{data_file('cifar100.npz')}", validation=0.0)
-    few = np.arange(640)
-    return dataclasses.replace(found, train=found.train.take(few), test=found.test.take(few)) if quick else found
-
-
-def train_of(name: str) -> Train:
-    """The protocol's batch, rates and views; the teacher answers live, as every pass shows new views."""
-    optimizer = TRANSFORMER if "deit" in name else Optimizer(lr=0.01 if name in SLOWER else 0.05)
-    cuda = torch.cuda.is_available()
-    return Train(batch=BATCH, optimizer=optimizer, augment=Augment(crop=4, flip=True), views=0, precision="fp32", channels_last=cuda, compile=False)
-
-
-def taught(item: Item, work: Path, *, quick: bool) -> dict[str, Any]:
-    """Teach a network, going on from its checkpoint, and test it once: its row."""
-    device = "cuda" if torch.cuda.is_available() else "cpu"
-    images, folder = images_of(quick=quick), work / item.folder
-    torch.manual_seed(item.seed)
-    network, teacher = network_of(item.network), None
-    if item.teacher is not None:
-        teacher = network_of(item.teacher, device)
-        load_weights(teacher, work / Item(item.teacher, None, 0).folder / WEIGHTS)
-    epochs = 0.2 if quick else EPOCHS
-    phases = supervised(epochs) if teacher is None else scaled(METHODS[METHOD][0], epochs)
-    training = distill(
-        network,
-        teacher,
-        Job(
-            phases=phases,
-            train=train_of(item.network),
-            folder=folder,
-            how="taught" if teacher is None else "distilled",
-            seed=item.seed,
-            checkpoint_s=CHECKPOINT_S,
-        ),
-        data=Batches(images.train, device=device),
-        data_sha256=images.sha256,
-        emit=tell,
-    )
-    scored, _ = evaluate(network.predict, images.test, artifact=network.name, split="test", classes=images.classes)
-    save_weights(network.cpu(), folder / WEIGHTS, half=True)
-    if item.teacher is None and not quick and (folder / WEIGHTS).stat().st_size <= KEPT_BYTES:
-        shutil.copyfile(folder / WEIGHTS, kept(item))
-    return {
-        "network": item.network,
-        "teacher": item.teacher or "",
-        "method": METHOD if item.teacher else "labels",
-        "seed": item.seed,
-        "epochs": epochs,
-        "steps": training.steps,
-        "seconds": round(training.seconds, 1),
-        "test_accuracy": round(100 * scored.metrics["accuracy"].value, 3),
-        "device": torch.cuda.get_device_name() if device == "cuda" else "cpu",
-        "commit": commit(),
-    }
-
-
-def kept(teacher: Item) -> Path:
-    """Where a teacher's weights stay when the machine that taught it is gone."""
-    return RESULTS / f"cifar100-{teacher.network}.safetensors"
-
-
-def restore(wanted: Sequence[Item], work: Path) -> None:
-    """Put teachers that an earlier machine taught where their students look for them."""
-    rows = {row["network"]: row for row in saved_rows("cifar100") if not row["teacher"] and row["test_accuracy"] != NOT_RUN}
-    for item in wanted:
-        folder = work / item.folder
-        if item.teacher is None and item.network in rows and kept(item).is_file() and not (folder / ROW).is_file():
-            folder.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(kept(item), folder / WEIGHTS)
-            write_atomic(folder / ROW, json.dumps(rows[item.network]))
-
-
-def row_of(item: Item, work: Path) -> dict[str, Any]:
-    """What became of a network; where nothing did, that it was not run."""
-    file = work / item.folder / ROW
-    if file.is_file():
-        return dict(json.loads(file.read_text()))
-    wanted = item.network, item.teacher or "", item.seed
-    before = (row for row in saved_rows("cifar100") if (row["network"], row["teacher"], row["seed"]) == wanted)
-    return next(before, {"network": item.network, "teacher": item.teacher or "", "seed": item.seed, "test_accuracy": NOT_RUN, "seconds": 0.0})
-
-
 def begun(item: Item, work: Path, *, quick: bool) -> subprocess.Popen[bytes]:
     """The process that teaches a network."""
-    command = [sys.executable, "-m", "benchmarks.gpu", "--work", str(work), "--item", json.dumps([item.network, item.teacher, item.seed])]
+    command = [sys.executable, "-m", "benchmarks.gpu", "--work", str(work), "--item", json.dumps(dataclasses.astuple(item))]
     (work / item.folder).mkdir(parents=True, exist_ok=True)
     with (work / item.folder / "log.txt").open("ab") as log:
         return subprocess.Popen([*command, *(["--quick"] if quick else [])], stdout=log, stderr=subprocess.STDOUT)
@@ -212,7 +58,7 @@ def teach_all(wanted: Sequence[Item], work: Path, *, at_once: int, until: float,
                 if running.pop(item).returncode:
                     raise SystemExit(f"{item.folder} failed:\n" + (work / item.folder / "log.txt").read_text()[-2000:])
             for item in list(left):
-                stands = item.teacher is None or (work / Item(item.teacher, None, 0).folder / ROW).is_file()
+                stands = item.master is None or (work / item.master.folder / ROW).is_file()
                 if stands and len(running) < at_once:
                     left.remove(item)
                     running[item] = begun(item, work, quick=quick)
@@ -222,16 +68,6 @@ def teach_all(wanted: Sequence[Item], work: Path, *, at_once: int, until: float,
             process.terminate()
         for process in running.values():
             process.wait()
-
-
-def figures(rows: Sequence[Mapping[str, Any]]) -> dict[str, float]:
-    """Mean accuracy of each student that stands (of ShuffleNet and MobileNet by name), and of each teacher."""
-    by: dict[str, list[float]] = {}
-    for row in rows:
-        if row["test_accuracy"] == NOT_RUN:
-            continue
-        by.setdefault(row["network"] if row["teacher"] else f"{row['network']}, teacher", []).append(row["test_accuracy"])
-    return {name: float(np.mean(found)) for name, found in by.items()}
 
 
 # Times ----------------------------------------------------------------------------------------------------------------

@@ -107,7 +107,7 @@ class Setting:
         found = source.load(f"npz:{data_file(f'{data}.npz')}", imbalance=imbalance)
         if quick:
             few = {split: getattr(found, split) for split in ("train", "valid", "test")}
-            found = dataclasses.replace(found, **{split: images.take(_some(images.labels)) for split, images in few.items()})
+            found = dataclasses.replace(found, **{split: images.take(some_of_each(images.labels)) for split, images in few.items()})
         self.data, self.imbalance, self.images, self.quick = data, imbalance, found, quick
         self.counts = class_counts(found.train.labels, len(found.classes))
         self.groups = grouped(self.counts.tolist(), found.classes) if imbalance > 1 else None
@@ -183,7 +183,7 @@ class Setting:
         return found
 
 
-def _some(labels: NDArray[np.int64]) -> NDArray[np.int64]:
+def some_of_each(labels: NDArray[np.int64]) -> NDArray[np.int64]:
     """Some images of every class for a smoke test: the first of each, then the first of all."""
     first = np.unique(labels, return_index=True)[1]
     rest = np.setdiff1d(np.arange(len(labels)), first)[: FEW - len(first)]

@@ -94,7 +94,7 @@ def parse_fraction(text: Quantity, most: float = 1.0, *, one: bool = True) -> fl
 def _parse(text: Quantity, units: Mapping[str, Decimal], what: str, accepted: str, *, negative: bool = False) -> Decimal:
     """The number times its unit, exactly as written: "1.1 kB" is 1100 and not a hair more."""
     written = text.strip().replace(_MINUS, "-") if isinstance(text, str) else "" if isinstance(text, bool) else repr(text)
-    match = re.fullmatch(r"([+-]?(?:\d[\d_]*\.?\d*|\.\d+)(?:[eE][+-]?\d{1,3})?)\s*(\D*)", written)
+    match = re.fullmatch(r"([+-]?(?:\d+(?:_\d+)*(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d{1,3})?)\s*(\D*)", written)
     if match is None or match[2] not in units or math.isinf(float(match[1])):
         hint = " Write a decimal point and no thousands separators." if "," in written else ""
         raise UsageError(f"{what} is written as {accepted}, got {text!r}.{hint}")

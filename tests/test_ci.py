@@ -104,6 +104,11 @@ def test_the_action_fetches_the_branch_of_its_baseline(project: Path, tmp_path: 
     done = acted(clone, paths="m.onnx", limits="growth.size=1%", baseline="origin/main:m.onnx")
     assert done.returncode == 0, done.stderr
     assert "| baseline | change |" in done.stdout
+    git(clone, "update-ref", "-d", "refs/remotes/origin/main")
+    (clone / "budget.toml").write_text('check = ["m.onnx"]\nbaseline = "origin/main:m.onnx"\nlimit = [{ growth = { size = "1 %" } }]\n')
+    done = acted(clone)
+    assert done.returncode == 0, done.stderr
+    assert "| baseline | change |" in done.stdout
 
 
 def test_the_gitlab_job_reports_as_tests(project: Path) -> None:

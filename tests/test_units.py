@@ -75,6 +75,13 @@ def test_every_unit_means_what_it_says(parse: Callable[[units.Quantity], float],
     assert parse(text) == pytest.approx(expected, rel=1e-12)
 
 
+@pytest.mark.parametrize("text", ["1_", "1__0 kB", "_1 kB", "1_.5 kB"])
+def test_a_mark_between_digits_stands_between_digits(text: str) -> None:
+    """As Python has it; anything else is a mistake of whoever typed it, and told as one."""
+    with pytest.raises(UsageError, match="a size is written as"):
+        units.parse_bytes(text)
+
+
 @pytest.mark.parametrize(
     ("text", "expected"),
     [

@@ -40,9 +40,10 @@ class Tightening:
     measured: str
 
 
-def suggested(report: Report, margin: float) -> list[Limit]:
-    """A limit on each file that ships, or on each bare file: what it came to, with the margin."""
-    return [limit for whose, artifact in _bounded(report) for limit in _suggested(report, whose, artifact, margin)]
+def suggested(report: Report, margin: float, *, alone: bool = True) -> list[Limit]:
+    """A limit on each file that ships, or on each bare file: what it came to, with the margin. Where the report is not `alone` in its budget, each
+    file is named, as whatever ships would be every report's."""
+    return [limit for whose, artifact in _bounded(report, alone=alone) for limit in _suggested(report, whose, artifact, margin)]
 
 
 def left_out(report: Report) -> Iterator[str]:
@@ -141,7 +142,7 @@ def bound_text(rule: Rule, value: float, margin: float) -> str:
     return rule.unit.text(value, None)
 
 
-def _bounded(report: Report) -> list[tuple[dict[str, Any], Artifact]]:
+def _bounded(report: Report, *, alone: bool = True) -> list[tuple[dict[str, Any], Artifact]]:
     """The files that limits are suggested for, each with how a limit names it; "shipped" where one alone ships on a target."""
     bare = [artifact for artifact in report.artifacts if artifact.role == "file"]
     if bare and len(bare) == len(report.artifacts):
@@ -149,7 +150,7 @@ def _bounded(report: Report) -> list[tuple[dict[str, Any], Artifact]]:
     targets = [key.rpartition("/")[0] for key in report.shipped]
     found = []
     for target, name in zip(targets, report.shipped.values(), strict=True):
-        whose = {"target": target, **({} if targets.count(target) == 1 else {"artifact": name})}
+        whose = {"target": target, **({} if alone and targets.count(target) == 1 else {"artifact": name})}
         found.append((whose, report.artifact(name)))
     return found or [({"artifact": artifact.name}, artifact) for artifact in report.artifacts if artifact.role == "student"]
 

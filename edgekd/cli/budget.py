@@ -44,7 +44,7 @@ def budget_init(paths: Kept, *, margin: Margin = "10 %", out: NewBudget = Path("
         raise UsageError(f"{out} is there already, and its limits would be lost. Lower them with `edgekd budget tighten`, or choose another --out.")
     share = _margin(margin)
     reports = _reports(paths, out)
-    found = [(report, suggested(report, share)) for report in reports]
+    found = [(report, suggested(report, share, alone=len(reports) == 1)) for report in reports]
     limits = [limit for _, own in found for limit in own]
     if not limits:
         raise MissingError(f"{', '.join(map(str, paths))} has no file to bound: nothing ships there. Name a run that is done, or .onnx files.")
@@ -82,13 +82,14 @@ def budget_tighten(paths: Measured = None, *, margin: Margin = "10 %", budget: O
         )
     share = _margin(margin)
     reports = _reports(named, found.file)
-    changes, notes = list(tighter(reports, found.budget.limit, share)), list(unseen(reports, found.budget.limit))
+    limits = found.limits_on(reports[-1])  # bare files are the last of them
+    changes, notes = list(tighter(reports, limits, share)), list(unseen(reports, limits))
     if changes:
         data = found.file.read_bytes()
         mark = codecs.BOM_UTF8 if data.startswith(codecs.BOM_UTF8) else b""
         write_atomic(found.file, mark + tightened(data.decode("utf-8-sig"), found.file, changes).encode())
     lines = [f"{each.quantity}: {each.before} → {each.after} ({each.measured} was measured)" for each in changes]
-    if notes and len(notes) == sum(len(list(claims(limit))) for limit in found.budget.limit):
+    if notes and len(notes) == sum(len(list(claims(limit))) for limit in limits):
         raise MissingError(f"no limit of {found.file} bounds a file of {', '.join(map(str, named))}: {notes[0]}")
     none = f"no{' other' if notes else ''} limit of {found.file} has more room than the margin of {margin}"
     face.result("\n".join([*notes, *([*lines, f"wrote {found.file}"] if lines else [none])]), {"changes": changes, "notes": notes})

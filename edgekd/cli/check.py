@@ -22,7 +22,9 @@ Paths = Annotated[
 ]
 Limits = Annotated[
     list[str] | None,
-    typer.Option("--limit", metavar="QUANTITY=VALUE", help="As in size=4MB, latency_p50=12ms, recall.CLASS=90%; these replace any in files."),
+    typer.Option(
+        "--limit", metavar="QUANTITY=VALUE", help="As in size=4MB, latency_p50=12ms, recall.CLASS=90%; these replace any in files but --budget's."
+    ),
 ]
 BudgetFile = Annotated[Path | None, typer.Option("--budget", metavar="FILE.toml", help="Limits from this file instead of the nearest one.")]
 Artifact = Annotated[str, typer.Option("--artifact", metavar="NAME", help="What --limit is about: ROLE/NAME/PRECISION, a precision, or shipped.")]

@@ -82,21 +82,24 @@ def wrong_usage(error: Any) -> Fault:
 
 
 def tell(fault: Fault, *, form: str | None) -> None:
-    """Say a fault on stderr, and on stdout as the one document where a program reads that: as `json`, `junit` or `github`. A workflow's summary has
-    it too."""
+    """Say a fault on stderr, and on stdout as the one document where a program reads that: as `json`, `junit`, `github`, or `markdown` for a comment.
+    A workflow's summary has it too."""
     show(fault, sys.stderr)
+    comment = f"**edgekd:** {html.escape(fault.message)}\n"
     summary = os.environ.get("GITHUB_STEP_SUMMARY")
     with contextlib.suppress(OSError):  # stdout may be what failed
         if form == "json":
             print(json.dumps({"error": {"kind": fault.kind, "message": fault.message}, "exit_code": fault.exit_code}, indent=1))
         elif form == "junit":
             print(_junit(fault), end="")
-        elif form == "github" or (summary and form is not None):
+        elif form == "markdown":
+            print(comment, end="")
+        if form == "github" or (summary and form in ("text", "markdown")):
             from edgekd.report.github import command
 
             print(command("error", "edgekd", fault.message), file=sys.stdout if form == "github" else sys.stderr)
     if summary and form is not None:
-        add_to_summary(summary, f"**edgekd:** {html.escape(fault.message)}\n")
+        add_to_summary(summary, comment)
 
 
 def add_to_summary(summary: str, text: str) -> None:

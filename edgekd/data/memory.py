@@ -37,10 +37,12 @@ def _machine_free() -> int:
 
 
 def _container_free() -> int:
-    """What is left of a cgroup v2 limit on this process's container."""
+    """What is left of a limit on this process's container, of control groups of version 2 or else 1."""
     folder = Path("/sys/fs/cgroup")
-    try:
-        limit, used = ((folder / name).read_text(encoding="ascii").strip() for name in ("memory.max", "memory.current"))
-    except OSError:
-        return sys.maxsize  # no such limit here
-    return sys.maxsize if limit == "max" else max(0, int(limit) - int(used))
+    for names in (("memory.max", "memory.current"), ("memory/memory.limit_in_bytes", "memory/memory.usage_in_bytes")):
+        try:
+            limit, used = ((folder / name).read_text(encoding="ascii").strip() for name in names)
+        except OSError:
+            continue
+        return sys.maxsize if limit == "max" else max(0, int(limit) - int(used))
+    return sys.maxsize  # no such limit here

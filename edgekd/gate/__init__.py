@@ -74,7 +74,8 @@ def check(
     for (where, _), limits_of_recipe in zip(reports, recipes, strict=True):
         if limits_of_recipe:
             emit(Note(text=f"limits read from the recipe in {where}"))
-    held = [_distinct([*limits_of_recipe, *given]) for limits_of_recipe in recipes]
+    stated = [[*typed, *(ruling.limits_on(report) if ruling is not None else [])] for _, report in reports]
+    held = [_distinct([*limits_of_recipe, *others]) for limits_of_recipe, others in zip(recipes, stated, strict=True)]
     held = [_own(limits, report, reports) for limits, (_, report) in zip(held, reports, strict=True)]
     _warn_of_others(reports, held, emit)
     with _baseline(baseline, found, paths, deep=deep) as (against, model):
@@ -165,11 +166,19 @@ def _own(limits: Sequence[Limit], report: Report, reports: Sequence[tuple[str, R
 
 
 def _is_of_others(limit: Limit, report: Report, others: Sequence[Report]) -> bool:
-    """Whether a limit names one file, which this report lacks and another has: not one of a network that this report has other files of."""
+    """Whether a limit names one file, which this report lacks and another has: not one of a network that this report has other files of. So does a
+    target that this run was not for."""
+    if limit.target is not None and not _is_on(limit.target, report):
+        return any(_is_on(limit.target, other) for other in others)
     network, _, precision = limit.artifact.rpartition("/")
     own = any(artifact.name.rpartition("/")[0] == network for artifact in report.artifacts)
     one = (bool(network and precision) and not own) or is_bare(limit.artifact)
     return one and not _names(limit, report) and any(_names(limit, other) for other in others)
+
+
+def _is_on(target: str, report: Report) -> bool:
+    """Whether a run was measured on a target, or should have been."""
+    return target in choose.targets(report) or target in report.recipe.get("on", {})
 
 
 def _names(limit: Limit, report: Report) -> bool:

@@ -3,6 +3,7 @@
 In: a folder to look upward from, a file, or text. Out: `Limit`s, and which file they stood in. It holds nothing to them.
 """
 
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -39,6 +40,13 @@ class Found:
     def checked(self) -> list[Path]:
         """What it says is checked, from where it stands."""
         return [self.file.parent / path for path in self.budget.check]
+
+    def limits_on(self, report: Report) -> list[Limit]:
+        """Its limits, those on bare files by the paths that a report has: from where the budget stands, whatever else is called like them."""
+        given = {os.path.abspath(artifact.path): artifact.path for artifact in report.artifacts if artifact.role == "file"}
+        paths = [given.get(os.path.abspath(self.file.parent / limit.artifact)) for limit in self.budget.limit]
+        named = zip(self.budget.limit, paths, strict=True)
+        return [limit if path is None else msgspec.structs.replace(limit, artifact=path) for limit, path in named]
 
 
 def nearest_budget(start: Path) -> Found | None:

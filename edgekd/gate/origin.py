@@ -42,7 +42,9 @@ def _bring(beside: str, copy: Path, name: str, folder: Path, *, in_git: bool) ->
     if leads_out(beside):
         return
     head, colon, inside = name.rpartition(":") if in_git else ("", "", name)
-    place = f"{head}{colon}{PurePosixPath(inside).parent / beside}"
+    parent, slash, _ = inside.rpartition("/")
+    # as it was typed: git reads ./FILE from where one stands, and FILE from the top of the repository
+    place = f"{head}{colon}{parent}{slash}{PurePosixPath(beside)}"
     data = _blob(place, folder) if in_git else (folder / place).read_bytes() if (folder / place).is_file() else None
     if data is not None:
         (copy.parent / beside).parent.mkdir(parents=True, exist_ok=True)
@@ -75,6 +77,7 @@ def _blob(source: str, folder: Path) -> bytes:
     if done.returncode:
         said = (done.stderr.decode(errors="replace").strip().splitlines() or ["no reason given"])[-1]
         remote, slash, branch = ref.partition("/")
-        fetch = f"git fetch --depth=1 {remote} {branch}" if slash else "git fetch --depth=1 origin BRANCH"
+        remote, branch = (remote, branch) if slash else ("origin", "BRANCH")
+        fetch = f"git fetch --depth=1 {remote} +refs/heads/{branch}:refs/remotes/{remote}/{branch}"  # a shallow clone keeps no other branch by itself
         raise MissingError(f"git has no {source}: {said.rstrip('.')}. Name what stands there; a branch that was not fetched comes with: {fetch}")
     return done.stdout

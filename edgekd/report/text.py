@@ -2,6 +2,7 @@
 
 import re
 import textwrap
+import unicodedata
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -21,6 +22,8 @@ _FRAME = 3
 _LONGEST_NAME = 36
 _UNIT = re.compile(r"(?<=\d) (?=%|[kMGTµmn]?[BsJ]\b|min\b|points?\b)")
 _FIRM = "\u00a0"
+_SECOND = "\ue000"
+"""Stands where a wide character takes a second column; of Unicode's private ones, which no name has."""
 STATES = {"pass": "✓", "over": "✗", "undecided": "?", "missing": "–"}
 
 
@@ -125,8 +128,22 @@ def _cut(table: Table, width: int) -> list[Table]:
 
 def without_middle(name: str, most: int) -> str:
     """A long name without its middle: role and precision stand at the ends."""
+    if places(name) <= most:
+        return name
     half = max(most, 4) // 2
-    return name if len(name) <= most else f"{name[: half - 1]}…{name[-half:]}"
+    first = next(end for end in range(len(name), -1, -1) if places(name[:end]) <= half - 1)
+    last = next(begin for begin in range(len(name) + 1) if places(name[begin:]) <= half)
+    return f"{name[:first]}…{name[last:]}"
+
+
+def places(text: str) -> int:
+    """How many columns of a terminal a text takes: two for each wide character, none for one that is drawn over the one before (Unicode Standard
+    Annex 11)."""
+    return len(text) if text.isascii() else sum(0 if unicodedata.combining(c) else 2 if _is_wide(c) else 1 for c in text)
+
+
+def _is_wide(character: str) -> bool:
+    return unicodedata.east_asian_width(character) in "WF"
 
 
 def _width(columns: Sequence[Column]) -> int:
@@ -134,21 +151,22 @@ def _width(columns: Sequence[Column]) -> int:
 
 
 def _widest(column: Column) -> int:
-    return max(len(cell) for cell in (column.head, *column.cells))
+    return max(places(cell) for cell in (column.head, *column.cells))
 
 
 # Drawing --------------------------------------------------------------------------------------------------------------
 
 
 def _plain(table: Table, width: int) -> str:
-    first, *others = table.columns
+    first, *_ = table.columns
     widths = [_widest(column) for column in table.columns]
     rule = "─" * _width(table.columns)
-    heads = [first.head.ljust(widths[0]), *(column.head.rjust(size) for column, size in zip(others, widths[1:], strict=True))]
-    lines = [table.title, rule, (" " * _GAP).join(heads), rule]
-    for row in range(len(first.cells)):
-        cells = [first.cells[row].ljust(widths[0]), *(column.cells[row].rjust(size) for column, size in zip(others, widths[1:], strict=True))]
-        lines.append((" " * _GAP).join(cells).rstrip())
+    rows = [[column.head for column in table.columns], *([column.cells[row] for column in table.columns] for row in range(len(first.cells)))]
+    lines = []
+    for name, *values in rows:
+        right = (" " * (size - places(value)) + value for value, size in zip(values, widths[1:], strict=True))
+        lines.append((" " * _GAP).join([name + " " * (widths[0] - places(name)), *right]).rstrip())
+    lines = [table.title, rule, lines[0], rule, *lines[1:]]
     return "\n".join([*lines, *([_wrapped([table.note], width)] if table.note else [])])
 
 
@@ -176,5 +194,11 @@ def firm(text: str) -> str:
 def _wrapped(paragraphs: Sequence[str], width: int, indent: str = "") -> str:
     """Filled to `width`; no line ends between a number and its unit."""
     return "\n".join(
-        textwrap.fill(firm(paragraph), width, subsequent_indent=indent, break_on_hyphens=False, break_long_words=False) for paragraph in paragraphs
-    ).replace(_FIRM, " ")
+        textwrap.fill(firm(_doubled(paragraph)), width, subsequent_indent=indent, break_on_hyphens=False, break_long_words=False)
+        for paragraph in paragraphs
+    ).translate({ord(_FIRM): " ", ord(_SECOND): None})
+
+
+def _doubled(text: str) -> str:
+    """With a mark behind each wide character, so that a count of characters is one of columns."""
+    return text if text.isascii() else "".join(c + _SECOND if _is_wide(c) else c for c in text)

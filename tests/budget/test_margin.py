@@ -33,6 +33,11 @@ def test_what_ships_is_bounded() -> None:
     ]
 
 
+def test_one_of_several_reports_is_bounded_by_name() -> None:
+    """Whatever ships would be every report's, a bare file beside it included."""
+    assert {(limit.artifact, limit.target) for limit in suggested(REPORT, 0.1, alone=False)} == {(SHIPPED, "cpu")}
+
+
 @pytest.mark.parametrize(("provider", "chip"), [("CPUExecutionProvider", "Example Four 4000"), ("TensorrtExecutionProvider", "Example RTX")])
 def test_a_limit_on_times_names_the_chip_that_computed(provider: str, chip: str) -> None:
     """On a machine that has a GPU, too."""

@@ -3,6 +3,7 @@
 import json
 import os
 import resource
+import shlex
 import subprocess
 import sys
 import time
@@ -273,7 +274,7 @@ def cpu_seconds(folder: Path, *typed: str) -> list[float]:
     return seconds
 
 
-@pytest.mark.parametrize("how", ["--format=junit", "--format=github", "--json"])
+@pytest.mark.parametrize("how", ["--format=junit", "--format=github", "--format=markdown", "--json"])
 def test_an_error_is_a_document_too(tmp_path: Path, how: str) -> None:
     """A CI server that reads the result finds why there is none; the step's summary has it."""
     done = process(tmp_path, "check", "nothing.onnx", "--limit", "size=1MB", how, GITHUB_STEP_SUMMARY=str(tmp_path / "summary.md"))
@@ -284,6 +285,9 @@ def test_an_error_is_a_document_too(tmp_path: Path, how: str) -> None:
         assert error.get("message") == said
     elif how == "--format=github":
         assert done.stdout == f"::error title=edgekd::{said}\n"
+    elif how == "--format=markdown":
+        assert done.stdout == f"**edgekd:** {said}\n"
+        assert done.stderr.endswith(f"::error title=edgekd::{said}\n")
     else:
         assert json.loads(done.stdout)["error"]["message"] == said
     assert (tmp_path / "summary.md").read_text() == f"**edgekd:** {said}\n"
@@ -319,3 +323,13 @@ def test_a_locale_of_few_letters_changes_no_result(tmp_path: Path) -> None:
     done = process(tmp_path, "check", "m.onnx", "--limit", "size=1MB", "--format", "junit", PYTHONIOENCODING="ascii", PYTHONUTF8="0")
     assert done.returncode == 0, done.stderr
     assert "≤" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("closed", "asked", "code"), [("2>&-", "m.onnx", 0), (">&-", "m.onnx", 0), (">&- 2>&-", "m.onnx", 0), ("<&- 2>&-", "gone.onnx", 2)]
+)
+def test_closed_streams_change_no_exit_code(tmp_path: Path, closed: str, asked: str, code: int) -> None:
+    """As a supervisor leaves them: what holds is not over, and what is missing is missing."""
+    brightness(tmp_path / "m.onnx")
+    line = f"{shlex.quote(sys.executable)} -m edgekd check {asked} --limit size=4MB {closed}"
+    assert subprocess.run(["sh", "-c", line], cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(ROOT)}, check=False).returncode == code

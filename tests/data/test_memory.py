@@ -49,6 +49,14 @@ def test_the_tighter_of_machine_and_container_counts(kernel: Path, most: str, us
     assert free_bytes() == expected
 
 
+def test_a_limit_of_an_older_kernel_counts(kernel: Path) -> None:
+    """Control groups of version 1 have files of other names."""
+    (kernel / "sys/fs/cgroup/memory").mkdir()
+    (kernel / "sys/fs/cgroup/memory/memory.limit_in_bytes").write_text(f"{3 * GIB}\n", encoding="ascii")
+    (kernel / "sys/fs/cgroup/memory/memory.usage_in_bytes").write_text(f"{GIB}\n", encoding="ascii")
+    assert free_bytes() == 2 * GIB
+
+
 def test_a_limit_without_its_use_is_none(kernel: Path) -> None:
     """Half of the two files says nothing."""
     limit(kernel, str(GIB), 0)

@@ -162,6 +162,38 @@ def test_a_file_by_its_whole_path_before_its_name(tmp_path: Path, monkeypatch: p
     assert len(check(["deep/m.onnx"], both[:1])) == 1
 
 
+def test_a_budget_names_files_from_where_it_stands(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Wherever the check is started, however the files were typed: another of the same name is not meant."""
+    for folder in ("ci", "deep"):
+        (tmp_path / folder).mkdir()
+    brightness(tmp_path / "m.onnx", {}), brightness(tmp_path / "deep" / "m.onnx", {"more": "x" * 5000})
+    small, large = ((tmp_path / name).stat().st_size for name in ("m.onnx", "deep/m.onnx"))
+    limits = f'[[limit]]\nartifact = "../m.onnx"\nsize = "{small} B"\n[[limit]]\nartifact = "../deep/m.onnx"\nsize = "{large} B"\n'
+    (tmp_path / "ci" / "budget.toml").write_text(f'check = ["../m.onnx", "../deep/m.onnx"]\n{limits}')
+    for place, paths in (
+        (tmp_path, []),
+        (tmp_path / "deep", []),
+        (tmp_path / "deep", ["m.onnx", "../m.onnx"]),
+        (tmp_path, ["m.onnx", "deep/m.onnx"]),
+    ):
+        monkeypatch.chdir(place)
+        verdicts = check(paths, budget_file=tmp_path / "ci" / "budget.toml")
+        assert [(verdict.state, verdict.measured) for verdict in verdicts] == [("pass", small), ("pass", large)]
+
+
+def test_a_limit_on_a_target_is_about_the_runs_that_were_for_it(tmp_path: Path) -> None:
+    """One that should have been measured there lacks it; where no run was for it, each does."""
+    ours, theirs = sample_report(), sample_report()
+    measurements = [replace(each, target="pi") for each in theirs.measurements]
+    theirs = replace(theirs, measurements=measurements, shipped={"pi/resnet20": SHIPPED}, recipe={"on": {"pi": "user@pi"}})
+    paths = [written(tmp_path / "a", ours), written(tmp_path / "b", theirs)]
+    limits = [Limit(target="cpu", size="400 kB"), Limit(target="pi", size="500 kB")]
+    assert [(v.target, v.state) for v in check(paths, limits)] == [("cpu", "pass"), ("pi", "pass")]
+    lost = written(tmp_path / "c", replace(theirs, recipe={"on": {"pi": "user@pi", "cpu": "local"}}))
+    assert [(v.target, v.state) for v in check([paths[0], lost], limits)] == [("cpu", "pass"), ("cpu", "missing"), ("pi", "pass")]
+    assert {v.state for v in check(paths, [Limit(target="orin", size="1 MB")])} == {"missing"}
+
+
 def test_a_budgets_git_baseline_is_of_its_own_repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Wherever the check is started: REF:PATH is read where the budget file lies."""
     ours, theirs = tmp_path / "ours", tmp_path / "theirs"

@@ -70,6 +70,19 @@ def test_weights_beside_a_model_come_along(tmp_path: Path) -> None:
         assert (found.parent / "w.bin").read_bytes() == old
 
 
+def test_weights_beside_a_model_that_is_named_from_a_folder(tmp_path: Path) -> None:
+    """REF:./FILE is of where one stands, and so are its weights: others of their name at the top are not taken for them."""
+    made = model([helper.make_node("MatMul", ["x", "w"], ["y"])], [value("x", 1, 40)], [value("y", 1, 30)], [weight("w", 40, 30)])
+    (tmp_path / "sub").mkdir()
+    onnx.save(made, tmp_path / "sub" / "m.onnx", save_as_external_data=True, location="w.bin", size_threshold=0)
+    own = (tmp_path / "sub" / "w.bin").read_bytes()
+    (tmp_path / "w.bin").write_bytes(b"another's")
+    committed(tmp_path, "sub/m.onnx", "sub/w.bin", "w.bin")
+    for name, folder in (("HEAD:./m.onnx", tmp_path / "sub"), ("HEAD:sub/m.onnx", tmp_path), ("HEAD:./sub/m.onnx", tmp_path)):
+        with fetched(name, folder) as found:
+            assert (found.parent / "w.bin").read_bytes() == own
+
+
 def test_weights_that_lead_out_of_the_folder_are_never_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """What a model names above its folder would else be put above the passing one."""
     passing, file = tmp_path / "passing", tmp_path / "models" / "m.onnx"
@@ -99,7 +112,7 @@ def test_what_git_does_not_have_says_how_to_fetch_it(tmp_path: Path) -> None:
     committed(tmp_path, "f")
     with pytest.raises(MissingError, match=r"git has no main:gone: .*does not exist in 'main'"), fetched("main:gone"):
         pass
-    with pytest.raises(MissingError, match=r"git fetch --depth=1 origin topic$"), fetched("origin/topic:f"):
+    with pytest.raises(MissingError, match=r"git fetch --depth=1 origin \+refs/heads/topic:refs/remotes/origin/topic$"), fetched("origin/topic:f"):
         pass
 
 

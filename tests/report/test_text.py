@@ -7,7 +7,8 @@ import pytest
 from rich.console import Console
 
 from edgekd.record import Report
-from edgekd.report.text import render, render_verdicts, table, text, verdict_lines
+from edgekd.report.cells import Column, Table
+from edgekd.report.text import drawn, places, render, render_verdicts, table, text, verdict_lines, without_middle
 from tests.report.golden import check_golden
 from tests.report.sample import SHIPPED, judged_report, sample_report
 
@@ -111,3 +112,22 @@ def test_no_line_ends_between_a_number_and_its_unit() -> None:
     for width in range(60, 90):
         lines = verdict_lines(judged_report().verdicts, width=width).splitlines()
         assert not any(line.strip().startswith(("%", "kB", "ms", "points")) for line in lines)
+
+
+def test_wide_characters_take_two_columns() -> None:
+    """Tables stay in line and within their width, and so do verdicts; what is drawn over another takes none."""
+    name = "猫の認識モデルの第二版"
+    report = judged_report()
+    artifacts = [replace(report.artifacts[0], role="file", network=name), *report.artifacts[1:]]
+    assert places(name) == 22
+    assert places("e\u0301a") == 2
+    for width in (50, 80):
+        lines = table(replace(report, artifacts=artifacts), width=width).splitlines()
+        assert max(map(places, lines)) <= width
+    columns = [Column("file", [name, "b"]), Column("size", ["1 MB", "20 MB"])]
+    first, second = drawn([Table("files", "", columns)]).splitlines()[-2:]
+    assert places(first) == places(second) == places(name) + 2 + 5
+    verdicts = [replace(verdict, artifact=f"file/{name}/as-is") for verdict in report.verdicts]
+    assert max(map(places, verdict_lines(verdicts, width=60).splitlines())) <= 60
+    assert places(without_middle(name * 2, 21)) <= 21
+    assert without_middle(name * 2, 21).endswith("第二版")

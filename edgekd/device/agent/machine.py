@@ -8,7 +8,7 @@ import platform
 import shutil
 import subprocess
 from pathlib import Path
-from typing import Any, Dict, List, Optional
+from typing import Any, Dict, List, Optional, Tuple
 
 from . import nvml
 
@@ -117,16 +117,26 @@ def cores(root: Path = ROOT) -> int:
         place = topology / "cpu{}".format(cpu) / "topology"
         # Core numbers begin anew in each cluster of an Arm; who shares a core is told alike everywhere.
         seen.add(read(place / "core_cpus_list") or read(place / "thread_siblings_list") or cpu)
-    quota, _, period = (read(root / "sys/fs/cgroup/cpu.max") or "max").partition(" ")
+    quota, period = _quota(root / "sys/fs/cgroup")
     if quota.isdigit() and period.isdigit() and int(period) > 0:
         return max(1, min(len(seen), -(-int(quota) // int(period))))
     return len(seen)
 
 
+def _quota(groups: Path) -> Tuple[str, str]:
+    """Microseconds of processors in a period of microseconds, as control groups state them, of version 2 or else 1; no digits where they do not."""
+    told = read(groups / "cpu.max")
+    if told is not None:
+        quota, _, period = told.partition(" ")
+        return quota, period
+    return read(groups / "cpu/cpu.cfs_quota_us") or "", read(groups / "cpu/cpu.cfs_period_us") or ""
+
+
 def memory(root: Path = ROOT) -> int:
     """Bytes of memory, a container's limit counted; 0 where unknown."""
     total = kib(root / "proc/meminfo", "MemTotal") or 0
-    limit = read(root / "sys/fs/cgroup/memory.max") or "max"
+    groups = root / "sys/fs/cgroup"
+    limit = read(groups / "memory.max") or read(groups / "memory/memory.limit_in_bytes") or "max"
     return min(total, int(limit)) if limit.isdigit() and total else total
 
 

@@ -118,6 +118,16 @@ def test_a_containers_quota_counts(tmp_path: Path, quota: str, cores: int) -> No
     assert machine.cores(tree(tmp_path, **{"sys__fs__cgroup__cpu.max": quota})) == cores
 
 
+@pytest.mark.parametrize(("quota", "cores"), [("200000", 2), ("-1", 4)])
+def test_an_older_kernels_quota_counts(tmp_path: Path, quota: str, cores: int) -> None:
+    """Control groups of version 1 have files of their own; −1 is no limit, nor are more bytes than there are."""
+    quotas = {"sys__fs__cgroup__cpu__cpu.cfs_quota_us": quota, "sys__fs__cgroup__cpu__cpu.cfs_period_us": "100000"}
+    limit = {"sys__fs__cgroup__memory__memory.limit_in_bytes": "1073741824" if quota != "-1" else "9223372036854771712"}
+    folder = tree(tmp_path, proc__meminfo=MEMINFO, **quotas, **limit)
+    assert machine.cores(folder) == cores
+    assert machine.memory(folder) == (2**30 if quota != "-1" else 16_384_000 * 1024)
+
+
 @pytest.mark.parametrize(("limit", "bytes_"), [("max", 16_384_000 * 1024), ("1073741824", 2**30), ("9223372036854771712", 16_384_000 * 1024)])
 def test_memory_is_the_smaller_of_machine_and_container(tmp_path: Path, limit: str, bytes_: int) -> None:
     """In bytes; a limit beyond the machine's memory is none."""
