@@ -197,6 +197,8 @@ class DataSummary(Struct, frozen=True, kw_only=True):
     task: Task = "classify"
     class_counts: list[int] = []
     """Training images by class."""
+    crop_fraction: float | None = None
+    """What part of a resized picture the centre crop kept; None: an older version did not say."""
     groups: ClassGroups | None = None
     """Head, middle and tail, where classes are unbalanced."""
     unreadable: list[str] = []

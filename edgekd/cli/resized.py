@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from edgekd.scores import Score
 
 OWN = "edgekd"
-_PICTURES = ("folder:", "csv:", "hf:")
 
 
 def evaluate_resized(face: Face, files: Sequence[Path], flags: Flags, libraries: Sequence[str]) -> None:
@@ -45,7 +44,7 @@ def evaluate_resized(face: Face, files: Sequence[Path], flags: Flags, libraries:
     carried = {file: preprocess_of(file) for file in files}
     largest = max(carried.values(), key=lambda each: math.prod(each.size or (0, 0)))
     size = parse_size(flags.size, "--size") if flags.size else None
-    if size is None and largest.size is not None and flags.data.startswith(_PICTURES):
+    if size is None and largest.size is not None and source.of_pictures(flags.data):
         size = (2 * largest.size[0], 2 * largest.size[1])
     found: dict[str, dict[str, Score]] = {}
     with face.watching() as emit:

@@ -22,9 +22,6 @@ from edgekd.models.zoo import published_preprocess
 from edgekd.preprocess import Preprocess, carried_preprocess
 from edgekd.recipe import Recipe, Student, Teacher
 
-PICTURES = ("folder:", "csv:", "hf:")
-"""How data is named whose images have a size of their own, which they are cut from."""
-
 
 def brings(spec: Teacher | Student) -> bool:
     """Whether a network comes with weights."""
@@ -82,10 +79,9 @@ def load_images(recipe: Recipe, base: Path, emit: Emit, *, like: Old | None = No
     Raises:
         UsageError: the recipe states another size or colour than that run had. Else as `source.load`.
     """
-    pictures = recipe.data.startswith(PICTURES)
-    stated = _cut(recipe, base, like) if pictures else None
+    stated = cut_of(recipe, base, like)
     height, width, channels = like.data.shape if like is not None else (0, 0, 0)
-    size = recipe.size or (None if stated is None else stated.size)
+    size = recipe.size or (stated.size if stated is not None and source.of_pictures(recipe.data) else None)
     if like is not None:
         if recipe.size not in (None, (height, width)) or recipe.channels not in (None, channels):
             raise UsageError(
@@ -119,6 +115,11 @@ def _share(key: str, value: str | float) -> float:
         raise UsageError(f"{key}: {error}") from None
 
 
+def cut_of(recipe: Recipe, base: Path, like: Old | None) -> Preprocess | None:
+    """How the run's pictures are cut, which all of its networks see so; None where it has none, or nothing says how."""
+    return _cut(recipe, base, like) if source.of_pictures(recipe.data, recipe.test) else None
+
+
 def _cut(recipe: Recipe, base: Path, before: Old | None) -> Preprocess | None:
     """How pictures are cut: as the teacher wants them, or else the teacher of the run before, as far as its file is there."""
     if recipe.teacher is not None:
@@ -137,7 +138,7 @@ def target_images(recipe: Recipe, base: Path, images: source.Source, emit: Emit,
     """
     if recipe.domain is None:
         return None
-    stated = _cut(recipe, base, like) if recipe.domain.target.startswith(PICTURES) else None
+    stated = _cut(recipe, base, like) if source.of_pictures(recipe.domain.target, recipe.domain.test) else None
     return load_target(
         recipe.domain.target,
         test=recipe.domain.test,

@@ -77,9 +77,10 @@ class Learner:
 
 
 def built(story: Story, spec: Teacher | Student, *, replace_head: bool, seed: int | None = None) -> Network:
-    """A network as its spec says, at random where it comes without weights: then the same for the same seed (None: the recipe's)."""
+    """A network as its spec says, at random where it comes without weights: then the same for the same seed (None: the recipe's). It says of pictures
+    that they are cut as those that it learns from and is scored on are, whatever its own weights were taught on."""
     torch.manual_seed(story.recipe.seed if seed is None else seed)
-    return build(
+    network = build(
         spec.model,
         classes=len(story.classes),
         shape=story.shape,
@@ -89,6 +90,9 @@ def built(story: Story, spec: Teacher | Student, *, replace_head: bool, seed: in
         base=story.base,
         replace_head=replace_head,
     )
+    if story.cut is None:
+        return network
+    return network.with_preprocess(msgspec.structs.replace(network.preprocess, resize=story.cut.resize, crop=story.cut.crop))
 
 
 def code_of(story: Story, spec: Teacher | Student) -> dict[str, str]:

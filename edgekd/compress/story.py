@@ -6,6 +6,7 @@
 
 import contextlib
 import datetime
+import functools
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,7 +18,7 @@ import torch
 from edgekd import __version__, budget, target, units
 from edgekd.budget.rules import claims
 from edgekd.compress import previous
-from edgekd.compress.images import brings, load_images, target_images
+from edgekd.compress.images import brings, cut_of, load_images, target_images
 from edgekd.compress.previous import Old
 from edgekd.compress.where import ranks_and_device
 from edgekd.data import source
@@ -34,6 +35,7 @@ from edgekd.files import write_atomic
 from edgekd.following import Following
 from edgekd.limit import Limit
 from edgekd.models.load import Network
+from edgekd.preprocess import Preprocess
 from edgekd.recipe import Recipe
 from edgekd.recipefile import encode_recipe, recipe_table
 from edgekd.record import OWN_SPLIT, DataSummary, Report
@@ -93,6 +95,11 @@ class Story:
             story = cls(run, recipe, base, images, device, report, target_images(recipe, base, images, run.emit, like=older), older, ranks)
             story.add(data=story._summary(), domain=story._domain())
             yield story
+
+    @functools.cached_property
+    def cut(self) -> Preprocess | None:
+        """How pictures were cut when they were read; None where none were, or nothing said how."""
+        return cut_of(self.recipe, self.base, self.previous)
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -214,6 +221,7 @@ class Story:
             shape=images.train.shape,
             task=self.recipe.task,
             class_counts=counts.tolist(),
+            crop_fraction=1.0 if self.cut is None else self.cut.crop_fraction,
             groups=grouped(counts.tolist(), images.classes) if unbalanced else None,
             unreadable=list(images.unreadable),
             notes=[note for note in images.notes if brought or note != OWN_SPLIT],

@@ -219,8 +219,9 @@ def phases_of(story: Story) -> tuple[Phase, ...]:
 
 
 def _termed(story: Story, phases: Sequence[Phase]) -> tuple[Phase, ...]:
-    """With terms where they name none; of several labels an image one is no rarer for another's sake."""
-    even = story.recipe.train.prior == "uniform" and not several(story.images.train.labels)
+    """With terms where they name none. Labels are adjusted for how often classes occur where a device meets them alike: not of several an image,
+    which are no rarer for each other's sake, nor where a student goes on, whose old classes would count as those of hardly an image."""
+    even = story.recipe.train.prior == "uniform" and story.recipe.previous is None and not several(story.images.train.labels)
     return termed(phases, many=_many(story), even=even)
 
 

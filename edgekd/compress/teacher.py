@@ -12,10 +12,10 @@ import numpy as np
 import torch
 
 from edgekd import stats, units
-from edgekd.compress.images import PICTURES, brings
+from edgekd.compress.images import brings
 from edgekd.compress.lesson import Learner, Lesson, Outcome, built, code_of, learnt, settled, tell
 from edgekd.compress.story import Story
-from edgekd.data.source import Images, class_counts
+from edgekd.data.source import Images, class_counts, of_pictures
 from edgekd.distill import supervised
 from edgekd.errors import UsageError
 from edgekd.evaluate import evaluate
@@ -50,7 +50,7 @@ def co_teacher(story: Story, place: int) -> tuple[Learner, Outcome]:
     """The co-teacher at a place in the recipe, checked or taught; not told yet, as its score is to come."""
     learner, outcome = _found(story, "co-teacher", story.recipe.co_teacher[place], _seed(story, place))
     (height, width), held = learner.network.preprocess.size or story.shape[:2], story.shape
-    if story.recipe.data.startswith(PICTURES) and (height > held[0] or width > held[1]):
+    if of_pictures(story.recipe.data) and (height > held[0] or width > held[1]):
         story.note(
             f"the co-teacher {learner.network.name} wants images of {height}x{width}, and they are held at {held[0]}x{held[1]}, so that it sees them "
             f"enlarged. Set size = [{height}, {width}] to hold them as it wants them.",

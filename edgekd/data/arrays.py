@@ -54,7 +54,7 @@ def digits(wanted: Wanted) -> Found:
     test = hold_out(labels, _DIGITS_TEST, _DIGITS_SEED)
     names = tuple(str(digit) for digit in range(10))
     arrays = {"x_train": pixels[~test], "y_train": labels[~test], "x_test": pixels[test], "y_test": labels[test]}
-    found = from_arrays(arrays, names, "digits", Wanted(crop_fraction=wanted.crop_fraction))
+    found = from_arrays(arrays, names, "digits", Wanted())
     return Found(found.classes, found.train, found.content, test=found.test, flip=False)
 
 

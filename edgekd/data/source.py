@@ -29,6 +29,8 @@ TAIL_SEED = 0
 """Which images a long tail keeps: fixed, and not the run's, so that all runs learn from the same ones."""
 SLIPPED = 0.01
 """Test images that may be training images without a word: CIFAR-100 has some, too."""
+_PICTURES = ("folder:", "csv:", "hf:")
+"""How data is named whose images have a size of their own, which they are cut from; arrays are as they are."""
 OWN_TEST_SHARE = 0.1
 """How much of a set without any split becomes its test set; as much becomes validation."""
 _SPLIT_SEED = 0
@@ -55,9 +57,9 @@ def load(
 
     `size` is (height, width) in pixels, `validation` the share of train that is held out where there is no validation split, `test` the spec of
     images that replace the test set, `imbalance` how many times as many images of the first class as of the last are learnt from where it is above 1,
-    `crop_fraction` the part of a resized image that a centre crop keeps, `base` what relative paths start from. With `several` an image may have
-    several labels, which are then a matrix (`Images`). `fewest` are the classes that there must be: one is enough beside those that are `known`
-    already, which images that are named by `test` may show, too; they stand behind the data's own.
+    `crop_fraction` the part of a resized image that a centre crop keeps, of pictures alone, `base` what relative paths start from. With `several` an
+    image may have several labels, which are then a matrix (`Images`). `fewest` are the classes that there must be: one is enough beside those that
+    are `known` already, which images that are named by `test` may show, too; they stand behind the data's own.
 
     Raises:
         UsageError: the spec, or the data under it, is not as its kind demands.
@@ -96,6 +98,11 @@ def load(
     _say_uncovered(valid, "validation", found.classes, emit)
     source = Source(spec, classes, rest.images, valid, held, "", found.flip, unreadable, notes, test_from)
     return replace(source, sha256=_fingerprint(source, content))
+
+
+def of_pictures(*specs: str | None) -> bool:
+    """Whether one of them names pictures, which have sizes of their own and are cut when they are read."""
+    return any((spec or "").startswith(_PICTURES) for spec in specs)
 
 
 def _doubted(held: Images, valid: Images, train: Images, emit: Emit) -> list[str]:
@@ -161,6 +168,7 @@ def _find(spec: str, wanted: Wanted, download: bool, base: Path, emit: Emit) -> 
         UsageError: no such kind of spec.
     """
     kind, _, rest = spec.partition(":")
+    wanted = wanted if of_pictures(spec) else replace(wanted, crop_fraction=1.0)
     if wanted.several and (kind in ("digits", "folder", "hf") or kind in named.NAMES):
         raise UsageError(
             f"{kind} has one label an image. Several come from npz:FILE (y is a matrix of 0 and 1), csv:FILE or FILE.py:function; "

@@ -111,10 +111,11 @@ def _settings(recipe: Recipe, rules: Rules, known: str | None, flip: bool) -> st
 
 def _wanted(recipe: Recipe, teacher: Teacher, base: Path) -> Wanted:
     """How pictures are held: as the recipe or the teacher states it; arrays as they are."""
-    stated = teachers_preprocess(teacher, base) if recipe.data.startswith("folder:") else None
+    stated = teachers_preprocess(teacher, base)
     if stated is None:
         return Wanted(recipe.size, recipe.channels)
-    return Wanted(recipe.size or stated.size, recipe.channels, stated.crop_fraction)
+    size = stated.size if recipe.data.startswith("folder:") else None
+    return Wanted(recipe.size or size, recipe.channels, stated.crop_fraction)
 
 
 def _known_accuracy(

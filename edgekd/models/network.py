@@ -105,6 +105,7 @@ class Network(nn.Module):
     def with_preprocess(self, preprocess: Preprocess) -> "Network":
         """The same body (shared, not copied) behind another Preprocess."""
         other = Network(self.body, preprocess, name=self.name, classes=self.classes, spec=self.spec, notes=self.notes)
+        other.code = self.code
         return other.to(self.mean.device).train(self.training)
 
     def with_body(self, body: nn.Module) -> "Network":

@@ -115,8 +115,9 @@ def _as_before(choice: Choice) -> Mapping[str, Any]:
 
     recipe = convert_recipe(choice.report.recipe, "the recipe in its report")
     height, width, channels = choice.data.shape
-    first = choice.report.artifacts[0].preprocess
-    pictures = recipe.teacher is not None and choice.data.spec.startswith(("folder:", "csv:", "hf:"))
+    first, cut = choice.report.artifacts[0].preprocess, choice.data.crop_fraction
+    if cut is None:  # an older report says nothing of it
+        cut = first.crop_fraction if first is not None and recipe.teacher is not None else 1.0
     return {
         "size": (height, width),
         "channels": channels,
@@ -125,7 +126,7 @@ def _as_before(choice: Choice) -> Mapping[str, Any]:
         "imbalance": recipe.imbalance,
         "fewest": 2 if recipe.previous is None else 1,
         "known": () if recipe.previous is None else choice.data.classes,
-        "crop_fraction": first.crop_fraction if pictures and first is not None else 1.0,
+        "crop_fraction": cut,
         "download": recipe.download,
     }
 

@@ -10,14 +10,16 @@ import numpy as np
 import pytest
 
 from edgekd import compress as verbs
+from edgekd.compress.continued import phases_of
 from edgekd.compress.kept import little_learnt
+from edgekd.compress.story import Story
 from edgekd.data.source import load
 from edgekd.errors import EdgekdError, MissingError, RecipeError, RunError, UsageError
-from edgekd.events import Event, StageFinished, Trained
+from edgekd.events import Event, StageFinished, Trained, silent
 from edgekd.files import sha256_file
 from edgekd.models.load import build
 from edgekd.models.weightfile import read_metadata
-from edgekd.phases import Optimizer
+from edgekd.phases import DEFAULT, Optimizer
 from edgekd.recipe import Previous, Recipe, Student, Teacher
 from edgekd.recipefile import decode_recipe
 from edgekd.record import Report
@@ -282,6 +284,15 @@ def test_a_run_killed_at_every_step_ends_with_the_same_bits(base: Path, whole: t
     run(base, on(), verb="distill", out="killed")
     found = {sha256_file(file) for file in (base / "whole").glob("distill/thin-*/weights.safetensors")}
     assert {sha256_file(file) for file in (base / "killed").glob("distill/thin-*/weights.safetensors")} <= found
+
+
+def test_a_uniform_prior_adjusts_no_labels_of_one_that_goes_on(base: Path) -> None:
+    """It counts new images alone, beside which old classes would look as if there were hardly an image of them."""
+    uniform = msgspec.structs.replace(on(), phase=DEFAULT, train=msgspec.structs.replace(on().train, prior="uniform"))
+    with Story.opened(uniform, base / "even", "test", base, silent) as story:
+        for taught in (True, False):
+            terms = [term for phase in phases_of(story, taught=taught) for term in phase.terms if isinstance(term, Label)]
+            assert [term.logit_adjustment for term in terms] == [0.0, 0.0]
 
 
 # What is not there, and what is doubtful ------------------------------------------------------------------------------

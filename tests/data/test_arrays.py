@@ -63,14 +63,6 @@ def test_digits_have_any_size_asked_for(size: tuple[int, int], channels: int) ->
         assert {image.tobytes() for image in pixels} <= own
 
 
-def test_digits_are_cropped_as_asked() -> None:
-    """A crop of a half shows the middle, so the middle of an uncropped digit and a cropped one agree in the mean."""
-    whole, cropped = pixels_of(digits(Wanted((16, 16)))), pixels_of(digits(Wanted((16, 16), crop_fraction=0.5)))
-    assert cropped.shape == whole.shape
-    assert np.abs(cropped.mean((1, 2, 3)) - whole[:, 4:12, 4:12].mean((1, 2, 3))).max() < 12
-    assert np.abs(cropped.mean((1, 2, 3)) - whole.mean((1, 2, 3))).max() > 50
-
-
 @pytest.mark.parametrize("shape", [(4, 4), (4, 4, 1), (4, 4, 3)])
 def test_an_npz_file_is_read_as_it_is(tmp_path: Path, shape: tuple[int, ...]) -> None:
     """Three splits, labels of any whole-number type and as a column too; grey without a channel axis gains one."""

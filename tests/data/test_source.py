@@ -1,5 +1,6 @@
 """edgekd.data.source: from a spec to train, validation and test."""
 
+import itertools
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -108,13 +109,21 @@ def test_size_and_channels_hold_for_every_split(
             assert images.read(np.arange(len(images))).shape == (len(images), *shape)
 
 
-def test_a_crop_shows_less(tmp_path: Path) -> None:
-    """Of the training images and of another spec's test images."""
+def test_a_crop_shows_less_of_pictures_alone(tmp_path: Path) -> None:
+    """Each spec by its own kind: arrays are as they are, whichever of the two names pictures."""
     frame = np.pad(np.full((4, 4), 200, np.uint8), 2)
-    spec = npz(tmp_path / "a.npz", {"x_train": np.stack([frame] * 8), "y_train": np.arange(8) % 2})
-    source = load(spec, size=(4, 4), crop_fraction=0.5, test=spec)
-    for images in (source.train, source.test):
-        assert np.unique(images.read(np.arange(len(images)))).tolist() == [200]
+    whole = npz(
+        tmp_path / "a.npz", {"x_train": np.stack([frame] * 8), "y_train": np.arange(8) % 2, "x_test": frame[None], "y_test": np.zeros(1, int)}
+    )
+    for name in ("0", "1"):
+        (tmp_path / "p" / name).mkdir(parents=True)
+        for number in range(8):
+            Image.fromarray(frame).save(tmp_path / "p" / name / f"{number}.png")
+    pictures = f"folder:{tmp_path / 'p'}"
+    for spec, test in itertools.product((pictures, whole), repeat=2):
+        source = load(spec, size=(4, 4), crop_fraction=0.5, test=test)
+        bright = [bool((images.read(np.arange(1)) == 200).all()) for images in (source.train, source.test)]
+        assert bright == [spec == pictures, test == pictures]
 
 
 @pytest.mark.parametrize("share", [-0.1, 1.0])

@@ -1,0 +1,77 @@
+"""How pictures are cut, and that every network's file says so: what is scored in a run is what the file sees afterwards."""
+
+from pathlib import Path
+
+import msgspec
+import numpy as np
+import pytest
+from PIL import Image
+from typer.testing import CliRunner
+
+from edgekd import compress as verbs
+from edgekd.cli.app import app
+from edgekd.compress.lesson import built
+from edgekd.compress.story import Story
+from edgekd.events import silent
+from edgekd.preprocess import Preprocess, Stated
+from edgekd.recipe import Recipe, Student, Teacher
+from edgekd.record import Report
+from tests.compress.jobs import recipe, workplace
+
+
+@pytest.fixture(scope="module")
+def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Pictures of 16×16: bright above or below in their middle of 8×8, noise around it."""
+    folder = workplace(tmp_path_factory.mktemp("cut"))
+    draw = np.random.default_rng(0)
+    for label, name in enumerate(("above", "below")):
+        for number in range(60):
+            pixels = draw.integers(0, 256, (16, 16, 3), np.uint8)
+            pixels[4:12, 4:12] = draw.integers(0, 120, (8, 8, 3), np.uint8)
+            pixels[4 + 4 * label : 8 + 4 * label, 4:12] += 100
+            place = folder / "photos" / name
+            place.mkdir(parents=True, exist_ok=True)
+            Image.fromarray(pixels).save(place / f"{number}.png")
+    return folder
+
+
+def job(**teacher: object) -> Recipe:
+    """A teacher that sees the middle of its pictures."""
+    stated = msgspec.convert({"size": (8, 8), "resize": 16, "crop": 8, **teacher}, Stated)
+    return recipe(data="folder:photos", teacher=Teacher(model="nets.py:wide", preprocess=stated))
+
+
+@pytest.fixture(scope="module")
+def report(base: Path) -> Report:
+    """The files of such a run, scored."""
+    return verbs.evaluate_files(job(), folder=base / "run", base=base)
+
+
+def test_every_file_says_how_its_images_were_cut(report: Report) -> None:
+    """The student's too, which begins at random and states nothing."""
+    assert report.data is not None
+    assert report.data.crop_fraction == 0.5
+    assert [artifact.preprocess.crop_fraction for artifact in report.artifacts if artifact.preprocess is not None] == [0.5] * len(report.artifacts)
+
+
+def test_a_bare_file_is_as_good_as_in_its_run(base: Path, report: Report) -> None:
+    """Asked about the same pictures afterwards, whole ones of a folder."""
+    score = report.score("student/thin/fp32")
+    assert score is not None
+    (artifact,) = (each for each in report.artifacts if each.name == "student/thin/fp32")
+    result = CliRunner().invoke(app, ["evaluate", str(base / "run" / artifact.path), "--data", f"folder:{base / 'photos'}", "--json"])
+    assert result.exit_code == 0, result.output
+    (bare,) = msgspec.json.decode(result.stdout, type=Report).scores
+    assert bare.metrics["accuracy"].value == score.metrics["accuracy"].value
+
+
+@pytest.mark.parametrize(
+    ("data", "test", "cut"), [("folder:photos", None, 0.5), ("npz:images.npz", "folder:photos", 0.5), ("npz:images.npz", None, 1.0)]
+)
+def test_the_cut_is_that_of_pictures(base: Path, data: str, test: str | None, cut: float) -> None:
+    """Of those to learn from or to be tested on; a network whose weights were taught on another cut is scored on this one, and says so."""
+    asked = msgspec.structs.replace(job(), data=data, test=test, student=(Student(model="nets.py:thin", preprocess=Stated(resize=10, crop=8)),))
+    with Story.opened(asked, base / f"asked-{data[:3]}-{test is None}", "test", base, silent) as story:
+        found = built(story, asked.student[0] if asked.student else Student(model=""), replace_head=True).preprocess
+        assert found.crop_fraction == (cut if story.cut is not None else 0.8)
+        assert (story.cut or Preprocess()).crop_fraction == cut
