@@ -130,6 +130,7 @@ def export(story: Story, learners: Sequence[Learner], *, do: bool) -> list[Artif
             "flavours": _flavours(story),
             "max_drop": story.recipe.max_drop,
             **({"openvino": True} if _wants_openvino(story) else {}),
+            **({"balanced": True} if story.recipe.train.prior != "data" else {}),  # what int8 is held to
             **learner.code,
         }
         name = f"export/{learner.role}-{network.name}"

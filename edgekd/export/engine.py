@@ -5,6 +5,7 @@ In: a file whose precision is its own, and targets that run TensorRT. Out: `Engi
 only one whose table and hash agree is ever handed on.
 """
 
+import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -119,7 +120,7 @@ def _batches(file: Path, asked: tuple[int, int, int] | None) -> tuple[int, int, 
 
 def _engine(session: Session, file: Path, what: Target, folder: Path, batches: tuple[int, int, int], emit: Emit) -> Engine:
     """The engine that stands in the folder, or a new one."""
-    library, out = LIBRARIES[what.runtime], folder / f"{file.stem}-{Path(what.name).stem}.engine"
+    library, out = LIBRARIES[what.runtime], folder / f"{file.stem}-{re.sub(r'[^A-Za-z0-9._-]', '-', what.name)}.engine"
     chips = [what.compute_capability] if what.runtime == "tensorrt-rtx" and what.compute_capability else []
     with session.start() as agent:
         there = agent.ask("builder", library=library)

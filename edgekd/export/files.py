@@ -141,9 +141,7 @@ class _Job:
             self.model, self.feed = copied(self.network)
             self.source: Source = self.network.path
             self.precision = own_precision(self.model, self.writer.name, self.emit)
-            before = self.network.predict({"images": self.images})["logits"]
-            # Probabilities are compared as such: their logarithms blow up what fp16 rounds to 0.
-            before = np.exp(before) if self.network.box.softmax else before
+            before = self._probabilities(self.network) if self.network.box.softmax else self.network.predict({"images": self.images})["logits"]
         else:
             batch = None if self.settings.batch == "dynamic" else self.settings.batch
             # On the CPU and in float32, whatever the training device rounds to.
@@ -216,12 +214,18 @@ class _Job:
 
     def _fits(self, flavour: Flavour) -> bool:
         """Whether the opset knows what the flavour is written in; where it does not, that is said."""
-        has, needs = graph.opset(self.model), _OPSETS[flavour]
-        if has < needs:
-            remedy = "" if isinstance(self.network, OnnxTeacher) else f" Set export.opset = {needs} or more."
-            text = f"{self.title} has opset {has}, {flavour} needs {needs}: no such file of it.{remedy}"
-            self.emit(Note(text=text, level="warning"))
-        return has >= needs
+        has, (least, most) = graph.opset(self.model), _OPSETS[flavour]
+        fits = least <= has <= most
+        if not fits:
+            bound, wanted = (f"needs {least}", f"{least} or more") if has < least else (f"takes at most {most}", f"{most} or less")
+            remedy = "" if isinstance(self.network, OnnxTeacher) else f" Set export.opset = {wanted}."
+            self.emit(Note(text=f"{self.title} has opset {has}, {flavour} {bound}: no such file of it.{remedy}", level="warning"))
+        return fits
+
+    def _probabilities(self, teacher: OnnxTeacher) -> NDArray[np.float32]:
+        """What a file that ends in a softmax answers itself: logarithms blow up what fp16 rounds to 0, and leave out what 8 bits do."""
+        answers = teacher.box.answer(self.prepared).astype(np.float32)
+        return answers if teacher.box.order is None else answers[:, teacher.box.order]
 
     def _judge(self) -> Judge:
         """What the fp32 file answers to the held-out images, to hold int8 to."""
@@ -255,8 +259,9 @@ class _Job:
 _AT_ONCE = 64
 """Images in a batch where only their logits are wanted."""
 
-_OPSETS: dict[Flavour, int] = {"int8-cpu": 13, "int8-trt": 19}
-"""From which on DequantizeLinear knows channels, and scales in fp16."""
+_OPSETS: dict[Flavour, tuple[int, int]] = {"int8-cpu": (13, 24), "int8-trt": (19, 20)}
+"""From which on DequantizeLinear knows channels, and scales in fp16; and up to which ONNX Runtime reads it: of opset 21 its optimiser
+(QDQPropagation, 1.32) takes signed numbers behind a pool for unsigned ones, and refuses the file."""
 
 
 def _shape(prepared: NDArray[np.float32]) -> tuple[int, int, int]:

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from onnx import helper, numpy_helper
 
 from edgekd.export.inside import attributes
+from edgekd.nodes import inner_nodes
 
 GATES = ("Sigmoid", "HardSigmoid")
 _ALPHA, _BETA = 0.2, 0.5
@@ -36,7 +37,7 @@ def pooled(model: onnx.ModelProto) -> None:
             graph.node.insert(list(graph.node).index(node) + 1, flatten)
         node.op_type = "GlobalAveragePool"
         del node.input[1:], node.attribute[:]
-    used = {name for node in graph.node for name in node.input}
+    used = {name for node in inner_nodes(graph) for name in node.input} | {output.name for output in graph.output}
     for tensor in [tensor for tensor in graph.initializer if tensor.name not in used]:
         graph.initializer.remove(tensor)
 
@@ -77,13 +78,15 @@ def as_sums(model: onnx.ModelProto) -> None:
     graph = model.graph
     constants = {tensor.name: tensor for tensor in graph.initializer}
     makers = {name: node for node in graph.node for name in node.output}
+    answers = {output.name for output in graph.output}
     users: dict[str, list[onnx.NodeProto]] = {}
     for node in graph.node:
         for name in node.input:
             users.setdefault(name, []).append(node)
     for node in [node for node in graph.node if node.op_type == "HardSigmoid"]:
-        before, after = makers.get(node.input[0]), users[node.output[0]]
-        if before is not None and before.op_type == "DequantizeLinear" and all(_within_one(each, constants) for each in after):
+        before, after = makers.get(node.input[0]), users.get(node.output[0], [])
+        rounded = bool(after) and node.output[0] not in answers and all(_within_one(each, constants) for each in after)
+        if before is not None and before.op_type == "DequantizeLinear" and rounded:
             sum_ = _sum(node, before, constants)
             at = list(graph.node).index(node)
             graph.node.remove(node)

@@ -16,6 +16,7 @@ import torch
 from torch import nn
 
 from edgekd.errors import EdgekdError
+from edgekd.nodes import STANDARD, inner_nodes
 
 INPUT = "images"
 OUTPUT = "logits"
@@ -104,8 +105,8 @@ def describe(model: onnx.ModelProto, metadata: Mapping[str, str]) -> None:
     del model.metadata_props[:]
     onnx.helper.set_model_props(model, dict(metadata))
     del model.graph.value_info[:]  # any reader infers these shapes again
-    used = {node.domain for node in model.graph.node} | {function.domain for function in model.functions}
-    kept = [entry for entry in model.opset_import if entry.domain in used | {""}]
+    used = {node.domain for node in inner_nodes(model.graph)} | {function.domain for function in model.functions}
+    kept = [entry for entry in model.opset_import if entry.domain in used.union(STANDARD)]
     del model.opset_import[:]
     model.opset_import.extend(kept)
     model.producer_name = "edgekd"

@@ -266,6 +266,9 @@ def test_unbalanced_classes_are_said_and_the_prior_evens_them(tmp_path: Path) ->
     _, told = run(tmp_path, even, verb="distill")
     assert "train.prior" not in notes(told)
     assert "distill/thin" in stages(told, reused=False)
+    for job, anew in ((recipe(student=()), True), (msgspec.structs.replace(even, student=()), True), (recipe(student=()), False)):
+        _, told = run(tmp_path, job, verb="export_files", out="teacher")
+        assert ("export/teacher-wide" in stages(told, reused=False)) is anew, "int8 is held to another accuracy under another prior"
 
 
 def test_two_students_in_one_run(tmp_path: Path) -> None:

@@ -164,6 +164,16 @@ def test_targets_that_take_no_engine(half: Path, tmp_path: Path) -> None:
         engines(half, [target.load(str(tmp_path / "own.toml"))], tmp_path)
 
 
+def test_each_target_has_a_file_of_its_own(half: Path, tmp_path: Path) -> None:
+    """Also where names differ behind a dot alone, as those of versions and chips do."""
+    text = 'description = "a card"\nruntime = "tensorrt-rtx"\nprovider = "x"\nprecisions = ["fp16"]\nint8 = "int8-trt"\n'
+    names = ("card-8.6", "card-8.9")
+    for name in names:
+        (tmp_path / f"{name}.toml").write_text(f'{text}compute_capability = "{name[5:]}"\n')
+    made = engines(half, [target.load(str(tmp_path / f"{name}.toml")) for name in names], tmp_path)
+    assert [each.file for each in made] == [f"{half.stem}-{name}.engine" for name in names]
+
+
 def open_size(path: Path) -> Path:
     """A file whose height is open too."""
     puts = [helper.make_tensor_value_info(name, TensorProto.FLOAT, ["n", 3, "h", 8]) for name in ("images", "out")]

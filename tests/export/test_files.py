@@ -196,8 +196,8 @@ def _copy(module: Any) -> Any:
 # A teacher that came as ONNX ------------------------------------------------------------------------------------------
 
 
-def black_box(path: Path, *, opset: int = 20, kind: int = TensorProto.FLOAT) -> Path:
-    """NHWC in, a fixed batch of 2, softmax out: pooled colours through a linear layer; 3·4 + 4 parameters."""
+def black_box(path: Path, *, opset: int = 20, kind: int = TensorProto.FLOAT, domain: str = "", rounded: bool = False) -> Path:
+    """NHWC in, a fixed batch of 2, softmax out (`rounded`: to 8 bits): pooled colours through a linear layer; 3·4 + 4 parameters."""
     rng = np.random.default_rng(0)
     real = helper.tensor_dtype_to_np_dtype(kind)
     weights = [
@@ -209,8 +209,12 @@ def black_box(path: Path, *, opset: int = 20, kind: int = TensorProto.FLOAT) -> 
         helper.make_node("GlobalAveragePool", ["nchw"], ["pooled"]),
         helper.make_node("Flatten", ["pooled"], ["flat"]),
         helper.make_node("Gemm", ["flat", "w", "b"], ["own"]),
-        helper.make_node("Softmax", ["own"], ["probabilities"], axis=1),
+        helper.make_node("Softmax", ["own"], ["whole" if rounded else "probabilities"], axis=1),
     ]
+    if rounded:
+        weights += [numpy_helper.from_array(np.array(1 / 256, np.float32), "scale"), numpy_helper.from_array(np.array(0, np.uint8), "zero")]
+        nodes.append(helper.make_node("QuantizeLinear", ["whole", "scale", "zero"], ["steps"]))
+        nodes.append(helper.make_node("DequantizeLinear", ["steps", "scale", "zero"], ["probabilities"]))
     graph = helper.make_graph(
         nodes,
         "black box",
@@ -218,7 +222,7 @@ def black_box(path: Path, *, opset: int = 20, kind: int = TensorProto.FLOAT) -> 
         [helper.make_tensor_value_info("probabilities", kind, [2, 4])],
         weights,
     )
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)], ir_version=7)
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid(domain, opset)], ir_version=7)
     helper.set_model_props(model, {"author": "somebody"})
     onnx.save(model, path)
     return path
@@ -259,6 +263,14 @@ def test_a_black_box_answers_in_the_order_of_the_data(tmp_path: Path) -> None:
     assert np.allclose(np.log(session.run(None, {"pictures": nhwc})[0]), before[:2][:, [2, 0, 3, 1]], atol=1e-4)
 
 
+@pytest.mark.parametrize("how", [{"domain": "ai.onnx"}, {"rounded": True}], ids=["ai.onnx", "8 bits"])
+def test_a_black_box_that_teaches_can_be_exported(tmp_path: Path, how: dict[str, Any]) -> None:
+    """Its operators under their long name, or a softmax that is held in 8 bits, whose zeros are compared as they are."""
+    teacher = onnx_teacher(black_box(tmp_path / "own.onnx", **how), classes=4, shape=(8, 8, 3), preprocess=PREPROCESS, spec="own.onnx")
+    (artifact,) = run(teacher, tmp_path, role="teacher", name="own", settings=Export(precisions=("fp32",)))
+    assert (artifact.opset, artifact.parity["2"]) == (20, 0)
+
+
 def test_a_black_box_of_an_old_opset_gets_no_int8(tmp_path: Path) -> None:
     """Opset 12 cannot say a scale per channel: the note says so, the other files are made."""
     notes: list[Event] = []
@@ -276,6 +288,16 @@ def test_int8_for_tensorrt_needs_scales_in_fp16(tmp_path: Path) -> None:
     assert [artifact.precision for artifact in artifacts] == ["fp32", "int8-cpu"]
     told = [note.text for note in notes if isinstance(note, Note) and "needs 19" in note.text]
     assert told == ["student/toy has opset 18, int8-trt needs 19: no such file of it. Set export.opset = 19 or more."]
+
+
+def test_int8_for_tensorrt_is_of_an_opset_that_the_runtime_reads(tmp_path: Path) -> None:
+    """Above 20 ONNX Runtime refuses such a file of some networks: a note says what to set, before it is tried and all others are lost."""
+    notes: list[Event] = []
+    settings = Export(opset=21, precisions=("int8",))
+    artifacts = run(network(), tmp_path, notes.append, settings=settings, flavours=("int8-trt", "int8-cpu"))
+    assert [artifact.precision for artifact in artifacts] == ["fp32", "int8-cpu"]
+    told = [note.text for note in notes if isinstance(note, Note) and "takes at most 20" in note.text]
+    assert told == ["student/toy has opset 21, int8-trt takes at most 20: no such file of it. Set export.opset = 20 or less."]
 
 
 def test_fp16_to_the_ends(tmp_path: Path) -> None:

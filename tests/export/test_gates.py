@@ -171,3 +171,34 @@ def test_a_mean_that_says_nothing_keeps_its_axes() -> None:
     model = onnx.shape_inference.infer_shapes(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)], ir_version=9))
     gates.pooled(model)
     assert [node.op_type for node in model.graph.node] == ["Relu", "GlobalAveragePool"]
+
+
+def test_what_branches_read_stays() -> None:
+    """An initialiser that a node within another reads is no leftover of a mean that became a pool."""
+    branches = {
+        name: helper.make_graph([helper.make_node(op, ["pooled", "inside"], [name])], name, [], [helper.make_tensor_value_info(name, 1, None)])
+        for name, op in (("then_branch", "Add"), ("else_branch", "Sub"))
+    }
+    nodes = [
+        helper.make_node("Relu", ["x"], ["image"]),
+        helper.make_node("ReduceMean", ["image", "axes"], ["pooled"]),
+        helper.make_node("If", ["yes"], ["y"], **branches),
+    ]
+    puts = [helper.make_tensor_value_info(name, TensorProto.FLOAT, ["n", 3, side, side]) for name, side in (("x", 8), ("y", 1))]
+    values = [("axes", np.array([2, 3])), ("inside", np.array(2, np.float32)), ("yes", np.array(True))]
+    graph = helper.make_graph(nodes, "g", puts[:1], puts[1:], [numpy_helper.from_array(array, name) for name, array in values])
+    model = onnx.shape_inference.infer_shapes(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)], ir_version=9))
+    gates.pooled(model)
+    assert [tensor.name for tensor in model.graph.initializer] == ["inside", "yes"]
+    onnx.checker.check_model(model, full_check=True)
+
+
+@pytest.mark.parametrize("read", [True, False])
+def test_a_gate_that_is_an_answer_stays(read: bool) -> None:
+    """Whether a node rounds it or none reads it: what the file answers keeps its numbers."""
+    model = rounded_gate(1 / 255)
+    model.graph.output.append(helper.make_tensor_value_info("b", TensorProto.FLOAT, None))
+    if not read:
+        del model.graph.node[2], model.graph.output[0]
+    gates.as_sums(model)
+    assert "HardSigmoid" in {node.op_type for node in model.graph.node}
