@@ -102,7 +102,7 @@ class Setting:
         old = self.old(seed)
         torch.manual_seed(seed)
         network = build(STUDENT, classes=CLASSES, shape=(32, 32, 3), preprocess=PREPROCESS)
-        take_over(network.body, old.body)
+        take_over(network.body, old.body, CLASSES)
         images = self.halves["all" if way == "joint" else "new"]
         return self._learnt(network, images, way, "new", seed, self._keeping(way, old, seed), brought=True)
 

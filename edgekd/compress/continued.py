@@ -124,7 +124,7 @@ def _spec(model: str, was: Network) -> Student:
 def _begun(story: Story, spec: Student, was: Network) -> Network:
     """The student as it begins: as it was, with outputs at random for what is new."""
     network = built(story, spec, replace_head=True)
-    take_over(network.body, was.body)
+    take_over(network.body, was.body, network.classes)
     network.name = was.name
     return network
 

@@ -14,6 +14,7 @@ import torch
 from edgekd import units
 from edgekd.compress.images import brings, weights_preprocess
 from edgekd.compress.story import Story
+from edgekd.device.predict import LUMA
 from edgekd.distill import Job, distill, filled
 from edgekd.distill.checkpoint import NAME as CHECKPOINT
 from edgekd.distill.defaults import BATCH
@@ -114,6 +115,9 @@ def own_preprocess(story: Story, spec: Teacher | Student) -> Preprocess:
     """For a network that starts at random: what the recipe states, and the training images' own mean and standard deviation."""
     images = story.images.train
     some = images.read(np.linspace(0, len(images) - 1, min(len(images), _SAMPLE)).round().astype(np.int64))
+    stated = None if spec.preprocess is None else spec.preprocess.colour
+    if images.shape[2] == 3:  # in the colours that the network is given
+        some = some[..., ::-1] if stated == "bgr" else (some @ np.array(LUMA))[..., None] if stated == "grey" else some
     mean, std = some.mean(axis=(0, 1, 2)) / 255, some.std(axis=(0, 1, 2)) / 255
     grey = images.shape[2] == 1 and factory(spec.model) is not None
     own = Preprocess(

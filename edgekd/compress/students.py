@@ -22,6 +22,7 @@ from edgekd.distill.subset import NEEDS_TEACHER
 from edgekd.distill.teacher import StoredAnswers
 from edgekd.errors import UsageError
 from edgekd.models.load import Network, OnnxTeacher, fingerprint, macs, pick_student
+from edgekd.models.settle import probe_learning
 from edgekd.phases import DEFAULT, LARGEST_TERMS, MANY_CLASSES, Phase, Subset, termed
 from edgekd.recipe import Student
 from edgekd.scores import NetworkRole
@@ -140,6 +141,7 @@ def _learner(story: Story, spec: Student, who: str = "a student") -> Network:
     if not spec.model.endswith(".onnx"):
         network = built(story, spec, replace_head=True)
         if network.trainable:
+            probe_learning(network)
             quantised.check(network, network.name, () if who == "an assistant" else story.recipe.phase, story.shape)
             return network
     raise UsageError(f"{who} learns, and {spec.model} has no weights to train. Name a network for it, or give that file as --teacher.")

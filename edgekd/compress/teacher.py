@@ -23,6 +23,7 @@ from edgekd.evaluate.severally import guessing
 from edgekd.events import Note
 from edgekd.models.check import IMAGES, check_brought
 from edgekd.models.load import Network, OnnxTeacher, fingerprint, reorder
+from edgekd.models.settle import probe_learning
 from edgekd.models.zoo import published_classes
 from edgekd.phases import Phase, Train
 from edgekd.recipe import Teacher
@@ -120,6 +121,8 @@ def _start(story: Story, spec: Teacher, seed: int) -> tuple[Network, float | Non
     """The network as it begins, and for how many epochs it is taught (None: not at all)."""
     epochs = _epochs(story) if is_taught(story, spec) else None
     network = built(story, spec, replace_head=epochs is not None, seed=seed)
+    if epochs is not None:
+        probe_learning(network)
     names = _class_names(spec, story.base)
     if names is not None and epochs is None:
         reorder(network, names, story.classes)

@@ -4,7 +4,8 @@ In: DIR with train/CLASS/*, val|valid|validation/CLASS/* and test/CLASS/*, or on
 Class numbers follow the sorted names, an image's index the sorted paths. Files that are no images by their name are passed over.
 """
 
-from collections.abc import Iterable, Sequence
+import os
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -55,13 +56,7 @@ def folder(directory: Path, wanted: Wanted, emit: Emit) -> Found:
     if not directory.is_dir():
         raise MissingError(f"no folder at {directory}; folder: takes DIR/train/CLASS/* (and val, test), or DIR/CLASS/*.")
     splits = _split_folders(directory)
-    rows = [
-        Row(path, kind.name, split)
-        for split, place in splits.items()
-        for kind in _subfolders(place)
-        for path in kind.rglob("*")
-        if path.suffix.lower() in ENDINGS and not path.name.startswith(".")
-    ]
+    rows = [Row(path, kind.name, split) for split, place in splits.items() for kind in _subfolders(place) for path in below(kind)]
     if not rows:
         loose = [path for path in directory.iterdir() if path.suffix.lower() in ENDINGS]
         if loose:
@@ -82,6 +77,17 @@ def folder(directory: Path, wanted: Wanted, emit: Emit) -> Found:
             raise MissingError(f"no training images under {splits[split]}: it takes one folder of images per class.")
         emit(Note(text=f"{splits[split]} has no images in folders of their classes and is passed over", level="warning"))
     return from_rows(rows, str(directory), wanted, emit)
+
+
+def below(directory: Path) -> Iterator[Path]:
+    """All picture files under a folder by their names, through links to folders, too; hidden ones and hidden folders are passed over."""
+    seen: set[str] = set()
+    for place, folders, names in os.walk(directory, followlinks=True):
+        real = os.path.realpath(place)
+        folders[:] = [] if real in seen else [name for name in folders if not name.startswith(".")]
+        if real not in seen:
+            seen.add(real)
+            yield from (Path(place, name) for name in names if not name.startswith(".") and os.path.splitext(name)[1].lower() in ENDINGS)
 
 
 def from_rows(rows: Iterable[Row], name: str, wanted: Wanted, emit: Emit, classes: Sequence[str] | None = None) -> Found:

@@ -18,6 +18,7 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
+from PIL.TiffImagePlugin import TiffImageFile
 
 from edgekd import units
 from edgekd.data import memory, ondisk
@@ -222,7 +223,9 @@ def _header(open_: Open, number: int) -> tuple[tuple[int, int], bool] | None:
     try:
         with open_(number) as picture:
             turned = picture.getexif().get(0x0112) in _TURNED
-            size = (picture.width, picture.height) if turned else (picture.height, picture.width)
+            # A TIFF's own tags: some versions of Pillow have turned its width and height already, others have not.
+            width, height = (picture.tag_v2[256], picture.tag_v2[257]) if isinstance(picture, TiffImageFile) else picture.size
+            size = (width, height) if turned else (height, width)
             return size, picture.mode in {"1", "L", "LA", "La", "F"} or _is_deep(picture)
     except _BAD:
         return None

@@ -99,6 +99,7 @@ def _hold_out_several(shown: Mask, fraction: float, seed: int) -> Mask:
     held, left = np.zeros(n, dtype=np.bool_), np.ones(n, dtype=np.bool_)
     shuffled = np.random.RandomState(_seed32(seed)).permutation(n)
     totals = shown.sum(axis=0)
+    left &= ~shown[:, totals == 1].any(axis=1)  # a label's only image is learnt from, whatever else it shows
     while (counts := shown[left].sum(axis=0)).any():
         label = int(np.argmin(np.where(counts > 0, counts, n + 1)))
         its = shuffled[left[shuffled] & shown[shuffled, label]]

@@ -12,7 +12,7 @@ import numpy as np
 from PIL import Image
 
 from edgekd.data import arrays, pictures
-from edgekd.data.folders import ENDINGS, as_spec
+from edgekd.data.folders import ENDINGS, as_spec, below
 from edgekd.data.images import Images, Pixels, Reader
 from edgekd.data.pictures import Wanted
 from edgekd.errors import MissingError, UsageError
@@ -65,8 +65,7 @@ def check(spec: str, base: Path) -> None:
 def _folder(directory: Path, wanted: Wanted, emit: Emit) -> Unlabelled:
     if not directory.is_dir():
         raise MissingError(f"no folder at {directory}; folder:DIR takes every picture below it.")
-    found = directory.rglob("*")
-    files = sorted(path for path in found if path.suffix.lower() in ENDINGS and not path.name.startswith(".") and path.is_file())
+    files = sorted(path for path in below(directory) if path.is_file())
     if not files:
         raise MissingError(f"no images under {directory}: folder:DIR takes files ending in {', '.join(sorted(ENDINGS))}, however deep they lie.")
 

@@ -61,7 +61,8 @@ def filled(train: Train, *, images: int, shape: tuple[int, int, int], flip: bool
 
 def paced(train: Train, network: Network, data: Batches, folder: Path, *, steps: int, ranks: Ranks = ALONE, emit: Emit) -> Train:
     """The settings with precision and memory format stated: as `folder` has them written down, else as a few timed steps are fastest."""
-    if train.precision is not None and train.channels_last is not None:
+    decided = train.compile is not None or steps < WORTH_TIMING
+    if train.precision is not None and train.channels_last is not None and decided:
         return train
     own = _written(folder)
     pace = ranks.agreed(own)

@@ -7,16 +7,17 @@ it. Out: a torch optimiser whose groups carry `peak`, their schedule's highest r
 import torch
 from torch import Tensor, nn
 
-from edgekd.models.load import head_parameters
+from edgekd.models.heads import head_parameters
+from edgekd.models.network import Network
 from edgekd.phases import Optimizer
 
 
-def build_optimizer(network: nn.Module, settings: Optimizer, beside: nn.Module | None = None) -> torch.optim.Optimizer:
+def build_optimizer(network: Network, settings: Optimizer, beside: nn.Module | None = None) -> torch.optim.Optimizer:
     """The optimiser: one group for all weights, or body and head apart where they learn at different rates; `peak` of a group is its rate's peak.
 
     What is learnt `beside` the network learns as a head does.
     """
-    head = {id(parameter) for parameter in head_parameters(network)} if settings.body_lr is not None else set()
+    head = {id(parameter) for parameter in head_parameters(network.body, network.classes)} if settings.body_lr is not None else set()
     parameters = [parameter for parameter in network.parameters() if parameter.requires_grad]
     groups = [{"params": [p for p in parameters if id(p) not in head], "peak": settings.lr if settings.body_lr is None else settings.body_lr}]
     if head:

@@ -62,8 +62,8 @@ def choose_pace(
     precisions = [precision] if precision else ["fp32", "bf16"] if _bf16_runs(images.device) else ["fp32"]
     layouts = [channels_last] if channels_last is not None else [False, True]
     candidates = [(p, layout) for p in precisions for layout in layouts]
-    if len(candidates) == 1:
-        return Pace(precision=candidates[0][0], channels_last=candidates[0][1], compile=bool(compile))
+    if len(candidates) == 1 and compile is not None:
+        return Pace(precision=candidates[0][0], channels_last=candidates[0][1], compile=compile)
     steppers = {candidate: _Stepper(network, images, labels, *candidate) for candidate in candidates}
     # a run that reads its pace instead of measuring it must drop out the same
     with torch.random.fork_rng([images.device] if images.device.type == "cuda" else []):

@@ -26,9 +26,14 @@ def outputs(head: nn.Linear | nn.Conv2d) -> int:
     return head.out_features if isinstance(head, nn.Linear) else head.out_channels
 
 
-def head_parameters(network: nn.Module) -> list[nn.Parameter]:
+def likely_head(body: nn.Module, classes: int) -> tuple[str, nn.Linear | nn.Conv2d] | None:
+    """The last that answers so many, else the last of all: a layer may be registered in another order than it is asked in."""
+    return find_head(body, classes) or find_head(body)
+
+
+def head_parameters(body: nn.Module, classes: int) -> list[nn.Parameter]:
     """The parameters of a network's head, for a learning rate of their own; none where it has no head."""
-    found = find_head(network)
+    found = likely_head(body, classes)
     return [] if found is None else list(found[1].parameters())
 
 
@@ -48,15 +53,16 @@ def replace_head(body: nn.Module, classes: int) -> str:
     return f"its head {name} of {outputs(old)} outputs was replaced by a new one of {classes}"
 
 
-def take_over(body: nn.Module, old: nn.Module) -> None:
-    """Give a network at random what an older one of its kind learnt, in place: all weights and statistics, and its head's outputs as the first ones.
+def take_over(body: nn.Module, old: nn.Module, classes: int) -> None:
+    """Give a network at random what an older one of its kind learnt, in place: all weights and statistics, and its head's outputs as the first ones
+    of its `classes`.
 
     What the new network answers beyond them stays at random.
 
     Raises:
         UsageError: the two differ in more than the number of outputs, or the older one has more of them.
     """
-    name, head = _required(body)
+    name, head = _required(body, classes)
     ours, theirs = body.state_dict(), old.state_dict()
     rows = {f"{name}.{part}" for part, _ in head.named_parameters()}
     differing = [key for key in sorted(ours.keys() | theirs.keys()) if not _fits(ours.get(key), theirs.get(key), longer=key in rows)]

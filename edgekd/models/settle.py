@@ -4,6 +4,7 @@ In: what was asked for and the body that was made. Out: a `Preprocess`: stated, 
 no weights; never guessed. `probe` asks the finished network for one image's logits.
 """
 
+import copy
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -113,4 +114,24 @@ def probe(network: Network) -> None:
         raise UsageError(
             f"a network must answer one number per class, and the data has {network.classes}; "
             f"{network.spec} answers {tuple(answer.shape)} for one image. Give it a head of {network.classes} outputs."
+        )
+
+
+def probe_learning(network: Network) -> None:
+    """Ask a copy for two images' logits as it answers while it learns, which may be another way than it is shipped; it is left as it was.
+
+    Raises:
+        UsageError: it fails, or answers more than one tensor, as networks with auxiliary heads do.
+    """
+    height, width = network.preprocess.size or (0, 0)
+    with torch.random.fork_rng(devices=[]), torch.no_grad():
+        try:
+            answer = copy.deepcopy(network.body).cpu().train()(torch.rand(2, network.channels, height, width))
+        except Exception as error:  # as in `probe`
+            raise UsageError(f"a network must take images in train mode, too; {network.spec} fails: {error}.") from error
+    if not isinstance(answer, Tensor) or tuple(answer.shape) != (2, network.classes):
+        said = f"{tuple(answer.shape)} for two images" if isinstance(answer, Tensor) else f"a {type(answer).__name__}"
+        raise UsageError(
+            f"a network must answer one tensor (batch, classes) while it learns, too; in train mode {network.spec} answers {said}. "
+            "Take auxiliary heads off, or answer the last one alone."
         )

@@ -22,7 +22,7 @@ from torch import Tensor, nn
 from edgekd.errors import UsageError
 from edgekd.models import attention
 from edgekd.models.blackbox import OnnxTeacher
-from edgekd.models.heads import find_head
+from edgekd.models.heads import likely_head
 from edgekd.models.network import Network, evaluating, input_size
 
 POOLED, STEM, STAGE, HEADS, LOGITS = "pooled", "stem", "stage", "heads", "logits"
@@ -158,7 +158,7 @@ def _landmarks(network: Network, found: Sequence[Tap]) -> dict[str, Tap]:
         if all(ancestor.grid == tap.grid for ancestor in _around(name, places, modules)):
             last_at[tap.grid] = tap
     named |= {f"{STAGE}{number}": tap for number, tap in enumerate(last_at.values(), 1)}
-    head = find_head(network.body)
+    head = likely_head(network.body, network.classes)
     if head is not None:
         named[POOLED] = Tap(head[0], (head[1].weight.shape[1],), given=True)
     return named | {f"{HEADS}{number}": layer for number, layer in enumerate(layers, 1)}

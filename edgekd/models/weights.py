@@ -10,7 +10,7 @@ from torch import nn
 
 from edgekd import units
 from edgekd.errors import UsageError
-from edgekd.models.heads import find_head
+from edgekd.models.heads import likely_head
 from edgekd.models.weightfile import Checkpoint, State, inner
 
 PREFIXES = ("module.", "model.", "_orig_mod.")
@@ -40,7 +40,7 @@ def apply(body: nn.Module, checkpoint: Checkpoint, source: str, *, classes: int,
     missing = [name for name in wanted if name not in state and not name.endswith("num_batches_tracked")]
     extra = [name for name in state if name not in wanted]
     shaped = [name for name in state if name in wanted and state[name].shape != wanted[name].shape]
-    head = _head_names(body)
+    head = _head_names(body, classes)
     if replace_head and not extra and set(missing + shaped) <= head and shaped + missing:
         notes.append(f"the head of {source} ({_head_width(state, head)}) was left out; a new one of {classes} outputs is taught")
         state = {name: tensor for name, tensor in state.items() if name not in shaped}
@@ -76,8 +76,8 @@ def _stripped(state: State, prefix: str = "") -> Iterator[tuple[str, State]]:
             yield from _stripped(within, prefix + more)
 
 
-def _head_names(body: nn.Module) -> set[str]:
-    found = find_head(body)
+def _head_names(body: nn.Module, classes: int) -> set[str]:
+    found = likely_head(body, classes)
     return set() if found is None else {f"{found[0]}.{name}" for name, _ in found[1].named_parameters()}
 
 

@@ -10,8 +10,9 @@ from typer.testing import CliRunner
 
 from edgekd import compress as verbs
 from edgekd.cli.app import app
-from edgekd.compress.lesson import built
+from edgekd.compress.lesson import built, own_preprocess
 from edgekd.compress.story import Story
+from edgekd.device.predict import LUMA
 from edgekd.events import silent
 from edgekd.preprocess import Preprocess, Stated
 from edgekd.recipe import Recipe, Student, Teacher
@@ -75,3 +76,18 @@ def test_the_cut_is_that_of_pictures(base: Path, data: str, test: str | None, cu
         found = built(story, asked.student[0] if asked.student else Student(model=""), replace_head=True).preprocess
         assert found.crop_fraction == (cut if story.cut is not None else 0.8)
         assert (story.cut or Preprocess()).crop_fraction == cut
+
+
+@pytest.mark.parametrize(("colour", "expected"), [("bgr", "reversed"), ("grey", "grey")])
+def test_a_network_at_random_is_given_its_own_colours_mean(base: Path, colour: str, expected: str) -> None:
+    """In the order that it is given them, or of the grey that they make."""
+    with Story.opened(job(), base / f"colour-{colour}", "test", base, silent) as story:
+        plain = own_preprocess(story, Student(model="resnet8"))
+        found = own_preprocess(story, Student(model="resnet8", preprocess=msgspec.convert({"colour": colour}, Stated)))
+        assert found.colour == colour
+        assert len(plain.mean) == 3
+        if expected == "reversed":
+            assert (found.mean, found.std) == (plain.mean[::-1], plain.std[::-1])
+        else:
+            assert found.mean[0] == pytest.approx(float(np.dot(plain.mean, LUMA)), abs=1e-3)
+            assert 0 < found.std[0] < max(plain.std)

@@ -2,9 +2,10 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 
-from edgekd.data.folders import folder
+from edgekd.data.folders import below, folder
 from edgekd.data.images import Found
 from edgekd.data.pictures import Wanted
 from edgekd.data.source import load
@@ -104,6 +105,17 @@ def test_hidden_files_are_no_images(tmp_path: Path, write_images: WriteImages) -
     (tmp_path / "train" / "cat" / "._000.png").write_bytes(b"\x00\x05\x16\x07")
     found = read(tmp_path)
     assert (len(found.train), found.unreadable) == (4, ())
+
+
+def test_links_are_followed_and_hidden_folders_are_not(tmp_path: Path, write_images: WriteImages) -> None:
+    """A folder that leads elsewhere counts as one, once however it leads back; what tools keep beside pictures is none of them."""
+    write_split(write_images, tmp_path / "data", cat=2, dog=2)
+    write_images(tmp_path / "elsewhere", 3)
+    (tmp_path / "data" / "cat" / "more").symlink_to(tmp_path / "elsewhere", target_is_directory=True)
+    (tmp_path / "elsewhere" / "back").symlink_to(tmp_path / "data" / "cat", target_is_directory=True)
+    write_images(tmp_path / "data" / "dog" / ".ipynb_checkpoints", 5)
+    assert np.bincount(read(tmp_path / "data").train.labels).tolist() == [5, 2]
+    assert len(list(below(tmp_path / "data"))) == 7
 
 
 def test_endings_may_be_capitals(tmp_path: Path, write_images: WriteImages) -> None:

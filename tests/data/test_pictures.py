@@ -55,12 +55,13 @@ def test_crop_fraction_shows_less() -> None:
     assert np.array_equal(shown, np.asarray(ramp)[16:48, 16:48])
 
 
-def test_exif_orientation_is_honoured(tmp_path: Path) -> None:
-    """A picture stored turned is seen upright, and its upright size counts."""
+@pytest.mark.parametrize("ending", ["png", "tif"])
+def test_exif_orientation_is_honoured(tmp_path: Path, ending: str) -> None:
+    """A picture stored turned is seen upright, and its upright size counts; whether Pillow has turned it or not."""
     exif = Image.Exif()
     exif[0x0112] = 6  # turn a quarter clockwise to see it
-    halves(8, 4).save(tmp_path / "turned.png", exif=exif)
-    found = scan([tmp_path / "turned.png"])
+    halves(8, 4).save(tmp_path / f"turned.{ending}", exif=exif)
+    found = scan([tmp_path / f"turned.{ending}"])
     assert found.shape == (8, 4, 3)
     assert found.pixels is not None
     assert found.pixels[0, :4, :, 0].min() == 255

@@ -156,3 +156,19 @@ def test_a_tail_of_one_class() -> None:
     """Has no other end."""
     with pytest.raises(UsageError, match=r"two classes or more, got 1 with imbalance = 10\. Leave imbalance out"):
         tail_counts(np.array([50]), 10.0)
+
+
+def test_a_label_of_two_images_has_one_of_each_kind() -> None:
+    """Also where another label's only image shows it, too: that one is learnt from, and does not stand for this label's share."""
+    for seed in range(8):
+        draw = np.random.default_rng(seed)
+        labels = (draw.random((400, 30)) < np.geomspace(0.2, 0.004, 30)).astype(np.int64)
+        labels[draw.integers(0, 400, 6), -6:] = 0
+        labels[np.arange(6), np.arange(24, 30)] = 1
+        held = hold_out(labels, 0.1, seed) == 1
+        totals = labels.sum(axis=0)
+        alone = labels[:, totals == 1].any(axis=1)
+        assert not held[alone].any()
+        free = labels[~alone].sum(axis=0)
+        assert (labels[held].sum(axis=0)[free > 1] > 0).all()
+        assert (labels[~held].sum(axis=0)[totals > 0] > 0).all()

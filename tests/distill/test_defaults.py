@@ -113,7 +113,7 @@ def test_few_steps_are_not_worth_a_measurement(tmp_path: Path, asked: list[dict[
 
 def test_what_is_pinned_altogether_needs_no_file(tmp_path: Path, asked: list[dict[str, Any]]) -> None:
     """Nothing is measured, written or said."""
-    train = pinned(precision="bf16", channels_last=False)
+    train = pinned(precision="bf16", channels_last=False, compile=False)
     assert choose(tmp_path, train) == (train, [])
     assert list(tmp_path.iterdir()) == []
     assert asked == []
@@ -151,3 +151,11 @@ def test_steps_of_all_phases() -> None:
     phases = [Phase(name=name, epochs=epochs, terms=(Label(),)) for name, epochs in (("a", 2.0), ("b", 0.5))]
     assert all_steps(phases, 64, 16) == 10
     assert all_steps(phases, 8, 16) == 3
+
+
+@pytest.mark.parametrize(("compile", "steps", "count"), [(None, 1000, 1), (None, 99, 0), (False, 1000, 0)])
+def test_compiling_is_tried_where_it_alone_is_open(tmp_path: Path, asked: list[dict[str, Any]], compile: bool | None, steps: int, count: int) -> None:
+    """A precision and a memory format that are pinned say nothing of it; a short run has nothing to choose."""
+    found, _ = choose(tmp_path, Train(batch=8, precision="fp32", channels_last=False, compile=compile), steps=steps)
+    assert len(asked) == count
+    assert (found.precision, found.channels_last) == ("fp32", False)

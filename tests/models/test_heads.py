@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from edgekd.errors import UsageError
-from edgekd.models.heads import find_head, head_parameters, outputs, permute_head, replace_head, take_over
+from edgekd.models.heads import find_head, head_parameters, likely_head, outputs, permute_head, replace_head, take_over
 from tests.models.nets import Tiny, noise
 
 
@@ -38,8 +38,22 @@ def test_a_head_of_so_many_outputs() -> None:
 def test_head_parameters() -> None:
     """Weight and bias of the head and nothing else; none where there is no head."""
     body = Tiny()
-    assert [id(parameter) for parameter in head_parameters(body)] == [id(body.head.weight), id(body.head.bias)]
-    assert head_parameters(nn.Flatten()) == []
+    assert [id(parameter) for parameter in head_parameters(body, 4)] == [id(body.head.weight), id(body.head.bias)]
+    assert head_parameters(nn.Flatten(), 4) == []
+
+
+def test_a_head_may_be_registered_first() -> None:
+    """The last layer that answers the classes is it, and not the last of all; where none does, as of weights for others, the last of all."""
+    body = nn.Sequential(nn.Linear(6, 4), nn.Conv2d(3, 6, 3))
+    head = likely_head(body, 4)
+    assert head is not None
+    assert head[0] == "0"
+    last = likely_head(body, 5)
+    assert last is not None
+    assert last[0] == "1"
+    older = nn.Sequential(nn.Linear(6, 3), nn.Conv2d(3, 6, 3))
+    take_over(body, older, 4)
+    assert torch.equal(body[0].weight[:3], older[0].weight)  # type: ignore[index, arg-type]
 
 
 @pytest.mark.parametrize("body", [Tiny(4), squeezed(4), nn.Sequential(nn.Flatten(), nn.Linear(48, 4, bias=False)), squeezed(4, bias=False)])
@@ -85,7 +99,7 @@ def test_a_network_takes_over_what_another_learnt(make: Callable[[int], nn.Modul
     found = find_head(new)
     assert found is not None
     own = found[1].weight[3:].detach().clone()
-    take_over(new, old)
+    take_over(new, old, 5)
     torch.testing.assert_close(new(noise(2))[:, :3], old(noise(2)))
     assert torch.equal(found[1].weight[3:], own)
     assert not torch.equal(new(noise(2)), before)
@@ -94,7 +108,7 @@ def test_a_network_takes_over_what_another_learnt(make: Callable[[int], nn.Modul
 def test_as_many_outputs_are_taken_over_whole() -> None:
     """Where nothing is new, the two are one."""
     old, new = Tiny(4).eval(), Tiny(4).eval()
-    take_over(new, old)
+    take_over(new, old, 4)
     torch.testing.assert_close(new(noise(2)), old(noise(2)))
 
 
@@ -103,7 +117,7 @@ def test_a_network_of_another_kind_is_not_taken_over() -> None:
     new = squeezed(4)
     before = {name: tensor.clone() for name, tensor in new.state_dict().items()}
     with pytest.raises(UsageError, match=r"but for more outputs of its head 2; these differ: 2\.bias, 2\.weight"):
-        take_over(new, squeezed(5))
+        take_over(new, squeezed(5), 4)
     with pytest.raises(UsageError, match=r"must be as that one was, .*Build it as it was built then"):
-        take_over(new, Tiny(4))
+        take_over(new, Tiny(4), 4)
     assert all(torch.equal(tensor, before[name]) for name, tensor in new.state_dict().items())
