@@ -180,8 +180,6 @@ DEFAULT: tuple[Phase, ...] = (
 """T=3 on all data, then T falling to 0.5 on a subset of plain images, the best that benchmarks/phase2_search.py found."""
 
 FEW_TERMS: tuple[Term, ...] = (Kd(weight=9.0, standardise=True), Label(weight=0.1))
-FEW_EVEN_TERMS: tuple[Term, ...] = (Kd(weight=9.0, standardise=True), Label(weight=0.1, logit_adjustment=1.0))
-"""Where the device meets all classes alike: the best of few classes on a long tail (benchmarks/longtail.py)."""
 MANY_TERMS: tuple[Term, ...] = (Dist(weight=2.0), Label())
 LARGEST_TERMS: tuple[Term, ...] = (Kd(weight=0.9), Label(weight=0.1))
 """Of so many classes that a teacher's largest logits alone are remembered."""
@@ -190,8 +188,10 @@ MANY_CLASSES = 20
 
 
 def usual_terms(*, many: bool, even: bool = False) -> tuple[Term, ...]:
-    """What a phase without terms teaches by, of many classes or few; `even`: the device meets them alike, whatever the images do."""
-    return MANY_TERMS if many else FEW_EVEN_TERMS if even else FEW_TERMS
+    """What a phase without terms teaches by, of many classes or few. `even`: the device meets them alike, whatever the images do; labels are then
+    adjusted for how often they occur, which was the best on long tails of ten classes and of a hundred (benchmarks/longtail.py)."""
+    terms = MANY_TERMS if many else FEW_TERMS
+    return tuple(msgspec.structs.replace(term, logit_adjustment=1.0) if even and isinstance(term, Label) else term for term in terms)
 
 
 def termed(phases: Sequence[Phase], *, many: bool, even: bool = False) -> tuple[Phase, ...]:

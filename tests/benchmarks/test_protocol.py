@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks import protocol
-from benchmarks.protocol import LONG_TAIL, METHOD, PAIRS, TAIL, TEACHER, Item
+from benchmarks.protocol import LONG_TAIL, METHOD, PAIRS, TAIL, TAIL_LABELS, TAIL_METHOD, TEACHER, Item
 
 
 def test_each_teacher_is_taught_before_its_first_student() -> None:
@@ -18,7 +18,7 @@ def test_each_teacher_is_taught_before_its_first_student() -> None:
     assert all(item.master is None or item.master in found[:place] for place, item in enumerate(found))
     assert [item.seed for item in found if item.method == METHOD] == [0] * len(PAIRS) + [1] * len(PAIRS)
     assert len({item.folder for item in found}) == len(found)
-    assert {item.method for item in found[-2:]} == {"dist, plain images", "alone_adjusted"}
+    assert {item.method for item in found[-2:]} == {TAIL_METHOD, TAIL_LABELS}
 
 
 def test_every_item_takes_the_protocols_steps() -> None:
@@ -40,14 +40,14 @@ def test_figures_are_means_by_network_and_gains_are_paired() -> None:
     }
     rows = [{**item.about, "test_accuracy": accuracy} for item, accuracy in told.items()]
     rows.append({**Item("b", "a", METHOD, 2).about, "test_accuracy": protocol.NOT_RUN})
-    rows.append({**Item("b", "a", "dist, plain images", 0, TAIL).about, "test_accuracy": 40.0})
+    rows.append({**Item("b", "a", TAIL_METHOD, 0, TAIL).about, "test_accuracy": 40.0})
     assert protocol.figures(rows) == {
         "a, teacher": 70.0,
         "b": 71.5,
         "b, kd": 69.0,
         "b, alone": 60.0,
         "b minus kd": 3.0,
-        "b, long tail, dist, plain images": 40.0,
+        f"b, long tail, {TAIL_METHOD}": 40.0,
     }
 
 

@@ -29,7 +29,7 @@ def test_the_recipe_in_force_says_what_it_leaves_open() -> None:
     kept = [decode_recipe(f'[[phase]]\nname = "one"\nepochs = 1\n{terms}').phase[0].terms for terms in found]
     assert kept == [FEW_TERMS, MANY_TERMS]
     even = runner.invoke(app, ["recipe", "--set", "train.prior=uniform"]).stdout
-    assert even.count("logit_adjustment = 1.0") == 1
+    assert even.count("logit_adjustment = 1.0") == 2
     both = runner.invoke(app, ["recipe", "--set", 'phase.0.terms=[{loss="kd"}]', "--set", 'phase.1.terms=[{loss="kd"}]']).stdout
     assert "#" not in both
 

@@ -15,9 +15,9 @@ from edgekd.compress.suggest import suggest
 from edgekd.distill import leading
 from edgekd.errors import UsageError
 from edgekd.events import Event, Note
-from edgekd.phases import DEFAULT, FEW_EVEN_TERMS, FEW_TERMS, LARGEST_TERMS, MANY_CLASSES, MANY_TERMS, TWO_PHASES, Phase, Subset, termed
+from edgekd.phases import DEFAULT, FEW_TERMS, LARGEST_TERMS, MANY_CLASSES, MANY_TERMS, TWO_PHASES, Phase, Subset, termed
 from edgekd.recipe import Recipe, Student, Teacher
-from edgekd.terms import Kd
+from edgekd.terms import Kd, Label
 from tests.compress.jobs import recipe, workplace
 
 
@@ -58,25 +58,22 @@ def test_named_terms_stay(tmp_path: Path) -> None:
     assert seen(tmp_path, msgspec.structs.replace(job, student=()))[1] == []
 
 
-def test_a_long_tail_of_many_classes(tmp_path: Path) -> None:
-    """Taught by dist as well, on a balanced half at the end."""
-    job = with_classes(workplace(tmp_path), MANY_CLASSES)
-    uniform = msgspec.structs.replace(job, train=msgspec.structs.replace(job.train, prior="uniform"))
-    phases, said = seen(tmp_path, uniform)
-    assert ([phase.terms for phase in phases], len(said)) == ([MANY_TERMS] * 2, 1)
-    assert phases[-1].subset == Subset(by="balanced", fraction=0.5)
-
-
-def test_a_long_tail_of_few_classes(tmp_path: Path) -> None:
-    """The label loss is adjusted for how often classes occur, which is said; where terms are named, they stay."""
+@pytest.mark.parametrize("classes", [MANY_CLASSES - 1, MANY_CLASSES])
+def test_a_long_tail(tmp_path: Path, classes: int) -> None:
+    """Taught by what teaches so many classes, on a balanced half at the end, and with labels that are adjusted for how often classes occur, which is
+    said; where terms are named, they stay."""
     told: list[Event] = []
-    job = with_classes(workplace(tmp_path), MANY_CLASSES - 1)
+    job = with_classes(workplace(tmp_path), classes)
     uniform = msgspec.structs.replace(job, train=msgspec.structs.replace(job.train, prior="uniform"))
-    named = msgspec.structs.replace(uniform, phase=TWO_PHASES)
-    for asked, terms in ((uniform, FEW_EVEN_TERMS), (named, FEW_TERMS)):
-        with Story.opened(asked, tmp_path / str(asked is named), "test", tmp_path, told.append) as story:
+    usual = MANY_TERMS if classes == MANY_CLASSES else FEW_TERMS
+    for asked, adjustment in ((uniform, 1.0), (msgspec.structs.replace(uniform, phase=TWO_PHASES), 0.0)):
+        with Story.opened(asked, tmp_path / f"{adjustment}", "test", tmp_path, told.append) as story:
             check(story)
-            assert [phase.terms for phase in phases_of(story)] == [terms] * 2
+            phases = phases_of(story)
+        for phase in phases:
+            assert [type(term) for term in phase.terms] == [type(term) for term in (usual if adjustment else FEW_TERMS)]
+            assert [term.logit_adjustment for term in phase.terms if isinstance(term, Label)] == [adjustment]
+        assert phases[-1].subset == Subset(by="balanced", fraction=0.5)
     assert sum(isinstance(event, Note) and "the label loss is adjusted" in event.text for event in told) == 1
 
 
