@@ -56,9 +56,15 @@ def page(found: dict[str, dict[str, Any]]) -> str:
         "# Benchmarks\n\nWritten by `python -m benchmarks.render` from `results/*.json`; do not edit. "
         "Each script takes `--quick` for a smoke test and goes on where it was stopped. Accuracies in %, differences in points."
     )
-    return "\n\n".join([head, *(section(name, result) for name, result in found.items())]) + "\n"
+    lacking = [f"## {name}\n\nnot run: `{command}` {needs}." for name, (command, needs) in NOT_RUN.items() if name not in found]
+    return "\n\n".join([head, *(section(name, result) for name, result in found.items()), *lacking]) + "\n"
 
 
+NOT_RUN = {
+    "cifar100": ("python -m benchmarks.gpu", "teaches by the literature's protocol, which takes a GPU"),
+    "gpu": ("python -m benchmarks.gpu", "times training steps and latency under CUDA, which takes a GPU"),
+}
+"""What is wanted and may have no result yet: how it is had, and what that takes."""
 OVER = {"alone": "points over alone", "kd": "over plain KD"}
 """What a method's gain is told against."""
 

@@ -24,9 +24,10 @@ from edgekd.distill import leading
 from edgekd.distill.defaults import all_steps, filled
 from edgekd.events import Emit, silent
 from edgekd.models.pick import LARGE
-from edgekd.phases import DEFAULT, MANY_CLASSES, MANY_TERMS, Phase, Temperature, Train
+from edgekd.phases import DEFAULT, MANY_CLASSES, Phase, Temperature, Train
 from edgekd.recipe import Recipe
 from edgekd.report.text import without_middle
+from edgekd.terms import Dist
 
 AS_THEY_ARE = 256
 """Pictures of one size keep it up to this longer side, in pixels."""
@@ -179,7 +180,7 @@ def _train(draft: Draft, data: Data, *, chosen: bool) -> None:
             f"{data.train} training images in batches of {batch} are few: the usual {sum(phase.epochs for phase in DEFAULT):g} epochs would be "
             f"{steps} steps. {times} times the epochs are {now}.",
         )
-    many = not chosen and all(phase.terms == MANY_TERMS for phase in draft.recipe.phase)
+    many = not chosen and all(any(isinstance(term, Dist) for term in phase.terms) for phase in draft.recipe.phase)
     why = f" Of {MANY_CLASSES} classes and more `dist` taught better than `kd`." if many else ""
     for place, phase in enumerate(draft.recipe.phase):
         draft.say(f"phase.{place}", _phase(place, phase) + why)

@@ -48,6 +48,14 @@ def test_results_are_saved_in_the_agreed_form(tmp_path: Path, monkeypatch: pytes
     assert set(document) == {"schema", "script", "command", "commit", "date", "seconds", "host", "figures", "rows"}
 
 
+def test_what_was_not_run_says_so() -> None:
+    """By name, with the command and what it takes; what was, does not."""
+    assert "## cifar100\n\nnot run: `python -m benchmarks.gpu` teaches by the literature's protocol" in render.page({})
+    host = {"cpu": "a CPU", "cores": 2}
+    done = {"command": "c", "commit": "d", "date": "e", "seconds": 1.0, "host": host, "figures": {"resnet20b": 72.0}, "rows": []}
+    assert "not run: `python -m benchmarks.gpu` teaches" not in render.page({"cifar100": done})
+
+
 def test_what_is_published_is_what_was_measured(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     """benchmarks/README.md and the table in README.md are as render.py writes them."""
     monkeypatch.setattr(sys, "argv", ["render", "--check"])
