@@ -64,7 +64,7 @@ def left_open(recipe: Recipe) -> str:
     names = [phase.name for phase in recipe.phase if not phase.terms]
     if not names:
         return ""
-    even = recipe.train.prior == "uniform"
+    even = recipe.train.prior == "uniform" and recipe.previous is None
     lines = [
         f"{' and '.join(names)} name{'s' if len(names) == 1 else ''} no terms; the data decide.",
         f"Fewer than {MANY_CLASSES} classes:",

@@ -106,9 +106,12 @@ def test_the_action_fetches_the_branch_of_its_baseline(project: Path, tmp_path: 
     assert "| baseline | change |" in done.stdout
     git(clone, "update-ref", "-d", "refs/remotes/origin/main")
     (clone / "budget.toml").write_text('check = ["m.onnx"]\nbaseline = "origin/main:m.onnx"\nlimit = [{ growth = { size = "1 %" } }]\n')
-    done = acted(clone)
-    assert done.returncode == 0, done.stderr
-    assert "| baseline | change |" in done.stdout
+    for moved in (False, True):  # the second time the ref is there, and the remote is not
+        if moved:
+            git(clone, "remote", "set-url", "origin", f"file://{tmp_path}/gone")
+        done = acted(clone)
+        assert done.returncode == 0, done.stderr
+        assert "| baseline | change |" in done.stdout
 
 
 def test_the_gitlab_job_reports_as_tests(project: Path) -> None:
@@ -148,7 +151,7 @@ def test_every_option_that_they_use_exists() -> None:
         for text in (ROOT / name for name in ("action.yml", "templates/gitlab.yml"))
         for word in re.findall(r"(?<=[ (])--[a-z]+", text.read_text())
     }
-    assert used - {"--quiet", "--depth"} <= known
+    assert used - {"--quiet", "--depth", "--verify"} <= known
 
 
 @pytest.mark.slow

@@ -115,19 +115,17 @@ def _share(key: str, value: str | float) -> float:
         raise UsageError(f"{key}: {error}") from None
 
 
-def cut_of(recipe: Recipe, base: Path, like: Old | None) -> Preprocess | None:
-    """How the run's pictures are cut, which all of its networks see so; None where it has none, or nothing says how."""
-    return _cut(recipe, base, like) if source.of_pictures(recipe.data, recipe.test) else None
-
-
-def _cut(recipe: Recipe, base: Path, before: Old | None) -> Preprocess | None:
-    """How pictures are cut: as the teacher wants them, or else the teacher of the run before, as far as its file is there."""
+def cut_of(recipe: Recipe, base: Path, before: Old | None) -> Preprocess | None:
+    """How pictures are cut: as the teacher wants them, or else the teacher of the run before, or its students where its file is gone; None where
+    nothing says how, and they are not cut."""
     if recipe.teacher is not None:
         return teachers_preprocess(recipe.teacher, base)
-    try:
-        return None if before is None else _cut(before.recipe, before.base, before.before)
-    except EdgekdError:
+    if before is None:
         return None
+    try:
+        return cut_of(before.recipe, before.base, before.before)
+    except EdgekdError:
+        return next((student.preprocess for student in before.students.values()), None)
 
 
 def target_images(recipe: Recipe, base: Path, images: source.Source, emit: Emit, *, like: Old | None = None) -> Target | None:
@@ -138,7 +136,7 @@ def target_images(recipe: Recipe, base: Path, images: source.Source, emit: Emit,
     """
     if recipe.domain is None:
         return None
-    stated = _cut(recipe, base, like) if source.of_pictures(recipe.domain.target, recipe.domain.test) else None
+    stated = cut_of(recipe, base, like)
     return load_target(
         recipe.domain.target,
         test=recipe.domain.test,

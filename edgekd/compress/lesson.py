@@ -91,9 +91,8 @@ def built(story: Story, spec: Teacher | Student, *, replace_head: bool, seed: in
         base=story.base,
         replace_head=replace_head,
     )
-    if story.cut is None:
-        return network
-    return network.with_preprocess(msgspec.structs.replace(network.preprocess, resize=story.cut.resize, crop=story.cut.crop))
+    cut = story.cut or Preprocess()
+    return network.with_preprocess(msgspec.structs.replace(network.preprocess, resize=cut.resize, crop=cut.crop))
 
 
 def code_of(story: Story, spec: Teacher | Student) -> dict[str, str]:

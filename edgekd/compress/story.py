@@ -98,7 +98,7 @@ class Story:
 
     @functools.cached_property
     def cut(self) -> Preprocess | None:
-        """How pictures were cut when they were read; None where none were, or nothing said how."""
+        """How pictures were cut when they were read; None where nothing said how, and they were not."""
         return cut_of(self.recipe, self.base, self.previous)
 
     @property

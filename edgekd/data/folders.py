@@ -84,7 +84,9 @@ def below(directory: Path) -> Iterator[Path]:
     seen: set[str] = set()
     for place, folders, names in os.walk(directory, followlinks=True):
         real = os.path.realpath(place)
-        folders[:] = [] if real in seen else [name for name in folders if not name.startswith(".")]
+        inside = [] if real in seen else [name for name in folders if not name.startswith(".")]
+        # what is in a folder itself before what a link leads to, so that names do not hang on how the disk lists them
+        folders[:] = sorted(inside, key=lambda name, place=place: (os.path.islink(os.path.join(place, name)), name))  # type: ignore[misc]
         if real not in seen:
             seen.add(real)
             yield from (Path(place, name) for name in names if not name.startswith(".") and os.path.splitext(name)[1].lower() in ENDINGS)

@@ -143,15 +143,16 @@ def fit(picture: Image.Image, shape: Shape, crop_fraction: float = 1.0) -> Pixel
 
 
 def refit(pixels: Pixels, wanted: Wanted, emit: Emit = silent) -> Pixels:
-    """Arrays (n, h, w, c) at the size and channels that are asked for; the same array where nothing changes."""
+    """Arrays (n, h, w, c) at the size and channels that are asked for; the same array where nothing changes. They were cut by whoever made them: none
+    of a crop is taken off."""
     _, height, width, channels = pixels.shape
     shape = (*(wanted.size or (height, width)), wanted.channels or channels)
-    if shape == (height, width, channels) and wanted.crop_fraction == 1:
+    if shape == (height, width, channels):
         return pixels
     out = np.empty((len(pixels), *shape), dtype=np.uint8)
 
     def put(number: int) -> None:
-        out[number] = fit(as_picture(pixels[number]), shape, wanted.crop_fraction)
+        out[number] = fit(as_picture(pixels[number]), shape)
 
     for _ in _reported(_in_threads(put, range(len(pixels))), len(pixels), "fitting images", emit):
         pass

@@ -30,7 +30,7 @@ TAIL_SEED = 0
 SLIPPED = 0.01
 """Test images that may be training images without a word: CIFAR-100 has some, too."""
 _PICTURES = ("folder:", "csv:", "hf:")
-"""How data is named whose images have a size of their own, which they are cut from; arrays are as they are."""
+"""How data is named whose images have sizes of their own."""
 OWN_TEST_SHARE = 0.1
 """How much of a set without any split becomes its test set; as much becomes validation."""
 _SPLIT_SEED = 0
@@ -101,7 +101,7 @@ def load(
 
 
 def of_pictures(*specs: str | None) -> bool:
-    """Whether one of them names pictures, which have sizes of their own and are cut when they are read."""
+    """Whether one of them names pictures, which have sizes of their own."""
     return any((spec or "").startswith(_PICTURES) for spec in specs)
 
 
@@ -168,7 +168,6 @@ def _find(spec: str, wanted: Wanted, download: bool, base: Path, emit: Emit) -> 
         UsageError: no such kind of spec.
     """
     kind, _, rest = spec.partition(":")
-    wanted = wanted if of_pictures(spec) else replace(wanted, crop_fraction=1.0)
     if wanted.several and (kind in ("digits", "folder", "hf") or kind in named.NAMES):
         raise UsageError(
             f"{kind} has one label an image. Several come from npz:FILE (y is a matrix of 0 and 1), csv:FILE or FILE.py:function; "

@@ -5,7 +5,7 @@ each with a name of its own, and those that do not read. Labels that the data ma
 """
 
 import hashlib
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -91,7 +91,7 @@ def _npz(file: Path, wanted: Wanted, emit: Emit) -> Unlabelled:
     pixels = arrays.check_pixels(given, f"{key} of {file}")
     if not len(pixels):
         raise MissingError(f"{key} of {file} holds no images: its shape is {pixels.shape}.")
-    pixels = pictures.refit(pixels, replace(wanted, crop_fraction=1.0), emit)  # arrays are as they are
+    pixels = pictures.refit(pixels, wanted, emit)
     names = tuple(f"{key}[{number}]" for number in range(len(pixels)))
     shape = (pixels.shape[1], pixels.shape[2], pixels.shape[3])
     return Unlabelled(_images(len(pixels), shape, pixels, None), names, _hashed(hashlib.sha256(pixels.data).hexdigest(), names))

@@ -1,7 +1,7 @@
 """Precision, memory format and compiling for training on this machine, chosen by a short measurement.
 
 A few steps are timed with each candidate in turn; the plain one (fp32, default layout) is left only for a gain of 5 % or more. One that fails, as
-code that wants its tensors in torch's own order may, is none. What the recipe pins is not measured. Compiling takes half a minute itself: it is tried
+code that wants its tensors in torch's own order may, is none. What the recipe pins is not tried. Compiling takes half a minute itself: it is tried
 only where the run is many times longer, and stays only if that comes back. The choice is written down by the caller and read on resume, so that a run
 ends as it began.
 """

@@ -17,11 +17,11 @@ from numpy.typing import NDArray
 
 from edgekd import graph
 from edgekd.device.predict import prepare
-from edgekd.errors import UsageError
+from edgekd.errors import EdgekdError, UsageError, first_line
 from edgekd.events import Emit, Note, Progress
 from edgekd.export import onnx as exporter
 from edgekd.export.calibration import refuse_noise
-from edgekd.export.control import Answer, Judge, Quality, chosen
+from edgekd.export.control import Answer, Choice, Judge, Quality, chosen
 from edgekd.export.feed import Feed, open_session
 from edgekd.export.first import copied, own_precision, scaled
 from edgekd.export.fp16 import to_fp16
@@ -194,7 +194,7 @@ class _Job:
         judge = self._judge()
         for flavour in flavours:
             narrow = flavour == "int8-cpu" and saturates()
-            choice = chosen(quantiser, flavour, judge, max_drop=self.max_drop, reduce_range=narrow, emit=self.emit)
+            choice = self._chosen(quantiser, flavour, judge, narrow=narrow)
             if choice is None:
                 continue
             if choice.floats:
@@ -214,13 +214,25 @@ class _Job:
 
     def _fits(self, flavour: Flavour) -> bool:
         """Whether the opset knows what the flavour is written in; where it does not, that is said."""
-        has, (least, most) = graph.opset(self.model), _OPSETS[flavour]
-        fits = least <= has <= most
-        if not fits:
-            bound, wanted = (f"needs {least}", f"{least} or more") if has < least else (f"takes at most {most}", f"{most} or less")
-            remedy = "" if isinstance(self.network, OnnxTeacher) else f" Set export.opset = {wanted}."
-            self.emit(Note(text=f"{self.title} has opset {has}, {flavour} {bound}: no such file of it.{remedy}", level="warning"))
-        return fits
+        has, needs = graph.opset(self.model), _OPSETS[flavour]
+        if has < needs:
+            remedy = "" if isinstance(self.network, OnnxTeacher) else f" Set export.opset = {needs} or more."
+            text = f"{self.title} has opset {has}, {flavour} needs {needs}: no such file of it.{remedy}"
+            self.emit(Note(text=text, level="warning"))
+        return has >= needs
+
+    def _chosen(self, quantiser: Quantiser, flavour: Flavour, judge: Judge, *, narrow: bool) -> Choice | None:
+        """How the flavour is best made; None where it is not, which was said. Of an opset after 20 ONNX Runtime's optimiser (QDQPropagation, 1.32)
+        takes signed numbers behind a pool for unsigned ones, and refuses what it has made of a valid file."""
+        try:
+            return chosen(quantiser, flavour, judge, max_drop=self.max_drop, reduce_range=narrow, emit=self.emit)
+        except EdgekdError as error:
+            if flavour != "int8-trt" or graph.opset(self.model) <= _READ:
+                raise
+            remedy = "" if isinstance(self.network, OnnxTeacher) else f" Set export.opset = {_READ} or less."
+            text = f"{self.title} has opset {graph.opset(self.model)}, of which ONNX Runtime does not read its {flavour}: no such file of it.{remedy}"
+            self.emit(Note(text=f"{text} ({first_line(error)})", level="warning"))
+            return None
 
     def _probabilities(self, teacher: OnnxTeacher) -> NDArray[np.float32]:
         """What a file that ends in a softmax answers itself: logarithms blow up what fp16 rounds to 0, and leave out what 8 bits do."""
@@ -259,9 +271,10 @@ class _Job:
 _AT_ONCE = 64
 """Images in a batch where only their logits are wanted."""
 
-_OPSETS: dict[Flavour, tuple[int, int]] = {"int8-cpu": (13, 24), "int8-trt": (19, 20)}
-"""From which on DequantizeLinear knows channels, and scales in fp16; and up to which ONNX Runtime reads it: of opset 21 its optimiser
-(QDQPropagation, 1.32) takes signed numbers behind a pool for unsigned ones, and refuses the file."""
+_OPSETS: dict[Flavour, int] = {"int8-cpu": 13, "int8-trt": 19}
+"""From which on DequantizeLinear knows channels, and scales in fp16."""
+_READ = 20
+"""Up to which opset ONNX Runtime reads every int8-trt file."""
 
 
 def _shape(prepared: NDArray[np.float32]) -> tuple[int, int, int]:

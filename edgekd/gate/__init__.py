@@ -75,8 +75,7 @@ def check(
         if limits_of_recipe:
             emit(Note(text=f"limits read from the recipe in {where}"))
     stated = [[*typed, *(ruling.limits_on(report) if ruling is not None else [])] for _, report in reports]
-    held = [_distinct([*limits_of_recipe, *others]) for limits_of_recipe, others in zip(recipes, stated, strict=True)]
-    held = [_own(limits, report, reports) for limits, (_, report) in zip(held, reports, strict=True)]
+    held = [_distinct(_own(report, recipe_s, others, reports)) for (_, report), recipe_s, others in zip(reports, recipes, stated, strict=True)]
     _warn_of_others(reports, held, emit)
     with _baseline(baseline, found, paths, deep=deep) as (against, model):
         if measure:
@@ -159,26 +158,33 @@ def _refuse_unlimited(reports: Sequence[tuple[str, Report]], held: Sequence[Sequ
             )
 
 
-def _own(limits: Sequence[Limit], report: Report, reports: Sequence[tuple[str, Report]]) -> list[Limit]:
-    """The limits without those that name another report's file."""
+def _own(report: Report, own: Sequence[Limit], stated: Sequence[Limit], reports: Sequence[tuple[str, Report]]) -> list[Limit]:
+    """A report's limits: its recipe's `own` and those `stated` for all reports, without those that are another report's. None is nobody's."""
     others = [other for _, other in reports if other is not report]
-    return [limit for limit in limits if not _is_of_others(limit, report, others)]
+    mine = [limit for limit in stated if not _is_on_others(limit, report, others)]
+    return [limit for limit in (*own, *mine) if not _is_of_others(limit, report, others)]
 
 
 def _is_of_others(limit: Limit, report: Report, others: Sequence[Report]) -> bool:
-    """Whether a limit names one file, which this report lacks and another has: not one of a network that this report has other files of. So does a
-    target that this run was not for."""
-    if limit.target is not None and not _is_on(limit.target, report):
-        return any(_is_on(limit.target, other) for other in others)
+    """Whether a limit names one file, which this report lacks and another has: not one of a network that this report has other files of."""
     network, _, precision = limit.artifact.rpartition("/")
     own = any(artifact.name.rpartition("/")[0] == network for artifact in report.artifacts)
     one = (bool(network and precision) and not own) or is_bare(limit.artifact)
     return one and not _names(limit, report) and any(_names(limit, other) for other in others)
 
 
+def _is_on_others(limit: Limit, report: Report, others: Sequence[Report]) -> bool:
+    """Whether a limit names a target that this run was not for, and another, which has such a file, was. Bare files are for any."""
+    if limit.target is None or choose.is_bare(report) or _is_on(limit.target, report):
+        return False
+    return any(_is_on(limit.target, other) and _names(limit, other) for other in others)
+
+
 def _is_on(target: str, report: Report) -> bool:
-    """Whether a run was measured on a target, or should have been."""
-    return target in choose.targets(report) or target in report.recipe.get("on", {})
+    """Whether a run was measured on a target, or should have been; it may have named it by a file of which no more is known here."""
+    measured, wanted = choose.targets(report), report.recipe.get("on", {})
+    untold = any(spec.endswith(".toml") and Path(spec).stem not in measured for spec in wanted)
+    return target in measured or target in wanted or untold
 
 
 def _names(limit: Limit, report: Report) -> bool:

@@ -251,7 +251,7 @@ def test_a_teacher_that_was_brought(done: tuple[Report, list[Event]], base: Path
         taken("wrong", model="resnet8", weights=str(_upside_down(file, base)))
 
 
-@pytest.mark.parametrize(("count", "said"), [(20, ""), (30, "are too few to tell whether the teacher resnet8 knows the data: guessing may give")])
+@pytest.mark.parametrize(("count", "said"), [(14, ""), (30, "are too few to tell whether the teacher resnet8 knows the data: guessing may give")])
 def test_a_teacher_that_few_images_cannot_judge(done: tuple[Report, list[Event]], base: Path, count: int, said: str) -> None:
     """Where any order of them may look as good, a teacher that has all right is not refused, and that they are few is said. Of one that is held out
     nothing is asked, but of the others."""

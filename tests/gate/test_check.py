@@ -192,6 +192,28 @@ def test_a_limit_on_a_target_is_about_the_runs_that_were_for_it(tmp_path: Path) 
     lost = written(tmp_path / "c", replace(theirs, recipe={"on": {"pi": "user@pi", "cpu": "local"}}))
     assert [(v.target, v.state) for v in check([paths[0], lost], limits)] == [("cpu", "pass"), ("cpu", "missing"), ("pi", "pass")]
     assert {v.state for v in check(paths, [Limit(target="orin", size="1 MB")])} == {"missing"}
+    own = written(tmp_path / "d", replace(theirs, measurements=[], recipe={"on": {"boards/mine.toml": "local"}}))
+    assert [v.state for v in check([paths[0], own], [Limit(target="cpu", artifact=SHIPPED, size="400 kB")])] == ["pass", "pass"]
+
+
+def test_no_limit_is_left_to_nobody(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whose file one report has and whose target another was for; a bare file is for any target."""
+    monkeypatch.chdir(tmp_path)
+    brightness(tmp_path / "m.onnx")
+    run = written(tmp_path / "run", sample_report())
+    limits = [Limit(target="cpu", artifact="m.onnx", size="1 B"), Limit(target="cpu", artifact="m.onnx", latency_p50="1 ns"), Limit(size="1 B")]
+    states = [(v.artifact.rpartition(": ")[2], v.quantity, v.state) for v in check([run, "m.onnx"], limits)]
+    assert states == [
+        (SHIPPED, "size", "over"),
+        ("file/m/as-is", "size", "over"),
+        ("file/m/as-is", "latency_p50", "missing"),
+        ("file/m/as-is", "size", "over"),
+    ]
+    elsewhere = replace(sample_report(), artifacts=[replace(each, network="tiny") for each in sample_report().artifacts])
+    on_pi = [replace(each, target="pi", artifact=each.artifact.replace("resnet20", "tiny")) for each in elsewhere.measurements]
+    other = written(tmp_path / "other", replace(elsewhere, measurements=on_pi, shipped={}, recipe={"on": {"pi": "user@pi"}}))
+    limits = [Limit(target="pi", artifact=SHIPPED, latency_p50="1 ns"), Limit(artifact="fp32", size="2 MB")]
+    assert [v.state for v in check([run, other], limits)] == ["missing", "pass", "pass"]
 
 
 def test_a_budgets_git_baseline_is_of_its_own_repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
