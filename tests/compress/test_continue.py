@@ -416,6 +416,7 @@ def test_a_teacher_that_would_not_know_all_classes(base: Path) -> None:
     """One without weights is taught on the new images alone, as is one that is to be taught further, or a co-teacher."""
     text = "a teacher knows all classes, old and new; nets.py:wide would be taught on npz:new.npz, which has none of above, below"
     further = msgspec.structs.replace(on().train, teacher_epochs=1.0)
+    shutil.copy(next((base / "old").glob("teach-*/weights.safetensors")), base / "old.safetensors")
     wide, known = Teacher(model="nets.py:wide"), Teacher(model="nets.py:wide", weights="old.safetensors")
     for changed in ({"teacher": wide}, {"teacher": known, "train": further}, {"teacher": known, "co_teacher": (wide,)}):
         refused(base, UsageError, text, on(**changed))
