@@ -8,7 +8,7 @@ from typing import Literal
 import msgspec
 
 from benchmarks.result import ROOT
-from edgekd.phases import DEFAULT, TWO_PHASES, Phase, Temperature, features_first, termed
+from edgekd.phases import DEFAULT, MANY_TERMS, TWO_PHASES, Phase, Temperature, features_first, termed
 from edgekd.recipefile import read_recipe
 from edgekd.terms import Attention, Contrast, Dist, Dkd, Feature, Heads, Kd, Label, Levels, Relation, Review, Term, Tokens, Values
 
@@ -29,11 +29,6 @@ def at_once(*terms: Term, temperature: float | Temperature = 4.0) -> Phases:
 def shipped(name: str) -> Phases:
     """The phases of a recipe in `recipes`."""
     return read_recipe(ROOT / "recipes" / f"{name}.toml").phase
-
-
-def two_phases(*terms: Term) -> Phases:
-    """The default's phases by these terms."""
-    return tuple(msgspec.structs.replace(phase, terms=terms) for phase in DEFAULT)
 
 
 def beside_kd(*terms: Term) -> Phases:
@@ -81,11 +76,11 @@ METHODS: dict[str, tuple[Phases, ...]] = {
     "tokens, hard": (at_once(Tokens(weight=0.5), Label(weight=0.5)),),
     "tokens, soft": (at_once(Tokens(weight=0.9, form="soft"), HARD),),
     "two phases": (TWO_PHASES,),
-    "two phases, dist": (termed(DEFAULT, many=True),),
-    "two phases, dist, standardised": (two_phases(*STANDARD_DIST),),
+    "two phases, dist": (termed(DEFAULT, MANY_TERMS),),
+    "two phases, dist, standardised": (termed(DEFAULT, STANDARD_DIST),),
     "feature, then two phases": (features_first(TWO_PHASES),),
-    "feature, then two phases, dist": (features_first(termed(DEFAULT, many=True)),),
-    "feature, then two phases, dist, standardised": (features_first(two_phases(*STANDARD_DIST)),),
+    "feature, then two phases, dist": (features_first(termed(DEFAULT, MANY_TERMS)),),
+    "feature, then two phases, dist, standardised": (features_first(termed(DEFAULT, STANDARD_DIST)),),
 }
 """Each with the settings that validation images choose from; two phases as the recipe has them by default. Attention's usual weight, 1000, is of
 means over a map's places: `edgekd.distill.features.attention` sums over them, and at this student's stages that is about 20."""

@@ -105,9 +105,7 @@ class Setting:
 
     def __init__(self, data: str, imbalance: int, *, quick: bool) -> None:
         found = source.load(f"npz:{data_file(f'{data}.npz')}", imbalance=imbalance)
-        if quick:
-            few = {split: getattr(found, split) for split in ("train", "valid", "test")}
-            found = dataclasses.replace(found, **{split: images.take(some_of_each(images.labels)) for split, images in few.items()})
+        found = few(found) if quick else found
         self.data, self.imbalance, self.images, self.quick = data, imbalance, found, quick
         self.counts = class_counts(found.train.labels, len(found.classes))
         self.groups = grouped(self.counts.tolist(), found.classes) if imbalance > 1 else None
@@ -183,8 +181,14 @@ class Setting:
         return found
 
 
-def some_of_each(labels: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Some images of every class for a smoke test: the first of each, then the first of all."""
+def few(found: source.Source) -> source.Source:
+    """Some images of each split for a smoke test."""
+    splits = {split: getattr(found, split) for split in ("train", "valid", "test")}
+    return dataclasses.replace(found, **{split: images.take(_some(images.labels)) for split, images in splits.items()})
+
+
+def _some(labels: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Some of every class: the first of each, then the first of all."""
     first = np.unique(labels, return_index=True)[1]
     rest = np.setdiff1d(np.arange(len(labels)), first)[: FEW - len(first)]
     return np.sort(np.concatenate([first, rest]))

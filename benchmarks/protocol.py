@@ -6,7 +6,6 @@ last eighth. Transformers learn by AdamW. The long tail is the standard one, 100
 Settings were fixed before any run.
 """
 
-import dataclasses
 import json
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
@@ -126,10 +125,7 @@ def network_of(name: str, device: str = "cpu") -> Network:
 def images_of(imbalance: float, *, quick: bool) -> source.Source:
     """CIFAR-100's train, all of it or a long tail, nothing held out: the settings are fixed."""
     found = source.load(f"npz:{data_file('cifar100.npz')}", validation=0.0, imbalance=imbalance)
-    few = {split: getattr(found, split) for split in ("train", "test")}
-    return (
-        dataclasses.replace(found, **{split: images.take(longtail.some_of_each(images.labels)) for split, images in few.items()}) if quick else found
-    )
+    return longtail.few(found) if quick else found
 
 
 def train_of(name: str) -> Train:

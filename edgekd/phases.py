@@ -194,9 +194,8 @@ def usual_terms(*, many: bool, even: bool = False) -> tuple[Term, ...]:
     return tuple(msgspec.structs.replace(term, logit_adjustment=1.0) if even and isinstance(term, Label) else term for term in terms)
 
 
-def termed(phases: Sequence[Phase], *, many: bool, even: bool = False) -> tuple[Phase, ...]:
-    """The phases, those that leave their terms out with the usual ones."""
-    terms = usual_terms(many=many, even=even)
+def termed(phases: Sequence[Phase], terms: tuple[Term, ...]) -> tuple[Phase, ...]:
+    """The phases, those that leave their terms out with these."""
     return tuple(phase if phase.terms else msgspec.structs.replace(phase, terms=terms) for phase in phases)
 
 
@@ -211,5 +210,5 @@ def features_first(phases: Sequence[Phase]) -> tuple[Phase, ...]:
     return (msgspec.structs.replace(INSIDE, epochs=whole / 3), *later)
 
 
-TWO_PHASES = termed(DEFAULT, many=False)
+TWO_PHASES = termed(DEFAULT, FEW_TERMS)
 """The default as it is for few classes."""

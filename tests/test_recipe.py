@@ -16,7 +16,7 @@ def test_the_default_recipe_is_two_phases() -> None:
     assert (transfer.temperature, transfer.subset) == (3.0, None)
     assert refine.subset is not None
     assert refine.temperature == phases.Temperature(start=3.0, end=0.5, shape="cosine")
-    assert all(phase.soft for many in (False, True) for phase in phases.termed((transfer, refine), many=many))
+    assert all(phase.soft for many in (False, True) for phase in phases.termed((transfer, refine), phases.usual_terms(many=many)))
     assert recipefile.decode_recipe("") == recipe.Recipe()
 
 

@@ -72,16 +72,15 @@ def _carried(spec: Teacher | Student, base: Path) -> Preprocess | None:
     return published_preprocess(spec.model, spec.weights)
 
 
-def load_images(recipe: Recipe, base: Path, emit: Emit, *, like: Old | None = None) -> source.Source:
-    """The recipe's images. Pictures are held at the size that the recipe or the teacher states, cut as it cuts them; arrays as they are. Where
-    students go on, all are held `like` that run's, and cut as its teacher cut them if this one has none.
+def load_images(recipe: Recipe, base: Path, emit: Emit, *, cut: Preprocess | None, like: Old | None = None) -> source.Source:
+    """The recipe's images. Pictures are held at the size that the recipe states or their `cut` (`cut_of`), and cut so; arrays as they are. Where
+    students go on, all are held `like` that run's.
 
     Raises:
         UsageError: the recipe states another size or colour than that run had. Else as `source.load`.
     """
-    stated = cut_of(recipe, base, like)
     height, width, channels = like.data.shape if like is not None else (0, 0, 0)
-    size = recipe.size or (stated.size if stated is not None and source.of_pictures(recipe.data) else None)
+    size = recipe.size or (cut.size if cut is not None and source.of_pictures(recipe.data) else None)
     if like is not None:
         if recipe.size not in (None, (height, width)) or recipe.channels not in (None, channels):
             raise UsageError(
@@ -98,7 +97,7 @@ def load_images(recipe: Recipe, base: Path, emit: Emit, *, like: Old | None = No
         validation=_share("train.validation", recipe.train.validation),
         test=recipe.test,
         imbalance=recipe.imbalance,
-        crop_fraction=1.0 if stated is None else stated.crop_fraction,
+        crop_fraction=1.0 if cut is None else cut.crop_fraction,
         download=recipe.download,
         several=recipe.task == "multilabel",
         base=base,
@@ -116,19 +115,21 @@ def _share(key: str, value: str | float) -> float:
 
 
 def cut_of(recipe: Recipe, base: Path, before: Old | None) -> Preprocess | None:
-    """How pictures are cut: as the teacher wants them, or else the teacher of the run before, or its students where its file is gone; None where
-    nothing says how, and they are not cut."""
+    """How pictures are cut: as the teacher wants them, or else as they were in the run before; None where nothing says how, and they are not cut."""
     if recipe.teacher is not None:
         return teachers_preprocess(recipe.teacher, base)
-    if before is None:
-        return None
+    return None if before is None else cut_before(before)
+
+
+def cut_before(run: Old) -> Preprocess | None:
+    """How the pictures of a run that stands were cut; where its teacher's file is gone, its students say it."""
     try:
-        return cut_of(before.recipe, before.base, before.before)
+        return cut_of(run.recipe, run.base, run.before)
     except EdgekdError:
-        return next((student.preprocess for student in before.students.values()), None)
+        return next((student.preprocess for student in run.students.values()), None)
 
 
-def target_images(recipe: Recipe, base: Path, images: source.Source, emit: Emit, *, like: Old | None = None) -> Target | None:
+def target_images(recipe: Recipe, base: Path, images: source.Source, emit: Emit, *, cut: Preprocess | None) -> Target | None:
     """The images of the recipe's domain, as the run's own are held (`load_images`): of their size and channels, pictures cut alike.
 
     Raises:
@@ -136,13 +137,12 @@ def target_images(recipe: Recipe, base: Path, images: source.Source, emit: Emit,
     """
     if recipe.domain is None:
         return None
-    stated = cut_of(recipe, base, like)
     return load_target(
         recipe.domain.target,
         test=recipe.domain.test,
         classes=images.classes,
         shape=images.train.shape,
-        crop_fraction=1.0 if stated is None else stated.crop_fraction,
+        crop_fraction=1.0 if cut is None else cut.crop_fraction,
         download=recipe.download,
         base=base,
         emit=emit,

@@ -116,7 +116,7 @@ def own_preprocess(story: Story, spec: Teacher | Student) -> Preprocess:
     some = images.read(np.linspace(0, len(images) - 1, min(len(images), _SAMPLE)).round().astype(np.int64))
     stated = None if spec.preprocess is None else spec.preprocess.colour
     if images.shape[2] == 3:  # in the colours that the network is given
-        some = some[..., ::-1] if stated == "bgr" else (some @ np.array(LUMA))[..., None] if stated == "grey" else some
+        some = some[..., ::-1] if stated == "bgr" else (some @ np.array(LUMA, np.float32))[..., None] if stated == "grey" else some
     mean, std = some.mean(axis=(0, 1, 2)) / 255, some.std(axis=(0, 1, 2)) / 255
     grey = images.shape[2] == 1 and factory(spec.model) is not None
     own = Preprocess(

@@ -16,7 +16,7 @@ import numpy as np
 import torch
 
 from edgekd import units
-from edgekd.compress.images import load_images
+from edgekd.compress.images import cut_before, load_images
 from edgekd.compress.previous import Old
 from edgekd.compress.story import Story
 from edgekd.data.images import Images, Integers, Pixels
@@ -80,7 +80,7 @@ class Archive:
         story, spec = self.story, str(self.options.replay)
         train = msgspec.structs.replace(story.recipe.train, validation="0 %")
         asked = msgspec.structs.replace(story.recipe, data=spec, test=None, imbalance=1.0, label_noise=0.0, train=train)
-        source = renumbered(load_images(asked, story.base, story.run.emit, like=self.old), story.classes)
+        source = renumbered(load_images(asked, story.base, story.run.emit, cut=story.cut, like=self.old), story.classes)
         others = source.classes[len(story.classes) :]
         if others:
             raise UsageError(
@@ -124,7 +124,7 @@ class Found:
 def _look(story: Story, old: Old, known: Found) -> None:
     """Add a run's images, and those of the runs before it, to what is known."""
     try:
-        source = load_images(old.recipe, old.base, story.run.emit, like=old)
+        source = load_images(old.recipe, old.base, story.run.emit, cut=cut_before(old), like=old)
     except EdgekdError as error:
         known.gone.append(f"the images of {old.folder} are not there any more: {error}")
     else:

@@ -6,7 +6,6 @@
 
 import contextlib
 import datetime
-import functools
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -60,6 +59,8 @@ class Story:
     images: source.Source
     device: torch.device
     report: Report
+    cut: Preprocess | None = None
+    """How pictures were cut when they were read; None where nothing said how, and they were not."""
     target: Target | None = None
     previous: Old | None = None
     """The run that the students go on from."""
@@ -82,7 +83,8 @@ class Story:
         with _run(folder, origin, recipe, ranks, emit) as run:
             if recipe.train.threads is not None:
                 torch.set_num_threads(recipe.train.threads)
-            images = load_images(recipe, base, run.emit, like=older)
+            cut = cut_of(recipe, base, older)
+            images = load_images(recipe, base, run.emit, cut=cut, like=older)
             if older is not None:
                 images = renumbered(images, older.classes)
             report = Report(
@@ -92,14 +94,10 @@ class Story:
                 seed=recipe.seed,
                 recipe=recipe_table(msgspec.structs.replace(recipe, limit=named_limits(recipe, base))),
             )
-            story = cls(run, recipe, base, images, device, report, target_images(recipe, base, images, run.emit, like=older), older, ranks)
+            target = target_images(recipe, base, images, run.emit, cut=cut)
+            story = cls(run, recipe, base, images, device, report, cut, target, older, ranks)
             story.add(data=story._summary(), domain=story._domain())
             yield story
-
-    @functools.cached_property
-    def cut(self) -> Preprocess | None:
-        """How pictures were cut when they were read; None where nothing said how, and they were not."""
-        return cut_of(self.recipe, self.base, self.previous)
 
     @property
     def shape(self) -> tuple[int, int, int]:

@@ -3,7 +3,6 @@
 In: an open `Story`, the teacher, and who answers them. Out: a `Learner` each. What comes of them is `files`'.
 """
 
-from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
@@ -23,11 +22,11 @@ from edgekd.distill.teacher import StoredAnswers
 from edgekd.errors import UsageError
 from edgekd.models.load import Network, OnnxTeacher, fingerprint, macs, pick_student
 from edgekd.models.settle import probe_learning
-from edgekd.phases import DEFAULT, LARGEST_TERMS, MANY_CLASSES, Phase, Subset, termed
+from edgekd.phases import DEFAULT, LARGEST_TERMS, MANY_CLASSES, Phase, Subset, termed, usual_terms
 from edgekd.recipe import Student
 from edgekd.scores import NetworkRole
 from edgekd.tasks import multilabel, several, task_of
-from edgekd.terms import LOGIT_TERMS
+from edgekd.terms import LOGIT_TERMS, Term
 
 STANDARDISED = 10.0
 """The weight that a soft loss wants on standardised logits, over that on plain ones: 9 and 0.9 are what was measured (benchmarks/LOG.md)."""
@@ -110,7 +109,7 @@ def check(story: Story) -> None:
 
 def _tell(story: Story) -> None:
     """Say what was decided for phases that leave it open, or that do not fit so many classes or labels."""
-    phases = _termed(story, story.recipe.phase)
+    phases = termed(story.recipe.phase, _usual(story))
     severally = several(story.images.train.labels)
     if severally and phases_of(story) != phases:
         story.note(
@@ -132,7 +131,7 @@ def _tell(story: Story) -> None:
     balanced = [phase.name for phase, asked in zip(phases_of(story), story.recipe.phase, strict=True) if phase.subset != asked.subset]
     if story.recipe.train.prior == "uniform" and balanced and _distils(story):
         story.note(f'prior = "uniform": in {" and ".join(balanced)} the half of the images is shown that is nearest to balanced')
-    if phases != termed(story.recipe.phase, many=_many(story)) and _distils(story):
+    if _is_even(story) and not all(phase.terms for phase in story.recipe.phase) and _distils(story):
         story.note('prior = "uniform": where no terms are named, the label loss is adjusted for how often classes occur (logit_adjustment)')
 
 
@@ -211,7 +210,7 @@ def phases_of(story: Story) -> tuple[Phase, ...]:
     image may have several, and under a uniform prior with a balanced last one."""
     severally = several(story.images.train.labels)
     phases = tuple(map(_by_largest, story.recipe.phase)) if largest_alone(story) else story.recipe.phase
-    phases = _termed(story, phases)
+    phases = termed(phases, _usual(story))
     phases = phases if len(story.classes) > 2 and not severally else tuple(map(_on_plain_logits, phases))
     phases = tuple(map(multilabel.fitted, phases)) if severally else phases
     if story.recipe.train.prior != "uniform":  # a table says that classes are not met alike, and balanced images would
@@ -220,11 +219,15 @@ def phases_of(story: Story) -> tuple[Phase, ...]:
     return (*phases[:last], *map(_on_a_balanced_half, phases[last:])) if last > 0 else phases
 
 
-def _termed(story: Story, phases: Sequence[Phase]) -> tuple[Phase, ...]:
-    """With terms where they name none. Labels are adjusted for how often classes occur where a device meets them alike: not of several an image,
-    which are no rarer for each other's sake, nor where a student goes on, whose old classes would count as those of hardly an image."""
-    even = story.recipe.train.prior == "uniform" and story.recipe.previous is None and not several(story.images.train.labels)
-    return termed(phases, many=_many(story), even=even)
+def _usual(story: Story) -> tuple[Term, ...]:
+    """What phases that name no terms teach by."""
+    return usual_terms(many=_many(story), even=_is_even(story))
+
+
+def _is_even(story: Story) -> bool:
+    """Whether labels are adjusted for how often classes occur, as a device meets them alike: not of several an image, which are no rarer for each
+    other's sake, nor where a student goes on, whose old classes would count as those of hardly an image."""
+    return story.recipe.train.prior == "uniform" and story.recipe.previous is None and not several(story.images.train.labels)
 
 
 def _many(story: Story) -> bool:

@@ -100,9 +100,9 @@ def load(
     return replace(source, sha256=_fingerprint(source, content))
 
 
-def of_pictures(*specs: str | None) -> bool:
-    """Whether one of them names pictures, which have sizes of their own."""
-    return any((spec or "").startswith(_PICTURES) for spec in specs)
+def of_pictures(spec: str) -> bool:
+    """Whether it names pictures, which have sizes of their own."""
+    return spec.startswith(_PICTURES)
 
 
 def _doubted(held: Images, valid: Images, train: Images, emit: Emit) -> list[str]:

@@ -75,7 +75,7 @@ def check(
         if limits_of_recipe:
             emit(Note(text=f"limits read from the recipe in {where}"))
     stated = [[*typed, *(ruling.limits_on(report) if ruling is not None else [])] for _, report in reports]
-    held = [_distinct(_own(report, recipe_s, others, reports)) for (_, report), recipe_s, others in zip(reports, recipes, stated, strict=True)]
+    held = [_distinct(_own(report, own_limits, others, reports)) for (_, report), own_limits, others in zip(reports, recipes, stated, strict=True)]
     _warn_of_others(reports, held, emit)
     with _baseline(baseline, found, paths, deep=deep) as (against, model):
         if measure:

@@ -158,12 +158,10 @@ def _widest(column: Column) -> int:
 
 
 def _plain(table: Table, width: int) -> str:
-    first, *_ = table.columns
     widths = [_widest(column) for column in table.columns]
     rule = "─" * _width(table.columns)
-    rows = [[column.head for column in table.columns], *([column.cells[row] for column in table.columns] for row in range(len(first.cells)))]
     lines = []
-    for name, *values in rows:
+    for name, *values in zip(*([column.head, *column.cells] for column in table.columns), strict=True):
         right = (" " * (size - places(value)) + value for value, size in zip(values, widths[1:], strict=True))
         lines.append((" " * _GAP).join([name + " " * (widths[0] - places(name)), *right]).rstrip())
     lines = [table.title, rule, lines[0], rule, *lines[1:]]

@@ -3,14 +3,14 @@
 import pytest
 
 from benchmarks import cifar10, phase2_search, result
-from edgekd.phases import termed
+from edgekd.phases import FEW_TERMS, termed
 from edgekd.recipe import Recipe
 from edgekd.recipefile import read_recipe
 
 
 def test_the_measured_two_phases_are_the_default_ones() -> None:
     """The same temperatures, subset, terms and shares of the epochs."""
-    measured, default = read_recipe(result.ROOT / "recipes" / "two-phase.toml").phase, termed(Recipe().phase, many=False)
+    measured, default = read_recipe(result.ROOT / "recipes" / "two-phase.toml").phase, termed(Recipe().phase, FEW_TERMS)
     for ours, theirs in zip(cifar10.scaled(measured, 8), cifar10.scaled(default, 8), strict=True):
         assert ours == theirs
 

@@ -10,7 +10,9 @@ from typer.testing import CliRunner
 
 from edgekd import compress as verbs
 from edgekd.cli.app import app
+from edgekd.compress.images import cut_before
 from edgekd.compress.lesson import built, own_preprocess
+from edgekd.compress.previous import Old
 from edgekd.compress.story import Story
 from edgekd.device.predict import LUMA
 from edgekd.events import silent
@@ -75,6 +77,18 @@ def test_what_a_network_was_taught_on_elsewhere_does_not_count(base: Path, data:
     for number, (asked, cut) in enumerate(((told, 0.5), (untold, 1.0))):
         with Story.opened(asked, base / f"asked-{data[:3]}-{number}", "test", base, silent) as story:
             assert built(story, own, replace_head=True).preprocess.crop_fraction == cut
+
+
+def test_a_run_whose_teacher_is_gone_still_says_it(base: Path, report: Report) -> None:
+    """By its students; as long as the teacher's file is there, by that."""
+    assert report.data is not None
+    with Story.opened(job(), base / "student", "test", base, silent) as story:
+        student = built(story, Student(model="nets.py:thin"), replace_head=True)
+    gone = msgspec.structs.replace(job(), teacher=Teacher(model="gone.onnx"))
+    for asked in (job(), gone):
+        cut = cut_before(Old(base / "run", base, asked, report.data, {"nets.py:thin": student}))
+        assert cut is not None
+        assert cut.crop_fraction == 0.5
 
 
 @pytest.mark.parametrize(("colour", "expected"), [("bgr", "reversed"), ("grey", "grey")])

@@ -95,7 +95,7 @@ def test_thousands_of_classes(tmp_path: Path) -> None:
     assert [phase.terms for phase in phases] == [LARGEST_TERMS] * 2
     assert phases[-1].subset == Subset(by="random", fraction=0.8)
     with pytest.raises(UsageError, match=r"of 1001 classes .* dist in phase 'transfer' asks for all"):
-        seen(tmp_path, msgspec.structs.replace(job, phase=termed(DEFAULT, many=True)))
+        seen(tmp_path, msgspec.structs.replace(job, phase=termed(DEFAULT, MANY_TERMS)))
     several = msgspec.structs.replace(job, co_teacher=(Teacher(model="resnet8"),))
     assert [phase.terms for phase in seen(tmp_path, several)[0]] == [MANY_TERMS] * 2
     lines = plan(msgspec.structs.replace(job, teacher=Teacher(model="resnet14")), base=tmp_path)

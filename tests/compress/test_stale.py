@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from edgekd.compress import files
-from edgekd.compress.images import load_images, teachers_preprocess, weights_preprocess
+from edgekd.compress.images import cut_of, load_images, teachers_preprocess, weights_preprocess
 from edgekd.errors import UsageError
 from edgekd.events import Event, StageFinished, silent
 from edgekd.limit import Limit
@@ -103,7 +103,8 @@ def test_what_does_not_read_is_refused_before_anything_is_taught(changes: dict[s
 def test_arrays_are_held_as_they_are(base: Path) -> None:
     """Whatever a published teacher's own pictures were cut to."""
     teacher = Teacher(model="resnet18", weights="pretrained")
-    images = load_images(Recipe(data="npz:images.npz", teacher=teacher), base, silent)
+    recipe = Recipe(data="npz:images.npz", teacher=teacher)
+    images = load_images(recipe, base, silent, cut=cut_of(recipe, base, None))
     with np.load(base / "images.npz") as archive:
         assert np.array_equal(images.test.read(np.arange(len(images.test))), archive["x_test"])
 
